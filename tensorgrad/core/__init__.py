@@ -1,0 +1,1 @@
+"""The engine: tensors, the graph, primitives and the backward walk."""

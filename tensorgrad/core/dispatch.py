@@ -1,0 +1,70 @@
+"""Which operation stands for which NumPy function.
+
+`Tensor` finds its operators and methods here by name, and NumPy's protocols find
+theirs by function; the operations themselves are defined above the core.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Operation = Callable[..., Any]
+
+operations: dict[str, Operation] = {}
+"""Operations by their own name: `operations["multiply"]`."""
+
+_numpy: dict[Any, Operation] = {}
+_hints: dict[str, str] = {}
+
+
+def _key(function: Any) -> Any:
+    """Return what stands for a NumPy function, whoever has since replaced it.
+
+    Ufuncs stand for themselves. Other functions go by name, because the attribute of
+    `numpy` may be a wrapper while NumPy's dispatch passes the original.
+    """
+    if isinstance(function, np.ufunc):
+        return function
+    module = getattr(function, "__module__", None) or ""
+    return f"{module.replace('numpy._core', 'numpy')}.{function.__name__}"
+
+
+def implement(name: str, operation: Operation, *references: Any) -> None:
+    """Let `operation` answer to its name, and to NumPy functions or their names."""
+    operations[name] = operation
+    for reference in references:
+        _numpy[reference if isinstance(reference, str) else _key(reference)] = operation
+
+
+def implementation(function: Any) -> Operation:
+    """Return the operation for a NumPy function.
+
+    Raises
+    ------
+    TypeError
+        If there is none; the message names the function and the remedy.
+    """
+    found = _numpy.get(function)
+    if found is None:
+        found = _numpy.get(_key(function))
+        if found is None:
+            raise unsupported(function)
+        _numpy[function] = found
+    return found
+
+
+def hint(function: str, remedy: str) -> None:
+    """Say in the error for an unsupported NumPy function what to use instead."""
+    _hints[function] = remedy
+
+
+def unsupported(function: Any) -> TypeError:
+    """Return the error for a NumPy function without a gradient rule."""
+    name = function.__name__
+    remedy = _hints.get(
+        name,
+        "apply it to tensor.numpy() (or tensor.detach().numpy()) if no gradient is "
+        "to flow through it, or add a rule with tensorgrad.primitive",
+    )
+    return TypeError(f"numpy.{name} has no rule for Tensors; {remedy}")

@@ -1,0 +1,27 @@
+"""The exceptions of the library.
+
+::
+
+    TensorgradError
+    ├── GraphError            the graph cannot be differentiated as asked
+    │   └── MutationError     something backward needs was written to since
+    └── RuleError             a gradient rule returned what cannot be a gradient
+
+Wrong arguments raise the built-in ``TypeError``, ``ValueError`` and ``IndexError``.
+"""
+
+
+class TensorgradError(Exception):
+    """Base of the library's own exceptions."""
+
+
+class GraphError(TensorgradError, RuntimeError):
+    """The graph cannot be differentiated as asked; the message says the remedy."""
+
+
+class MutationError(GraphError):
+    """An array that backward needs was written to after the forward pass."""
+
+
+class RuleError(TensorgradError, RuntimeError):
+    """A gradient rule returned something that is not a gradient of its input."""

@@ -1,0 +1,119 @@
+"""The graph: what made a value, from which values, and what its rules will need.
+
+A node holds neither its output tensor nor its input tensors, so the graph has no
+reference cycle and goes as soon as the last name for it goes.
+"""
+
+import weakref
+from itertools import count
+from types import CodeType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .place import Place, user_place
+
+if TYPE_CHECKING:
+    from .plan import Plan
+    from .tensor import Tensor
+
+clock = count(1)
+"""Creation indices and write stamps, one sequence: `next` on it is atomic."""
+
+
+class Leaf:
+    """Where a gradient ends: stands in the graph for a tensor made by the user."""
+
+    __slots__ = ("__weakref__", "dtype", "index", "shape", "tensor")
+
+    parents: tuple[()] = ()
+
+    def __init__(self, tensor: "Tensor") -> None:
+        value = tensor._value
+        self.tensor = weakref.ref(tensor)
+        self.shape: Any = value.shape
+        self.dtype: Any = value.dtype
+        self.index = next(clock)
+
+
+class Node:
+    """One recorded operation.
+
+    Attributes
+    ----------
+    plan : Plan
+        The operation and, for the inputs that need a gradient, its rules.
+    parents : tuple of Node or Leaf
+        What made those inputs, in the order of the plan.
+    saved : tuple, or Place once released
+        The values the rules name; after release, where the release was asked for.
+    shape, dtype
+        Of the output (tuples of them where there are several outputs).
+    index : int
+        Position in the order of creation, which is a topological order.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "code",
+        "dtype",
+        "index",
+        "offset",
+        "parents",
+        "plan",
+        "saved",
+        "shape",
+    )
+
+    def __init__(
+        self,
+        plan: "Plan",
+        parents: tuple["Node | Leaf", ...],
+        saved: tuple[Any, ...],
+        shape: Any,
+        dtype: Any,
+    ) -> None:
+        self.plan = plan
+        self.parents = parents
+        self.saved: Any = saved
+        self.shape = shape
+        self.dtype = dtype
+        self.index = next(clock)
+        self.code: CodeType
+        self.code, self.offset = user_place(3)
+
+    @property
+    def place(self) -> Place:
+        """Where in the user's code the operation was called."""
+        return Place(self.code, self.offset)
+
+    @property
+    def name(self) -> str:
+        """Name of the operation."""
+        return self.plan.op.name
+
+    @property
+    def released(self) -> bool:
+        """Whether a backward pass has freed what this node kept."""
+        return type(self.saved) is Place
+
+    def release(self, place: Place) -> None:
+        """Free the saved values and the way to the parents."""
+        self.saved = place
+        self.parents = ()
+
+
+def shape_and_dtype(value: Any) -> tuple[Any, Any]:
+    """Return shape and dtype of an output, or tuples of them for several."""
+    if type(value) is tuple:
+        return tuple(v.shape for v in value), tuple(v.dtype for v in value)
+    return value.shape, value.dtype
+
+
+def root(value: Any) -> np.ndarray[Any, Any] | None:
+    """Return the array that owns the memory of `value`, None for what owns none."""
+    if not isinstance(value, np.ndarray):
+        return None
+    while isinstance(value.base, np.ndarray):
+        value = value.base
+    return value

@@ -1,0 +1,50 @@
+"""Where in the user's code something happened: cheap to note, resolved when told."""
+
+import os
+import sys
+from types import CodeType
+from typing import NamedTuple
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+class _Inside(dict[str, bool]):
+    """Whether a source file belongs to this package, by file name."""
+
+    def __missing__(self, filename: str) -> bool:
+        inside = self[filename] = filename.startswith(_PACKAGE)
+        return inside
+
+
+_inside = _Inside()
+
+
+class Place(NamedTuple):
+    """A code object and the offset of an instruction in it.
+
+    A frame would keep its locals alive and a line number costs a table walk, so
+    neither is kept.
+    """
+
+    code: CodeType
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.code.co_filename}:{self.line} in {self.code.co_name}"
+
+    @property
+    def line(self) -> int:
+        """Line number, resolved now."""
+        line = self.code.co_firstlineno
+        for start, end, number in self.code.co_lines():
+            if start <= self.offset < end and number is not None:
+                line = number
+        return line
+
+
+def user_place(depth: int = 2) -> tuple[CodeType, int]:
+    """Return code and offset of the innermost caller outside this package."""
+    frame = sys._getframe(depth)
+    while _inside[frame.f_code.co_filename] and frame.f_back is not None:
+        frame = frame.f_back
+    return frame.f_code, frame.f_lasti

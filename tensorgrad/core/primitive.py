@@ -1,0 +1,278 @@
+"""Primitives: a forward in NumPy, and beside it one rule for each input."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import writes
+from .mode import is_grad_enabled
+from .node import Node, shape_and_dtype
+from .parts import PartPlan
+from .plan import OUTPUT, SHAPE, Plan, Rule
+from .tensor import Tensor, _new, wrap
+
+__all__ = ["Primitive", "primitive"]
+
+
+class Residual(NamedTuple):
+    """How to compute a residual again, from named arguments, when it is recorded."""
+
+    recompute: Callable[..., Any]
+    names: tuple[str, ...]
+
+
+class Primitive:
+    """An operation that knows its gradient.
+
+    Call it on tensors, arrays and numbers: with a tensor among the arguments the
+    result is a tensor, recorded where one of them needs a gradient; with none the
+    result is what the NumPy forward returns.
+
+    Made by :func:`primitive`; see there.
+    """
+
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        residuals: Mapping[str, Callable[..., Any]],
+        multiple: bool,
+    ) -> None:
+        self.forward = forward
+        self.name = forward.__name__
+        self.__name__ = forward.__name__
+        self.__doc__ = forward.__doc__
+        self.__wrapped__ = forward
+        self.multiple = multiple
+        parameters = list(inspect.signature(forward).parameters.values())
+        self.names = tuple(p.name for p in parameters)
+        self.position = {name: i for i, name in enumerate(self.names)}
+        self.defaults = tuple(p.default for p in parameters)
+        self.variadic = (
+            0 if parameters[0].kind is inspect.Parameter.VAR_POSITIONAL else None
+        )
+        self.frame = (*self.names, OUTPUT, *residuals)
+        self.residuals = {
+            name: Residual(again, tuple(inspect.signature(again).parameters))
+            for name, again in residuals.items()
+        }
+        self.rules: dict[int, tuple[Rule, tuple[str, ...]]] = {}
+        self.plans: dict[Any, Plan] = {}
+        self._arity = len(parameters)
+
+    def vjp(self, **rules: Rule) -> None:
+        """Give the gradient rules, one for each differentiable argument.
+
+        Each is a function of ``g``, the incoming gradient, and of whatever else it
+        names: arguments of the forward, ``y`` for the output, ``x_shape`` for the
+        shape of argument ``x``, residuals. What it names is kept until backward, and
+        nothing else. It returns the gradient of its argument; the walk sums broadcast
+        axes back. A rule is plain NumPy, must not write to what it is given, and must
+        not ask for values (``if g > 0``), because it may be run on tensors.
+
+        A rule for ``*arrays`` takes the place of the operand before ``g``.
+        """
+        for argument, rule in rules.items():
+            if argument not in self.position:
+                raise ValueError(
+                    f"{self.name}.vjp: no argument {argument!r}; "
+                    f"the forward takes {', '.join(self.names)}"
+                )
+            at = self.position[argument]
+            names = tuple(inspect.signature(rule).parameters)
+            names = names[2:] if at == self.variadic else names[1:]
+            for name in names:
+                if name not in self.frame and not self.is_shape(name):
+                    raise ValueError(
+                        f"{self.name}.vjp: the rule for {argument!r} names {name!r}, "
+                        f"which is none of {', '.join(self.frame)}"
+                    )
+            self.rules[at] = rule, names
+        self.plans.clear()
+
+    def is_shape(self, name: str) -> bool:
+        """Whether `name` in a rule means the shape of an argument."""
+        return name not in self.frame and name.removesuffix(SHAPE) in self.position
+
+    def rule_for(self, argument: int) -> tuple[Rule, tuple[str, ...]]:
+        """Return the rule of an argument and the names it asks for.
+
+        Raises
+        ------
+        TypeError
+            If the argument is not differentiable.
+        """
+        if argument not in self.rules:
+            raise TypeError(
+                f"{self.name}: no gradient rule for argument "
+                f"{self.names[argument]!r}; pass it as a constant (.detach())"
+            )
+        return self.rules[argument]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.variadic is not None:
+            return self._call_variadic(args, kwargs)
+        if kwargs:
+            args = self._bound(args, kwargs)
+        elif len(args) < self._arity:
+            args = self._bound(args, kwargs)
+        mask = 0
+        bit = 1
+        plain = True
+        parents = []
+        values = []
+        for value in args:
+            if type(value) is Tensor:
+                plain = False
+                node = value.node
+                if node is not None:
+                    mask += bit
+                    parents.append(node)
+                value = value._value
+            elif type(value) is list:
+                value = np.asarray(value)
+            values.append(value)
+            bit += bit
+        y = self.forward(*values)
+        if plain:
+            return y[0] if self.residuals else y
+        if not mask or not is_grad_enabled():
+            if self.residuals:
+                y = y[0]
+            return wrap(y, None) if not self.multiple else self.outputs(y, None)
+        plan = self.plans.get(mask)
+        if plan is None:
+            plan = self._plan(mask, [(i, 0) for i in range(len(args)) if mask >> i & 1])
+        return self._record(plan, parents, values, y)
+
+    def _record(self, plan: Plan, parents: list[Any], values: list[Any], y: Any) -> Any:
+        residuals: tuple[Any, ...] = ()
+        if self.residuals:
+            y, *residuals = y
+        save = plan.save
+        if save is None:
+            saved: tuple[Any, ...] = ()
+        else:
+            shapes = [_shapes(values[i]) for i in plan.shapes_of]
+            saved = save((*values, y, *residuals, *shapes))
+        if self.multiple:
+            node = Node(plan, tuple(parents), saved, *shape_and_dtype(y))
+            return self.outputs(y, node)
+        node = Node(plan, tuple(parents), saved, y.shape, y.dtype)
+        if writes.debugging:
+            writes.fingerprint(node)
+        tensor: Tensor = _new(Tensor)
+        tensor._value = y
+        tensor.node = node
+        tensor._grad = None
+        return tensor
+
+    def _call_variadic(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        arrays = [a._value if type(a) is Tensor else a for a in args]
+        y = self.forward(*arrays, **kwargs)
+        if not any(type(a) is Tensor for a in args):
+            return y
+        inputs = [
+            (0, i)
+            for i, a in enumerate(args)
+            if type(a) is Tensor and a.node is not None
+        ]
+        if not inputs or not is_grad_enabled():
+            return wrap(y, None)
+        rest = [
+            kwargs.get(n, d) for n, d in zip(self.names, self.defaults, strict=True)
+        ]
+        plan = self.plans.get(tuple(inputs)) or self._plan(tuple(inputs), inputs)
+        parents = [args[i].node for _, i in inputs]
+        return self._record(plan, parents, [tuple(arrays), *rest[1:]], y)
+
+    def _plan(self, key: Any, inputs: list[tuple[int, int]]) -> Plan:
+        plan = self.plans[key] = Plan(self, tuple(inputs))
+        return plan
+
+    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        values = [*args, *self.defaults[len(args) :]]
+        for name, value in kwargs.items():
+            at = self.position.get(name)
+            if at is None or at < len(args):
+                raise TypeError(
+                    f"{self.name}: "
+                    + (
+                        f"unexpected argument {name!r}"
+                        if at is None
+                        else f"{name!r} twice"
+                    )
+                    + f"; it takes {', '.join(self.names)}"
+                )
+            values[at] = value
+        for name, value in zip(self.names, values, strict=False):
+            if value is inspect.Parameter.empty:
+                raise TypeError(f"{self.name}: missing argument {name!r}")
+        return tuple(values)
+
+    def outputs(self, values: tuple[Any, ...], node: Node | None) -> tuple[Tensor, ...]:
+        """Return a tensor for each of several outputs of one node."""
+        if node is None:
+            return tuple(wrap(v, None) for v in values)
+        return tuple(wrap(v, self._part(i, v, node)) for i, v in enumerate(values))
+
+    def _part(self, number: int, value: Any, node: Node) -> Node:
+        plan: Any = self.plans.get(-1 - number)
+        if plan is None:
+            plan = self.plans[-1 - number] = PartPlan(self, number)
+        kind = (node.shape, node.dtype)
+        return Node(plan, (node,), kind, value.shape, value.dtype)
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}({', '.join(self.names)})>"
+
+
+def _shapes(value: Any) -> Any:
+    return tuple(map(np.shape, value)) if type(value) is tuple else np.shape(value)
+
+
+def primitive(
+    forward: Callable[..., Any] | None = None,
+    *,
+    residuals: Mapping[str, Callable[..., Any]] | None = None,
+    multiple: bool = False,
+) -> Any:
+    """Make an operation of a NumPy function; give it rules with ``.vjp``.
+
+    Parameters
+    ----------
+    forward : callable
+        Computes the output from arrays, with NumPy. Its arguments are what rules can
+        name. Arguments without a rule are constants. A first argument ``*arrays``
+        makes it variadic; the others are keywords then.
+    residuals : mapping of str to callable, optional
+        The forward returns the output followed by these by-products, which rules can
+        name. Each function computes its residual again from arguments of the forward
+        it names, out of differentiable operations: it is used where the rule itself
+        is recorded, when a by-product is not a constant.
+    multiple : bool
+        The forward returns a tuple of outputs; ``g`` in a rule is a tuple then.
+
+    Returns
+    -------
+    Primitive
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tensorgrad as tg
+    >>> @tg.primitive
+    ... def cube(x):
+    ...     return x**3
+    >>> cube.vjp(x=lambda g, x: g * 3 * x**2)
+    >>> x = tg.Tensor(2.0, requires_grad=True)
+    >>> cube(x).backward()
+    >>> x.grad
+    Tensor(12.)
+    """
+    if forward is None:
+        return lambda f: primitive(f, residuals=residuals, multiple=multiple)
+    return Primitive(forward, residuals or {}, multiple)

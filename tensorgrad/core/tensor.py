@@ -1,0 +1,500 @@
+"""The tensor: an array, where it stands in the graph, and its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from .backward import differentiate
+from .dispatch import implementation, operations, unsupported
+from .errors import GraphError
+from .mode import _grad_mode_set, is_grad_enabled
+from .node import Leaf, Node
+from .writes import record_write
+
+Array = np.ndarray[Any, Any]
+
+
+def _operator(name: str) -> Callable[[Any, Any], Any]:
+    def method(self: Tensor, other: Any) -> Any:
+        return operations[name](self, other)
+
+    return method
+
+
+def _reflected(name: str) -> Callable[[Any, Any], Any]:
+    def method(self: Tensor, other: Any) -> Any:
+        return operations[name](other, self)
+
+    return method
+
+
+def _in_place(name: str, ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
+    def method(self: Tensor, other: Any) -> Any:
+        tracked = is_grad_enabled() and (
+            self.node is not None or (type(other) is Tensor and other.node is not None)
+        )
+        if tracked and type(self.node) is Leaf:
+            raise self._immutable(f"x = x {name} y, or the update inside tg.no_grad()")
+        if tracked:
+            return operations[ufunc.__name__](self, other)
+        value = other._value if type(other) is Tensor else other
+        data = self.data
+        ufunc(data, value, out=data, casting="same_kind")
+        record_write((data,), f"an in-place {name}=")
+        return self
+
+    return method
+
+
+class Tensor:
+    """An array that remembers how it was computed.
+
+    Parameters
+    ----------
+    data : array_like
+        Copied, so that later writes to it do not reach the tensor.
+    requires_grad : bool
+        Whether operations on the tensor are recorded, and ``backward`` fills ``grad``.
+    dtype : dtype, optional
+        NumPy's choice for `data` where not given. Real; floating point where a
+        gradient is asked for.
+
+    Raises
+    ------
+    TypeError
+        For complex or non-numeric data, or a gradient of integers or booleans.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> x = tg.Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    Tensor([2., 4., 6.])
+    """
+
+    __slots__ = ("__weakref__", "_grad", "_value", "node")
+
+    _value: Any
+    node: Node | Leaf | None
+    _grad: Tensor | None
+
+    def __init__(
+        self,
+        data: ArrayLike | Tensor,
+        requires_grad: bool = False,
+        dtype: DTypeLike | None = None,
+    ) -> None:
+        source = data.numpy() if type(data) is Tensor else data
+        self._value = np.array(source, dtype=dtype)
+        _require_real(self._value.dtype)
+        self._grad = None
+        self.node = None
+        self.requires_grad = requires_grad
+
+    # The array and what is known of it.
+
+    @property
+    def data(self) -> Array:
+        """The array itself, shared; assigning writes a new value of the same shape."""
+        value = self._value
+        if type(value) is not np.ndarray:
+            value = self._value = np.asarray(value)
+        return value
+
+    @data.setter
+    def data(self, value: ArrayLike) -> None:
+        new = np.asarray(value._value if isinstance(value, Tensor) else value)
+        old = self.data
+        if new is not old:
+            if (new.shape, new.dtype) != (old.shape, old.dtype):
+                raise ValueError(
+                    f"Tensor.data: expected shape {old.shape} and dtype {old.dtype}, "
+                    f"got {new.shape} and {new.dtype}; make a new Tensor instead"
+                )
+            self._value = new
+        record_write((old, new), "an assignment to .data")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length along each axis."""
+        shape: tuple[int, ...] = self._value.shape
+        return shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self._value.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(self._value.size)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the elements."""
+        dtype: np.dtype[Any] = self._value.dtype
+        return dtype
+
+    @property
+    def T(self) -> Tensor:
+        """The tensor with its axes reversed."""
+        reversed_: Tensor = operations["transpose"](self)
+        return reversed_
+
+    @property
+    def mT(self) -> Tensor:
+        """The tensor with its last two axes swapped."""
+        swapped: Tensor = operations["swapaxes"](self, -1, -2)
+        return swapped
+
+    def numpy(self) -> Array:
+        """Return the array, shared with the tensor; no gradient flows through it."""
+        return self.data
+
+    def item(self) -> Any:
+        """Return the value of a one-element tensor as a Python scalar."""
+        if self.size != 1:
+            raise ValueError(
+                f"Tensor.item: expected one element, got shape {self.shape}; "
+                "index it, or use .numpy()"
+            )
+        return self._value.item()
+
+    # The graph.
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a gradient flows to the tensor."""
+        return self.node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        if type(self.node) is Node and not wanted:
+            raise GraphError(
+                "requires_grad = False on the result of an operation; use .detach()"
+            )
+        if wanted and self.node is None:
+            if self.dtype.kind != "f":
+                raise TypeError(
+                    "requires_grad: expected a floating-point dtype, got "
+                    f"{self.dtype}; pass dtype=float (a gradient of "
+                    "integers or booleans is not defined)"
+                )
+            self.node = Leaf(self)
+        elif not wanted:
+            self.node = None
+
+    @property
+    def grad(self) -> Tensor | None:
+        """Gradient accumulated by ``backward``, None before the first."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | ArrayLike | None) -> None:
+        if value is not None:
+            value = value if type(value) is Tensor else Tensor(value)
+            if (value.shape, value.dtype) != (self.shape, self.dtype):
+                raise ValueError(
+                    f"Tensor.grad: expected shape {self.shape} and dtype {self.dtype}, "
+                    f"got {value.shape} and {value.dtype}"
+                )
+        self._grad = value
+
+    def detach(self) -> Tensor:
+        """Return the same array as a constant: no gradient flows through it."""
+        return wrap(self._value, None)
+
+    def backward(
+        self,
+        gradient: Tensor | ArrayLike | None = None,
+        *,
+        retain_graph: bool = False,
+        create_graph: bool = False,
+    ) -> None:
+        """Add the gradient of this tensor to ``grad`` of every leaf it was made from.
+
+        Parameters
+        ----------
+        gradient : array_like, optional
+            The incoming gradient, of this tensor's shape; 1 for a single element.
+        retain_graph : bool
+            Keep what backward needs, so that it can be called again.
+        create_graph : bool
+            Record the backward pass itself, so that ``grad`` can be differentiated.
+            Implies `retain_graph`.
+
+        Raises
+        ------
+        GraphError
+            If the tensor needs no gradient, or its graph was freed by an earlier call.
+        MutationError
+            If something backward needs was written to since the forward pass. Nothing
+            has been computed then.
+        ValueError
+            If `gradient` is missing and the tensor has several elements, or does not
+            match.
+        """
+        root = self.node
+        if root is None:
+            raise GraphError(
+                "backward on a tensor that needs no gradient; make an input with "
+                "requires_grad=True, and compute outside tg.no_grad()"
+            )
+        seed = self._seed(gradient, create_graph)
+        if not create_graph:
+            found = differentiate(root, seed, retain_graph=retain_graph)
+            for leaf in sorted(found, key=_creation):
+                _deliver(leaf, found.pop(leaf))
+            return
+        with _grad_mode_set(True):
+            found = differentiate(root, seed, lift=wrap, retain_graph=True)
+            for leaf in sorted(found, key=_creation):
+                _deliver_recorded(leaf, found[leaf])
+
+    def _seed(self, gradient: Tensor | ArrayLike | None, recorded: bool) -> Any:
+        value = self._value
+        if gradient is None:
+            if value.size != 1:
+                raise ValueError(
+                    f"backward: expected a single element, got shape {self.shape}; "
+                    "pass gradient= of that shape, or reduce with .sum() or .mean()"
+                )
+            ones = np.ones(value.shape, value.dtype)
+            return wrap(ones, None) if recorded else ones[()]
+        seed = gradient if type(gradient) is Tensor else Tensor(gradient)
+        if seed.shape != self.shape:
+            raise ValueError(
+                f"backward: expected gradient of shape {self.shape}, got {seed.shape}"
+            )
+        seed = seed.astype(self.dtype)
+        return seed if recorded else seed._value.copy()
+
+    # NumPy's protocols.
+
+    def __array_ufunc__(
+        self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any
+    ) -> Any:
+        if method == "__call__" and "out" not in kwargs:
+            return implementation(ufunc)(*inputs, **kwargs)
+        if method == "reduce" and ufunc in _reductions and "out" not in kwargs:
+            return operations[_reductions[ufunc]](*inputs, **kwargs)
+        if "out" in kwargs:
+            raise TypeError(
+                f"numpy.{ufunc.__name__}: out= is not supported with Tensors, whose "
+                "values backward may need; use the returned tensor (x = x + t, not "
+                "x += t, for an array x)"
+            )
+        raise unsupported(ufunc)
+
+    def __array_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        return implementation(function)(*args, **kwargs)
+
+    def __array__(
+        self, dtype: DTypeLike | None = None, copy: bool | None = None
+    ) -> Array:
+        if self.node is not None:
+            raise TypeError(
+                "a Tensor that needs a gradient was asked for a plain array, which "
+                "would cut the graph; use .detach() or .numpy() where that is meant, "
+                "tg.stack to join tensors"
+            )
+        return np.array(self._value, dtype=dtype, copy=copy)
+
+    # Operators.
+
+    __add__ = _operator("add")
+    __radd__ = _reflected("add")
+    __iadd__ = _in_place("+", np.add)
+    __sub__ = _operator("subtract")
+    __rsub__ = _reflected("subtract")
+    __isub__ = _in_place("-", np.subtract)
+    __mul__ = _operator("multiply")
+    __rmul__ = _reflected("multiply")
+    __imul__ = _in_place("*", np.multiply)
+    __truediv__ = _operator("divide")
+    __rtruediv__ = _reflected("divide")
+    __itruediv__ = _in_place("/", np.true_divide)
+    __pow__ = _operator("power")
+    __rpow__ = _reflected("power")
+    __matmul__ = _operator("matmul")
+    __rmatmul__ = _reflected("matmul")
+    __lt__ = _operator("less")
+    __le__ = _operator("less_equal")
+    __gt__ = _operator("greater")
+    __ge__ = _operator("greater_equal")
+    __eq__ = _operator("equal")  # type: ignore[assignment]
+    __ne__ = _operator("not_equal")  # type: ignore[assignment]
+    __hash__ = object.__hash__
+
+    def __neg__(self) -> Tensor:
+        negated: Tensor = operations["negative"](self)
+        return negated
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __abs__(self) -> Tensor:
+        magnitude: Tensor = operations["absolute"](self)
+        return magnitude
+
+    # Containers.
+
+    def __getitem__(self, index: Any) -> Tensor:
+        part: Tensor = operations["getitem"](self, index)
+        return part
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        tracked = is_grad_enabled() and (
+            self.node is not None or (type(value) is Tensor and value.node is not None)
+        )
+        if tracked:
+            raise self._immutable(
+                "tg.where(mask, value, x), tg.concatenate or tg.stack, which make a "
+                "new tensor, or write inside tg.no_grad()"
+            )
+        data = self.data
+        data[plain(index)] = plain(value)
+        record_write((data,), "an item assignment")
+
+    def _immutable(self, remedy: str) -> GraphError:
+        return GraphError(
+            f"in-place write to a Tensor of shape {self.shape} that needs a gradient, "
+            f"or of one into it; use {remedy}"
+        )
+
+    def __len__(self) -> int:
+        if not self._value.shape:
+            raise TypeError("len() of a 0-d Tensor; use .size or .item()")
+        return int(self._value.shape[0])
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __contains__(self, item: Any) -> bool:
+        return bool(np.any(self._value == plain(item)))
+
+    # Conversions.
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ValueError(
+                f"truth value of a Tensor of shape {self.shape} is ambiguous; use "
+                ".any() or .all() of its .numpy()"
+            )
+        return bool(self._value)
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu" or self.shape:
+            raise TypeError(f"a {self.dtype} Tensor of shape {self.shape} is no index")
+        return int(self._value)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
+    def __repr__(self) -> str:
+        text = np.array2string(self.data, separator=", ", prefix="Tensor(")
+        notes = []
+        if self.dtype not in (np.dtype(np.float64), np.dtype(np.int64), np.dtype(bool)):
+            notes.append(f"dtype={self.dtype}")
+        if type(self.node) is Node:
+            notes.append(f"from={self.node.name}")
+        elif self.node is not None:
+            notes.append("requires_grad=True")
+        return f"Tensor({', '.join([text, *notes])})"
+
+    # The methods of ndarray that have a rule.
+
+    def _method(name: str) -> Callable[..., Any]:  # type: ignore[misc]
+        def method(self: Self, *args: Any, **kwargs: Any) -> Any:
+            return operations[name](self, *args, **kwargs)
+
+        method.__name__ = name
+        method.__doc__ = f"As ``numpy.ndarray.{name}``, and differentiable."
+        return method
+
+    astype = _method("astype")
+    sum = _method("sum")
+    mean = _method("mean")
+    max = _method("max")
+    min = _method("min")
+    clip = _method("clip")
+    argmax = _method("argmax")
+    argmin = _method("argmin")
+    dot = _method("dot")
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """As ``numpy.ndarray.reshape``: lengths, or one tuple of them."""
+        wanted = shape[0] if len(shape) == 1 else shape
+        reshaped: Tensor = operations["reshape"](self, wanted)
+        return reshaped
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """As ``numpy.ndarray.transpose``: no axes, axes, or one tuple of them."""
+        order = axes[0] if len(axes) == 1 else (axes or None)
+        turned: Tensor = operations["transpose"](self, order)
+        return turned
+
+
+_new = object.__new__
+_reductions = {np.add: "sum", np.maximum: "max", np.minimum: "min"}
+
+
+def wrap(value: Any, node: Node | Leaf | None) -> Tensor:
+    """Return a tensor of a value NumPy has just made, without copy or check."""
+    tensor: Tensor = _new(Tensor)
+    tensor._value = value
+    tensor.node = node
+    tensor._grad = None
+    return tensor
+
+
+def plain(value: Any) -> Any:
+    """Return the array of a tensor, also within tuples and lists; the rest as it is."""
+    if type(value) is tuple or type(value) is list:
+        return type(value)(plain(v) for v in value)
+    return value._value if type(value) is Tensor else value
+
+
+def _require_real(dtype: np.dtype[Any]) -> None:
+    if dtype.kind not in "fiub":
+        raise TypeError(
+            f"Tensor: expected real numbers, got dtype {dtype}; "
+            "convert first (complex: pass real and imaginary parts)"
+        )
+
+
+def _creation(leaf: Leaf) -> int:
+    return leaf.index
+
+
+def _deliver(leaf: Leaf, g: Any) -> None:
+    """Add `g` to the gradient of the leaf's tensor, in memory of the tensor's own."""
+    tensor = leaf.tensor()
+    if tensor is None:
+        return
+    if tensor._grad is not None:
+        tensor._grad = wrap(tensor._grad._value + g, None)
+    else:
+        tensor._grad = wrap(g, None)
+
+
+def _deliver_recorded(leaf: Leaf, g: Tensor) -> None:
+    tensor = leaf.tensor()
+    if tensor is None:
+        return
+    old = tensor._grad
+    tensor._grad = wrap(g._value.copy(), g.node) if old is None else old + g

@@ -1,0 +1,173 @@
+"""Layers: small modules that own parameters and call the operations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from .core.tensor import Tensor
+from .ops.neural import dense, relu, softmax
+from .random import Normals, normals
+
+__all__ = ["Dense", "Module", "ReLU", "Sequential", "Softmax"]
+
+
+class Module:
+    """Something with parameters that can be called.
+
+    Subclasses set tensors and modules (or lists of modules) as attributes and define
+    ``forward``; what is set is found, in that order.
+    """
+
+    def forward(self, x: Any) -> Any:
+        """Compute the output; defined by each subclass."""
+        raise NotImplementedError(f"{type(self).__name__} defines no forward(x)")
+
+    def __call__(self, x: Any) -> Any:
+        return self.forward(x)
+
+    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+        """Yield the name and tensor of each parameter, each tensor once.
+
+        Names are attribute names and positions joined by dots: ``layers.0.weight``.
+        """
+        seen: set[int] = set()
+        for name, tensor in self._tensors(prefix):
+            if id(tensor) not in seen:
+                seen.add(id(tensor))
+                yield name, tensor
+
+    def parameters(self) -> list[Tensor]:
+        """Return the parameters in the order they were set."""
+        return [tensor for _, tensor in self.named_parameters()]
+
+    def _tensors(self, prefix: str) -> Iterator[tuple[str, Tensor]]:
+        for name, value in vars(self).items():
+            many = isinstance(value, list | tuple)
+            for i, item in enumerate(value if many else (value,)):
+                path = f"{prefix}{name}.{i}" if many else f"{prefix}{name}"
+                if isinstance(item, Module):
+                    yield from item._tensors(f"{path}.")
+                elif isinstance(item, Tensor) and item.requires_grad:
+                    yield path, item
+
+
+@final
+class Dense(Module):
+    """Fully connected layer, x @ weight + bias.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        Lengths of a sample going in and coming out.
+    rng : int, numpy.random.Generator or RandomState, optional
+        Where the weights are drawn from; fresh entropy where not given.
+    scale : float, optional
+        Standard deviation of the normal initial weights; the biases start at 0.
+        sqrt(2 / in_features) where not given [1]_.
+    dtype : dtype
+        Of the parameters.
+
+    Attributes
+    ----------
+    weight : Tensor of shape (in_features, out_features)
+    bias : Tensor of shape (out_features,)
+
+    References
+    ----------
+    .. [1] He et al., "Delving deep into rectifiers", ICCV 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tensorgrad as tg
+    >>> tg.nn.Dense(2, 3, rng=0)(np.ones((5, 2), np.float32)).shape
+    (5, 3)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        rng: Normals | int | None = None,
+        scale: float | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        if in_features < 1 or out_features < 1:
+            raise ValueError(
+                "Dense: expected at least one feature in and out, got "
+                f"{in_features} and {out_features}"
+            )
+        std = math.sqrt(2 / in_features) if scale is None else scale
+        drawn = normals(rng).standard_normal((in_features, out_features)).astype(dtype)
+        self.weight = Tensor(std * drawn, requires_grad=True)
+        self.bias = Tensor(np.zeros(out_features, dtype=dtype), requires_grad=True)
+
+    def forward(self, x: Any) -> Any:
+        """Return the affine map of x, whose last axis is of length in_features."""
+        expected, shape = self.weight.shape[0], np.shape(x)
+        if not shape or shape[-1] != expected:
+            raise ValueError(
+                f"Dense: expected samples of {expected} features, shape (..., "
+                f"{expected}), got {shape}"
+            )
+        if len(shape) == 2:
+            return dense(x, self.weight, self.bias)
+        return np.matmul(x, self.weight) + self.bias
+
+    def __repr__(self) -> str:
+        return f"Dense({', '.join(map(str, self.weight.shape))})"
+
+
+@final
+class ReLU(Module):
+    """Rectified linear unit, max(x, 0), element by element."""
+
+    def forward(self, x: Any) -> Any:
+        """Return max(x, 0)."""
+        return relu(x)
+
+    def __repr__(self) -> str:
+        return "ReLU()"
+
+
+@final
+class Softmax(Module):
+    """Softmax over the last axis. Train on the logits before it."""
+
+    def forward(self, x: Any) -> Any:
+        """Return exp(x) / sum(exp(x)) along the last axis."""
+        return softmax(x)
+
+    def __repr__(self) -> str:
+        return "Softmax()"
+
+
+@final
+class Sequential(Module):
+    """Layers applied one after another.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> model = tg.nn.Sequential(tg.nn.Dense(2, 8), tg.nn.ReLU(), tg.nn.Dense(8, 3))
+    >>> [name for name, _ in model.named_parameters()]
+    ['layers.0.weight', 'layers.0.bias', 'layers.2.weight', 'layers.2.bias']
+    """
+
+    def __init__(self, *layers: Module) -> None:
+        self.layers = layers
+
+    def forward(self, x: Any) -> Any:
+        """Return the output of the last layer."""
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def __repr__(self) -> str:
+        return f"Sequential({', '.join(map(repr, self.layers))})"

@@ -1,0 +1,81 @@
+"""How an operation of the library is defined: its NumPy reference, its description."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core.dispatch import implement
+from ..core.primitive import Primitive, primitive
+from ..core.registry import REAL, Case, Domain, Kind, describe
+from ..core.tensor import Tensor, plain, wrap
+
+
+def operation(
+    reference: Any = None,
+    *,
+    kind: Kind,
+    domains: Domain | tuple[Domain, ...] = REAL,
+    cases: Sequence[Case] = (),
+    kinks: str = "",
+    residuals: Mapping[str, Callable[..., Any]] | None = None,
+    multiple: bool = False,
+) -> Callable[[Callable[..., Any]], Primitive]:
+    """Make a described primitive that answers to `reference` and to its own name.
+
+    Without a NumPy reference the forward itself is what values are compared with.
+    """
+
+    def make(forward: Callable[..., Any]) -> Primitive:
+        op: Primitive = primitive(forward, residuals=residuals, multiple=multiple)
+        references = () if reference is None else (reference,)
+        implement(op.name.strip("_"), op, *references)
+        describe(
+            op,
+            reference or forward,
+            kind=kind,
+            domains=domains,
+            cases=cases,
+            kinks=kinks,
+            arity=len(op.names),
+        )
+        return op
+
+    return make
+
+
+def composed(
+    reference: Any,
+    *,
+    kind: Kind,
+    domains: Domain | tuple[Domain, ...] = REAL,
+    cases: Sequence[Case],
+    kinks: str = "",
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Describe a function made of operations, and let it answer to `reference`."""
+
+    def make(function: Callable[..., Any]) -> Callable[..., Any]:
+        implement(function.__name__.strip("_"), function, reference)
+        describe(
+            function, reference, kind=kind, domains=domains, cases=cases, kinks=kinks
+        )
+        return function
+
+    return make
+
+
+def constant(reference: Any) -> Callable[..., Any]:
+    """Let a NumPy function without a derivative work on tensors, giving constants."""
+
+    @functools.wraps(reference)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        y = reference(
+            *map(plain, args), **{name: plain(v) for name, v in kwargs.items()}
+        )
+        given = (*args, *kwargs.values())
+        arrays = isinstance(y, np.ndarray | np.generic)
+        return wrap(y, None) if arrays and any(type(v) is Tensor for v in given) else y
+
+    implement(reference.__name__, function, reference)
+    return function

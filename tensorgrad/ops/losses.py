@@ -1,0 +1,259 @@
+"""Losses for classification, and the labels they take.
+
+Labels are class integers of shape (n,), or rows of shape (n, classes) that are one-hot
+or soft: not negative, and each with sum 1.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from ..core.primitive import primitive
+from ..core.registry import Domain, case, describe
+from ..core.tensor import Tensor, plain
+from .index import put_part
+from .neural import row_max, softmax
+
+CLIP = 1e-7
+"""Probabilities are kept this far from 0 and 1 before their logarithm is taken."""
+
+
+def checked_labels(labels: Any, shape: tuple[int, ...], dtype: Any, name: str) -> Any:
+    """Return labels as an array: class integers, or rows in the scores' dtype.
+
+    Raises
+    ------
+    TypeError
+        If the labels need a gradient, or are class numbers that are not integers.
+    ValueError
+        If they are of the wrong shape, or rows that are not distributions.
+    IndexError
+        If a class is out of range.
+    """
+    if len(shape) != 2 or 0 in shape:
+        raise ValueError(
+            f"{name}: expected scores of shape (n, classes) with n and classes at "
+            f"least 1, got {shape}"
+        )
+    if type(labels) is Tensor and labels.requires_grad:
+        raise TypeError(f"{name}: labels are constants; pass labels.detach()")
+    t = np.asarray(plain(labels))
+    if t.ndim == 1 or t.shape != shape:
+        return _checked_classes(t, shape, name)
+    return _checked_rows(t, dtype, name)
+
+
+def _checked_classes(t: Any, shape: tuple[int, ...], name: str) -> Any:
+    n, classes = shape
+    if t.shape != (n,):
+        raise ValueError(
+            f"{name}: labels must be integers of shape ({n},) or rows of shape "
+            f"({n}, {classes}), got shape {t.shape}"
+        )
+    if t.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name}: class labels must be integers, got {t.dtype}; "
+            "convert with labels.astype(int) if they are whole numbers"
+        )
+    # As unsigned a negative number is huge: one pass finds both kinds of outliers.
+    if t.view(f"u{t.dtype.itemsize}").max() >= classes:
+        bad = t[(t < 0) | (t >= classes)][0]
+        raise IndexError(
+            f"{name}: class labels must be from 0 to {classes - 1} for scores of "
+            f"shape {shape}, got {bad}"
+        )
+    return t
+
+
+def _checked_rows(t: Any, dtype: Any, name: str) -> Any:
+    if t.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: label rows must be real numbers, got {t.dtype}")
+    sums = t.sum(axis=1, dtype=np.float64)
+    # Written so that NaN fails.
+    if not (t.min() >= 0 and np.abs(sums - 1).max() <= 1e-3):
+        raise ValueError(
+            f"{name}: each row of labels must be a distribution, without negative or "
+            f"NaN entries and with sum 1; the worst sum is "
+            f"{sums[np.argmax(np.abs(sums - 1))]:g}, the smallest entry {t.min():g}"
+        )
+    return t.astype(dtype)
+
+
+def one_hot(labels: Any, classes: int, dtype: Any = np.float32) -> Any:
+    """Rows with a one at each label.
+
+    Parameters
+    ----------
+    labels : (n,) integers
+    classes : int
+        Length of the rows.
+    dtype : dtype
+        Of the result.
+
+    Returns
+    -------
+    (n, classes) array
+    """
+    t = np.asarray(plain(labels))
+    t = _checked_classes(t, (len(t), classes), "one_hot")
+    rows = np.zeros((len(t), classes), dtype=dtype)
+    rows[np.arange(len(t)), t] = 1
+    return rows
+
+
+@primitive
+def less_target(p, labels):
+    """p minus the target it is scored against; rows weigh p by their sum."""
+    if labels.ndim == 2:
+        return p * labels.sum(axis=1, keepdims=True) - labels
+    d = p.copy()
+    d[np.arange(len(d)), labels] -= 1
+    return d
+
+
+less_target.vjp(
+    p=lambda g, labels: g if labels.ndim == 1 else g * labels.sum(axis=1, keepdims=True)
+)
+
+
+def _cross_entropy(logits, labels):
+    z = logits - row_max(logits)
+    e = np.exp(z)
+    total = np.add.reduce(e, axis=1)
+    e /= total[:, None]
+    if labels.ndim == 2:
+        fit = np.add.reduce(labels * (z - np.log(total)[:, None]), axis=1)
+    else:
+        fit = z[np.arange(len(z)), labels] - np.log(total)
+    return -np.add.reduce(fit) / len(fit), e
+
+
+@primitive(residuals={"p": lambda logits: softmax(logits)})
+def cross_entropy(logits, labels):
+    """Mean cross-entropy of softmax(logits), and the probabilities."""
+    return _cross_entropy(logits, labels)
+
+
+def cross_entropy_vjp(g: Any, p: Any, labels: Any) -> Any:
+    """g * (p - target) / n: softmax's Jacobian and the logarithm cancel."""
+    d = less_target(p, labels)
+    d /= len(p)
+    d *= g
+    return d
+
+
+cross_entropy.vjp(logits=cross_entropy_vjp)
+
+
+def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
+    """Mean over samples of -sum(target * log(softmax(logits))), from the logits.
+
+    Stable for logits of any size; the backward is the fused ``(p - target) / n``.
+
+    Parameters
+    ----------
+    logits : (n, classes) Tensor or array
+    labels : (n,) integers, or (n, classes) rows, one-hot or soft
+
+    Returns
+    -------
+    Tensor or scalar
+        Loss in nats, in the dtype of `logits`.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        If the labels are not integers, of the wrong shape, not distributions, or out
+        of range.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> logits = tg.Tensor([[2.0, 0.0], [0.0, 2.0]], requires_grad=True)
+    >>> loss = tg.softmax_cross_entropy(logits, [0, 1])
+    >>> round(loss.item(), 4)
+    0.1269
+    """
+    logits = logits if hasattr(logits, "dtype") else np.asarray(logits)
+    name = "softmax_cross_entropy"
+    labels = checked_labels(labels, logits.shape, logits.dtype, name)
+    return cross_entropy(logits, labels)
+
+
+@primitive
+def negative_log_likelihood(p, labels):
+    """Mean of -log of the clipped probability of the label."""
+    if labels.ndim == 2:
+        return -np.mean(np.add.reduce(labels * np.log(_clipped(p)), axis=1))
+    return -np.mean(np.log(_clipped(p[np.arange(len(p)), labels])))
+
+
+def _clipped(p: Any) -> Any:
+    return np.clip(p, CLIP, 1 - CLIP)
+
+
+def _slope(g: Any, p: Any, n: int) -> Any:
+    """Return -g / (n p), 0 where the clipped logarithm is flat."""
+    clipped = _clipped(p)
+    return np.where(p == clipped, -g / (n * clipped), 0)
+
+
+def negative_log_likelihood_vjp(g: Any, p: Any, labels: Any) -> Any:
+    """-g * target / (n p) where p was not clipped, 0 where it was."""
+    n = len(p)
+    if labels.ndim == 2:
+        return labels * _slope(g, p, n)
+    at = (np.arange(n), labels)
+    return put_part(_slope(g, p[at], n), at, np.shape(p))
+
+
+negative_log_likelihood.vjp(p=negative_log_likelihood_vjp)
+
+
+def categorical_cross_entropy(probabilities: Any, labels: Any) -> Any:
+    """Mean over samples of -sum(target * log(p)), p clipped to [1e-7, 1 - 1e-7].
+
+    Parameters
+    ----------
+    probabilities : (n, classes) Tensor or array
+    labels : (n,) integers, or (n, classes) rows, one-hot or soft
+
+    Returns
+    -------
+    Tensor or scalar
+        Loss in nats, in the dtype of `probabilities`.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        If the labels are not integers, of the wrong shape, not distributions, or out
+        of range.
+
+    Notes
+    -----
+    The gradient is that of the clipped function: 0 outside the bounds, where the loss
+    does not change. From logits, :func:`softmax_cross_entropy` is exact and faster.
+    """
+    p = probabilities if hasattr(probabilities, "dtype") else np.asarray(probabilities)
+    labels = checked_labels(labels, p.shape, p.dtype, "categorical_cross_entropy")
+    return negative_log_likelihood(p, labels)
+
+
+_CLASSES = np.array([1, 0, 3, 1])
+_ROWS = np.array([[0.2, 0.5, 0.3], [0.0, 1.0, 0.0], [0.1, 0.1, 0.8], [1.0, 0.0, 0.0]])
+_LABELLED = [case((4, 4), labels=_CLASSES), case((4, 3), labels=_ROWS)]
+
+describe(
+    softmax_cross_entropy,
+    lambda logits, labels: _cross_entropy(logits, labels)[0],
+    kind="smooth",
+    cases=_LABELLED,
+)
+describe(
+    categorical_cross_entropy,
+    negative_log_likelihood.forward,
+    kind="piecewise",
+    domains=Domain(0.05, 0.95),
+    cases=_LABELLED,
+    kinks="p at 1e-7 or 1 - 1e-7: the gradient passes; beyond them it is 0",
+)

@@ -1,0 +1,105 @@
+"""Operations of neural networks."""
+
+from typing import Any
+
+import numpy as np
+
+from ..core.registry import NONZERO, case
+from .define import operation
+
+
+@operation(
+    kind="multilinear",
+    cases=[case((5, 3), (3, 4), (4,)), case((0, 3), (3, 4), (4,))],
+)
+def dense(x, weight, bias):
+    """Affine map of each sample, x @ weight + bias.
+
+    Parameters
+    ----------
+    x : (n, in) array
+    weight : (in, out) array
+    bias : (out,) array
+
+    Returns
+    -------
+    (n, out) array
+    """
+    y = np.matmul(x, weight)
+    y += bias
+    return y
+
+
+# The gradient of the bias is that of the output summed over samples: the walk sums it.
+dense.vjp(
+    x=lambda g, weight: g @ weight.T,
+    weight=lambda g, x: x.T @ g,
+    bias=lambda g: g,
+)
+
+
+@operation(kind="piecewise", domains=NONZERO, kinks="x = 0: 0")
+def relu(x):
+    """Rectified linear unit, max(x, 0)."""
+    return np.maximum(x, 0)
+
+
+relu.vjp(x=lambda g, y: g * (y > 0))
+
+
+def row_max(x: Any) -> Any:
+    """Return the largest element of each row of a matrix, as a column.
+
+    NumPy goes along short rows slowly; along the columns of a copy it is five times
+    faster for 3 to 16 classes, and the maximum is the same.
+    """
+    if x.shape[1] <= 32:
+        return np.maximum.reduce(x.T.copy())[:, None]
+    return np.maximum.reduce(x, axis=1, keepdims=True)
+
+
+@operation(
+    kind="smooth",
+    cases=[case((3, 4)), case((2, 3, 2), axis=1), case((0, 3)), case((1,))],
+)
+def softmax(x, axis=-1):
+    """exp(x) / sum(exp(x)) along an axis, unchanged by a shift of x."""
+    e = np.exp(x - np.maximum.reduce(x, axis=axis, keepdims=True))
+    e /= np.add.reduce(e, axis=axis, keepdims=True)
+    return e
+
+
+def softmax_vjp(g: Any, y: Any, axis: int) -> Any:
+    """y * (g - <g, y>): the product with the softmax Jacobian, never formed."""
+    return y * (g - np.add.reduce(g * y, axis=axis, keepdims=True))
+
+
+softmax.vjp(x=softmax_vjp)
+
+
+def softmax_jacobian(probabilities: Any) -> Any:
+    """Jacobian of softmax for each sample, diag(p) - p p^T.
+
+    Parameters
+    ----------
+    probabilities : (n, classes) array or Tensor
+        Outputs of softmax.
+
+    Returns
+    -------
+    (n, classes, classes) array or Tensor
+        Entry (i, j, k) is the derivative of output j of sample i in its logit k.
+
+    Raises
+    ------
+    ValueError
+        If `probabilities` is not of two axes.
+    """
+    if np.ndim(probabilities) != 2:
+        raise ValueError(
+            "softmax_jacobian: expected probabilities of shape (n, classes), got "
+            f"{np.shape(probabilities)}; reshape to two axes first"
+        )
+    p = probabilities if hasattr(probabilities, "dtype") else np.asarray(probabilities)
+    identity = np.eye(p.shape[1], dtype=p.dtype)
+    return p[:, :, None] * (identity - p[:, None, :])

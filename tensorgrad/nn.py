@@ -110,7 +110,9 @@ class Dense(Module):
 
     def forward(self, x: Any) -> Any:
         """Return the affine map of x, whose last axis is of length in_features."""
-        expected, shape = self.weight.shape[0], np.shape(x)
+        if not hasattr(x, "shape"):
+            x = np.asarray(x)
+        expected, shape = self.weight.shape[0], x.shape
         if not shape or shape[-1] != expected:
             raise ValueError(
                 f"Dense: expected samples of {expected} features, shape (..., "

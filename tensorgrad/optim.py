@@ -56,21 +56,21 @@ class Optimizer:
     """Arrays an update of a parameter may overwrite."""
 
     def __init__(
-        self, params: Iterable[Tensor], lr: float | Schedule, decay: float = 0.0
+        self, params: Iterable[Any], lr: float | Schedule, decay: float = 0.0
     ) -> None:
-        self.params = list(params)
+        self.params: list[Tensor] = list(params)
         name = type(self).__name__
         if not self.params:
             raise ValueError(f"{name}: expected at least one parameter, got none")
         for i, p in enumerate(self.params):
-            if not isinstance(p, Tensor) or type(p.node) is not Leaf:
+            if type(p) is not Tensor or type(p.node) is not Leaf:
                 raise TypeError(
                     f"{name}: parameter {i} must be a Tensor made with "
                     f"requires_grad=True, got {p!r:.60}"
                 )
         self.decay = _at_least_zero(name, "decay", decay)
         self.steps = 0
-        self.lr = lr  # type: ignore[assignment]
+        self.lr = lr
         self.state = [
             [np.zeros_like(p.data) for _ in range(self.buffers)] for p in self.params
         ]

@@ -75,7 +75,7 @@ def differentiate(
     table: dict[Any, Any] = {root: seed}
     owned: set[Any] = set()
     freed_at = None if retain_graph else Place(*user_place())
-    node = None
+    node = dx = None
     try:
         for node in nodes:
             g = table.pop(node)
@@ -101,27 +101,34 @@ def differentiate(
     except Exception as error:
         if node is not None:
             error.add_note(f"in the gradient of {node.name}, called at {node.place}")
+            if not hasattr(dx, "dtype"):
+                raise _no_array(dx, node) from error
         raise
     return table
 
 
 def own(dx: Any, g: Any, saved: tuple[Any, ...]) -> Any:
     """Return `dx`, copied where its memory may be somebody else's too."""
-    shared = dx is g or dx.base is not None or any(dx is s for s in saved)
-    return dx.copy() if shared else dx
+    if type(dx) is np.ndarray and (
+        dx is g or dx.base is not None or any(dx is s for s in saved)
+    ):
+        return dx.copy()
+    return dx
 
 
 def fit(dx: Any, parent: Node | Leaf, node: Node) -> Any:
     """Return what a rule gave as a gradient of `parent`: broadcast axes summed back,
     cast to its dtype; raise RuleError where it cannot be one."""
-    if not hasattr(dx, "dtype"):
-        raise RuleError(
-            f"a gradient rule of {node.name} must return an array of shape "
-            f"{parent.shape}, got {type(dx).__name__}; return g times a derivative"
-        )
     if dx.shape != parent.shape:
         dx = unbroadcast(dx, parent.shape, node.name)
     return dx if dx.dtype == parent.dtype else dx.astype(parent.dtype)
+
+
+def _no_array(dx: Any, node: Node) -> RuleError:
+    return RuleError(
+        f"a gradient rule of {node.name}, called at {node.place}, must return an "
+        f"array, got {type(dx).__name__}; return g times a derivative"
+    )
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...], name: str) -> Any:

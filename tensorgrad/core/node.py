@@ -14,6 +14,7 @@ import numpy as np
 from .place import Place, user_place
 
 if TYPE_CHECKING:
+    from .parts import PartPlan
     from .plan import Plan
     from .tensor import Tensor
 
@@ -67,7 +68,7 @@ class Node:
 
     def __init__(
         self,
-        plan: "Plan",
+        plan: "Plan | PartPlan",
         parents: tuple["Node | Leaf", ...],
         saved: tuple[Any, ...],
         shape: Any,
@@ -114,6 +115,7 @@ def root(value: Any) -> np.ndarray[Any, Any] | None:
     """Return the array that owns the memory of `value`, None for what owns none."""
     if not isinstance(value, np.ndarray):
         return None
-    while isinstance(value.base, np.ndarray):
-        value = value.base
-    return value
+    owner = value
+    while isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    return owner

@@ -48,6 +48,7 @@ class PartPlan:
 
     def __init__(self, op: Primitive, number: int) -> None:
         self.op = op
+        self.steps: tuple[tuple[Any, Any], ...]
         self.steps = ((partial(_under, number), pick((0, 1))),)
 
     def lifted(self, node: Node, lift: Callable[..., Any]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from .mode import is_grad_enabled
 from .node import Node, shape_and_dtype
 from .parts import PartPlan
 from .plan import OUTPUT, SHAPE, Plan, Rule
-from .tensor import Tensor, _new, wrap
+from .tensor import Tensor, wrap
 
 __all__ = ["Primitive", "primitive"]
 
@@ -49,6 +49,11 @@ class Primitive:
         self.multiple = multiple
         parameters = list(inspect.signature(forward).parameters.values())
         self.names = tuple(p.name for p in parameters)
+        if OUTPUT in self.names or "g" in self.names:
+            raise ValueError(
+                f"{self.name}: in rules y is the output and g the incoming gradient; "
+                "give the arguments other names"
+            )
         self.position = {name: i for i, name in enumerate(self.names)}
         self.defaults = tuple(p.default for p in parameters)
         self.variadic = (
@@ -60,7 +65,7 @@ class Primitive:
             for name, again in residuals.items()
         }
         self.rules: dict[int, tuple[Rule, tuple[str, ...]]] = {}
-        self.plans: dict[Any, Plan] = {}
+        self.plans = _Plans(self)
         self._arity = len(parameters)
 
     def vjp(self, **rules: Rule) -> None:
@@ -115,83 +120,68 @@ class Primitive:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.variadic is not None:
             return self._call_variadic(args, kwargs)
-        if kwargs:
+        if kwargs or len(args) < self._arity:
             args = self._bound(args, kwargs)
-        elif len(args) < self._arity:
-            args = self._bound(args, kwargs)
+        plain = True
         mask = 0
         bit = 1
-        plain = True
-        parents = []
+        parents: tuple[Any, ...] = ()
         values = []
         for value in args:
             if type(value) is Tensor:
                 plain = False
-                node = value.node
-                if node is not None:
+                if value.node is not None:
                     mask += bit
-                    parents.append(node)
+                    parents += (value.node,)
                 value = value._value
             elif type(value) is list:
                 value = np.asarray(value)
             values.append(value)
             bit += bit
         y = self.forward(*values)
-        if plain:
-            return y[0] if self.residuals else y
-        if not mask or not is_grad_enabled():
-            if self.residuals:
-                y = y[0]
-            return wrap(y, None) if not self.multiple else self.outputs(y, None)
-        plan = self.plans.get(mask)
-        if plan is None:
-            plan = self._plan(mask, [(i, 0) for i in range(len(args)) if mask >> i & 1])
-        return self._record(plan, parents, values, y)
+        if mask and is_grad_enabled():
+            return self._record(self.plans[mask], parents, values, y)
+        return self._constant(y, plain)
 
-    def _record(self, plan: Plan, parents: list[Any], values: list[Any], y: Any) -> Any:
-        residuals: tuple[Any, ...] = ()
+    def _record(
+        self, plan: Plan, parents: tuple[Any, ...], values: list[Any], y: Any
+    ) -> Any:
+        """Return the output as a tensor with a node that keeps what the plan saves."""
+        residuals: Sequence[Any] = ()
         if self.residuals:
             y, *residuals = y
-        save = plan.save
-        if save is None:
-            saved: tuple[Any, ...] = ()
-        else:
-            shapes = [_shapes(values[i]) for i in plan.shapes_of]
-            saved = save((*values, y, *residuals, *shapes))
+        saved: tuple[Any, ...] = ()
+        if plan.save is not None:
+            shapes = [_shape(values[i]) for i in plan.shapes_of]
+            saved = plan.save((*values, y, *residuals, *shapes))
         if self.multiple:
-            node = Node(plan, tuple(parents), saved, *shape_and_dtype(y))
+            node = Node(plan, parents, saved, *shape_and_dtype(y))
             return self.outputs(y, node)
-        node = Node(plan, tuple(parents), saved, y.shape, y.dtype)
+        node = Node(plan, parents, saved, y.shape, y.dtype)
         if writes.debugging:
             writes.fingerprint(node)
-        tensor: Tensor = _new(Tensor)
-        tensor._value = y
-        tensor.node = node
-        tensor._grad = None
-        return tensor
+        return wrap(y, node)
+
+    def _constant(self, y: Any, plain: bool) -> Any:
+        """Return the output where nothing is recorded: as it is if all inputs were."""
+        if self.residuals:
+            y = y[0]
+        if plain:
+            return y
+        return self.outputs(y, None) if self.multiple else wrap(y, None)
 
     def _call_variadic(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        arrays = [a._value if type(a) is Tensor else a for a in args]
+        arrays = tuple(a._value if type(a) is Tensor else a for a in args)
         y = self.forward(*arrays, **kwargs)
-        if not any(type(a) is Tensor for a in args):
-            return y
-        inputs = [
-            (0, i)
-            for i, a in enumerate(args)
-            if type(a) is Tensor and a.node is not None
-        ]
+        inputs = tuple(
+            i for i, a in enumerate(args) if type(a) is Tensor and a.node is not None
+        )
         if not inputs or not is_grad_enabled():
-            return wrap(y, None)
-        rest = [
-            kwargs.get(n, d) for n, d in zip(self.names, self.defaults, strict=True)
-        ]
-        plan = self.plans.get(tuple(inputs)) or self._plan(tuple(inputs), inputs)
-        parents = [args[i].node for _, i in inputs]
-        return self._record(plan, parents, [tuple(arrays), *rest[1:]], y)
-
-    def _plan(self, key: Any, inputs: list[tuple[int, int]]) -> Plan:
-        plan = self.plans[key] = Plan(self, tuple(inputs))
-        return plan
+            return self._constant(y, not any(type(a) is Tensor for a in args))
+        rest = zip(self.names[1:], self.defaults[1:], strict=True)
+        values = [arrays, *(kwargs.get(name, default) for name, default in rest)]
+        parents = tuple(args[i].node for i in inputs)
+        return self._record(self.plans[inputs], parents, values, y)
 
     def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         values = [*args, *self.defaults[len(args) :]]
@@ -220,9 +210,7 @@ class Primitive:
         return tuple(wrap(v, self._part(i, v, node)) for i, v in enumerate(values))
 
     def _part(self, number: int, value: Any, node: Node) -> Node:
-        plan: Any = self.plans.get(-1 - number)
-        if plan is None:
-            plan = self.plans[-1 - number] = PartPlan(self, number)
+        plan = PartPlan(self, number)
         kind = (node.shape, node.dtype)
         return Node(plan, (node,), kind, value.shape, value.dtype)
 
@@ -230,7 +218,26 @@ class Primitive:
         return f"<primitive {self.name}({', '.join(self.names)})>"
 
 
-def _shapes(value: Any) -> Any:
+class _Plans(dict[Any, Any]):
+    """The plans of a primitive, made as they are first asked for.
+
+    Keys are the inputs that need a gradient: a bit mask of arguments, or the operands
+    of a variadic primitive.
+    """
+
+    def __init__(self, op: Primitive) -> None:
+        self.op = op
+
+    def __missing__(self, key: int | tuple[int, ...]) -> Plan:
+        if isinstance(key, tuple):
+            inputs = [(0, i) for i in key]
+        else:
+            inputs = [(i, 0) for i in range(key.bit_length()) if key >> i & 1]
+        plan = self[key] = Plan(self.op, tuple(inputs))
+        return plan
+
+
+def _shape(value: Any) -> Any:
     return tuple(map(np.shape, value)) if type(value) is tuple else np.shape(value)
 
 

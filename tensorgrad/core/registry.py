@@ -38,7 +38,7 @@ class Domain:
             off = x - point
             pushed = point + np.copysign(self.margin + np.abs(off), off)
             x = np.where(np.abs(off) < self.margin, pushed, x)
-        return x if self.shaped is None else self.shaped(x)
+        return np.asarray(x if self.shaped is None else self.shaped(x))
 
 
 REAL = Domain()

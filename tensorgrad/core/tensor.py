@@ -90,8 +90,10 @@ class Tensor:
         dtype: DTypeLike | None = None,
     ) -> None:
         source = data.numpy() if type(data) is Tensor else data
-        self._value = np.array(source, dtype=dtype)
-        _require_real(self._value.dtype)
+        array = np.array(source, dtype=dtype)
+        _require_real(array.dtype)
+        # NumPy computes with scalars ten times faster than with arrays of no axes.
+        self._value = array if array.ndim else array[()]
         self._grad = None
         self.node = None
         self.requires_grad = requires_grad
@@ -101,10 +103,10 @@ class Tensor:
     @property
     def data(self) -> Array:
         """The array itself, shared; assigning writes a new value of the same shape."""
-        value = self._value
-        if type(value) is not np.ndarray:
-            value = self._value = np.asarray(value)
-        return value
+        if type(self._value) is not np.ndarray:
+            self._value = np.asarray(self._value)
+        array: Array = self._value
+        return array
 
     @data.setter
     def data(self, value: ArrayLike) -> None:
@@ -308,6 +310,14 @@ class Tensor:
             )
         return np.array(self._value, dtype=dtype, copy=copy)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        if type(self.node) is Node:
+            raise GraphError(
+                f"the result of {self.node.name} cannot be copied or pickled with its "
+                "graph; use .detach()"
+            )
+        return _rebuilt, (self.data, self.requires_grad, self._grad)
+
     # Operators.
 
     __add__ = _operator("add")
@@ -330,8 +340,8 @@ class Tensor:
     __le__ = _operator("less_equal")
     __gt__ = _operator("greater")
     __ge__ = _operator("greater_equal")
-    __eq__ = _operator("equal")  # type: ignore[assignment]
-    __ne__ = _operator("not_equal")  # type: ignore[assignment]
+    __eq__ = _operator("equal")
+    __ne__ = _operator("not_equal")
     __hash__ = object.__hash__
 
     def __neg__(self) -> Tensor:
@@ -435,6 +445,8 @@ class Tensor:
     argmax = _method("argmax")
     argmin = _method("argmin")
     dot = _method("dot")
+    swapaxes = _method("swapaxes")
+    squeeze = _method("squeeze")
 
     def reshape(self, *shape: Any) -> Tensor:
         """As ``numpy.ndarray.reshape``: lengths, or one tuple of them."""
@@ -459,6 +471,12 @@ def wrap(value: Any, node: Node | Leaf | None) -> Tensor:
     tensor._value = value
     tensor.node = node
     tensor._grad = None
+    return tensor
+
+
+def _rebuilt(data: Array, requires_grad: bool, grad: Tensor | None) -> Tensor:
+    tensor = Tensor(data, requires_grad)
+    tensor._grad = grad
     return tensor
 
 

@@ -17,18 +17,18 @@ def take_part(x, index):
 
 
 @primitive
-def put_part(g, index, shape):
-    """Zeros of a shape with g added at an index; repeated places add up."""
-    whole = np.zeros(shape, dtype=g.dtype)
+def put_part(x, index, shape):
+    """Zeros of a shape with x added at an index; repeated places add up."""
+    whole = np.zeros(shape, dtype=x.dtype)
     if is_basic(index):
-        whole[index] = g
+        whole[index] = x
     else:
-        np.add.at(whole, index, g)
+        np.add.at(whole, index, x)
     return whole
 
 
 take_part.vjp(x=lambda g, index, x_shape: put_part(g, index, x_shape))
-put_part.vjp(g=lambda g, index: g[index])
+put_part.vjp(x=lambda g, index: g[index])
 
 
 def is_basic(index: Any) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..core.dispatch import implement
 from ..core.primitive import primitive
-from ..core.registry import case
+from ..core.registry import case, describe
 from ..core.tensor import plain, wrap
 from .define import composed, operation
 
@@ -152,3 +152,9 @@ def astype(x: Any, dtype: Any) -> Any:
 
 
 implement("astype", astype)
+describe(
+    astype,
+    lambda x, dtype: x.astype(dtype),
+    kind="linear",
+    cases=[case((2, 3), dtype=np.float64)],
+)

@@ -1,0 +1,30 @@
+"""Profiles of the property tests, and a guard against tests that leak state."""
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+
+import tensorgrad as tg
+from tensorgrad.core import writes
+
+_SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile(
+    "ci", derandomize=True, deadline=None, suppress_health_check=_SLOW, max_examples=20
+)
+settings.register_profile(
+    "nightly", settings.get_profile("ci"), max_examples=400, derandomize=False
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(autouse=True)
+def no_leaks():
+    """Fail a test that leaves grad mode, debug mode or global state changed."""
+    before = np.random.get_state()[1].copy(), np.geterr()
+    yield
+    assert tg.is_grad_enabled(), "the test left grad mode off"
+    assert not writes.debugging, "the test left debug mode on"
+    assert (np.random.get_state()[1] == before[0]).all(), "global random state used"
+    assert np.geterr() == before[1], "the test left NumPy's error state changed"

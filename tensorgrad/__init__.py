@@ -1,6 +1,6 @@
-"""tensorgrad: reverse-mode automatic differentiation on NumPy."""
+"""tensorgrad: reverse-mode automatic differentiation on NumPy alone."""
 
-from . import nn, optim
+from . import data, nn, optim
 from .core.errors import GraphError, MutationError, RuleError, TensorgradError
 from .core.mode import enable_grad, is_grad_enabled, no_grad
 from .core.primitive import Primitive, primitive
@@ -19,7 +19,6 @@ from .ops.elementwise import (
     subtract,
     tanh,
 )
-from .ops.index import getitem
 from .ops.linalg import dot, matmul
 from .ops.losses import categorical_cross_entropy, one_hot, softmax_cross_entropy
 from .ops.neural import dense, relu, softmax, softmax_jacobian
@@ -36,6 +35,62 @@ from .ops.shape import (
     transpose,
 )
 
+__version__ = "0.1.0"
+
 tensor = Tensor
 abs = absolute
-__version__ = "0.1.0"
+
+__all__ = [
+    "GraphError",
+    "MutationError",
+    "Primitive",
+    "RuleError",
+    "Tensor",
+    "TensorgradError",
+    "abs",
+    "absolute",
+    "add",
+    "broadcast_to",
+    "categorical_cross_entropy",
+    "clip",
+    "concatenate",
+    "debug",
+    "dense",
+    "divide",
+    "dot",
+    "enable_grad",
+    "exp",
+    "expand_dims",
+    "is_grad_enabled",
+    "log",
+    "matmul",
+    "max",
+    "maximum",
+    "mean",
+    "min",
+    "minimum",
+    "multiply",
+    "negative",
+    "nn",
+    "no_grad",
+    "one_hot",
+    "optim",
+    "power",
+    "primitive",
+    "relu",
+    "reshape",
+    "softmax",
+    "softmax_cross_entropy",
+    "softmax_jacobian",
+    "sqrt",
+    "square",
+    "squeeze",
+    "stack",
+    "subtract",
+    "sum",
+    "swapaxes",
+    "tanh",
+    "tensor",
+    "transpose",
+    "where",
+]

@@ -12,14 +12,17 @@ from ..core.primitive import primitive
 from ..core.registry import Domain, case, describe
 from ..core.tensor import Tensor, plain
 from .index import put_part
-from .neural import row_max, softmax
+from .neural import row_max, row_sum, softmax
 
 CLIP = 1e-7
 """Probabilities are kept this far from 0 and 1 before their logarithm is taken."""
 
 
-def checked_labels(labels: Any, shape: tuple[int, ...], dtype: Any, name: str) -> Any:
-    """Return labels as an array: class integers, or rows in the scores' dtype.
+def as_target(labels: Any, scores: Any, name: str) -> Any:
+    """Return checked labels in the form the losses compute with.
+
+    Class integers become positions in the flattened scores, shape (n,); rows become
+    an array of the scores' dtype.
 
     Raises
     ------
@@ -30,6 +33,7 @@ def checked_labels(labels: Any, shape: tuple[int, ...], dtype: Any, name: str) -
     IndexError
         If a class is out of range.
     """
+    shape = scores.shape
     if len(shape) != 2 or 0 in shape:
         raise ValueError(
             f"{name}: expected scores of shape (n, classes) with n and classes at "
@@ -38,9 +42,10 @@ def checked_labels(labels: Any, shape: tuple[int, ...], dtype: Any, name: str) -
     if type(labels) is Tensor and labels.requires_grad:
         raise TypeError(f"{name}: labels are constants; pass labels.detach()")
     t = np.asarray(plain(labels))
-    if t.ndim == 1 or t.shape != shape:
-        return _checked_classes(t, shape, name)
-    return _checked_rows(t, dtype, name)
+    if t.ndim == 2 and t.shape == shape:
+        return _checked_rows(t, scores.dtype, name)
+    n, classes = shape
+    return np.arange(0, n * classes, classes) + _checked_classes(t, shape, name)
 
 
 def _checked_classes(t: Any, shape: tuple[int, ...], name: str) -> Any:
@@ -102,41 +107,42 @@ def one_hot(labels: Any, classes: int, dtype: Any = np.float32) -> Any:
 
 
 @primitive
-def less_target(p, labels):
-    """p minus the target it is scored against; rows weigh p by their sum."""
-    if labels.ndim == 2:
-        return p * labels.sum(axis=1, keepdims=True) - labels
+def less_target(p, target):
+    """Subtract from p the target it is scored against; rows weigh p by their sum."""
+    if target.ndim == 2:
+        return p * target.sum(axis=1, keepdims=True) - target
     d = p.copy()
-    d[np.arange(len(d)), labels] -= 1
+    d.reshape(-1)[target] -= 1
     return d
 
 
 less_target.vjp(
-    p=lambda g, labels: g if labels.ndim == 1 else g * labels.sum(axis=1, keepdims=True)
+    p=lambda g, target: g if target.ndim == 1 else g * target.sum(axis=1, keepdims=True)
 )
 
 
-def _cross_entropy(logits, labels):
+def _cross_entropy(logits, target):
     z = logits - row_max(logits)
     e = np.exp(z)
-    total = np.add.reduce(e, axis=1)
+    total = row_sum(e)
     e /= total[:, None]
-    if labels.ndim == 2:
-        fit = np.add.reduce(labels * (z - np.log(total)[:, None]), axis=1)
+    log_total = np.log(total)
+    if target.ndim == 2:
+        fit = np.add.reduce(target * (z - log_total[:, None]), axis=1)
     else:
-        fit = z[np.arange(len(z)), labels] - np.log(total)
+        fit = z.reshape(-1)[target] - log_total
     return -np.add.reduce(fit) / len(fit), e
 
 
 @primitive(residuals={"p": lambda logits: softmax(logits)})
-def cross_entropy(logits, labels):
+def cross_entropy(logits, target):
     """Mean cross-entropy of softmax(logits), and the probabilities."""
-    return _cross_entropy(logits, labels)
+    return _cross_entropy(logits, target)
 
 
-def cross_entropy_vjp(g: Any, p: Any, labels: Any) -> Any:
-    """g * (p - target) / n: softmax's Jacobian and the logarithm cancel."""
-    d = less_target(p, labels)
+def cross_entropy_vjp(g: Any, p: Any, target: Any) -> Any:
+    """Return g * (p - target) / n: softmax's Jacobian and the logarithm cancel."""
+    d = less_target(p, target)
     d /= len(p)
     d *= g
     return d
@@ -176,16 +182,15 @@ def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
     """
     logits = logits if hasattr(logits, "dtype") else np.asarray(logits)
     name = "softmax_cross_entropy"
-    labels = checked_labels(labels, logits.shape, logits.dtype, name)
-    return cross_entropy(logits, labels)
+    return cross_entropy(logits, as_target(labels, logits, name))
 
 
 @primitive
-def negative_log_likelihood(p, labels):
-    """Mean of -log of the clipped probability of the label."""
-    if labels.ndim == 2:
-        return -np.mean(np.add.reduce(labels * np.log(_clipped(p)), axis=1))
-    return -np.mean(np.log(_clipped(p[np.arange(len(p)), labels])))
+def negative_log_likelihood(p, target):
+    """Mean of -log of the clipped probability of the target."""
+    if target.ndim == 2:
+        return -np.mean(np.add.reduce(target * np.log(_clipped(p)), axis=1))
+    return -np.mean(np.log(_clipped(p.reshape(-1)[target])))
 
 
 def _clipped(p: Any) -> Any:
@@ -198,13 +203,13 @@ def _slope(g: Any, p: Any, n: int) -> Any:
     return np.where(p == clipped, -g / (n * clipped), 0)
 
 
-def negative_log_likelihood_vjp(g: Any, p: Any, labels: Any) -> Any:
-    """-g * target / (n p) where p was not clipped, 0 where it was."""
+def negative_log_likelihood_vjp(g: Any, p: Any, target: Any) -> Any:
+    """Return -g * target / (n p) where p was not clipped, 0 where it was."""
     n = len(p)
-    if labels.ndim == 2:
-        return labels * _slope(g, p, n)
-    at = (np.arange(n), labels)
-    return put_part(_slope(g, p[at], n), at, np.shape(p))
+    if target.ndim == 2:
+        return target * _slope(g, p, n)
+    flat = p.reshape(-1)
+    return put_part(_slope(g, flat[target], n), target, flat.shape).reshape(p.shape)
 
 
 negative_log_likelihood.vjp(p=negative_log_likelihood_vjp)
@@ -235,23 +240,28 @@ def categorical_cross_entropy(probabilities: Any, labels: Any) -> Any:
     does not change. From logits, :func:`softmax_cross_entropy` is exact and faster.
     """
     p = probabilities if hasattr(probabilities, "dtype") else np.asarray(probabilities)
-    labels = checked_labels(labels, p.shape, p.dtype, "categorical_cross_entropy")
-    return negative_log_likelihood(p, labels)
+    target = as_target(labels, p, "categorical_cross_entropy")
+    return negative_log_likelihood(p, target)
 
 
 _CLASSES = np.array([1, 0, 3, 1])
-_ROWS = np.array([[0.2, 0.5, 0.3], [0.0, 1.0, 0.0], [0.1, 0.1, 0.8], [1.0, 0.0, 0.0]])
+_ROWS = np.array(
+    [[0.2, 0.5, 0.3], [0.0, 1.0, 0.0], [0.1, 0.1, 0.8], [1.0, 0.0, 0.0]],
+    dtype=np.float32,
+)
 _LABELLED = [case((4, 4), labels=_CLASSES), case((4, 3), labels=_ROWS)]
 
 describe(
     softmax_cross_entropy,
-    lambda logits, labels: _cross_entropy(logits, labels)[0],
+    lambda x, labels: _cross_entropy(x, as_target(labels, x, "reference"))[0],
     kind="smooth",
     cases=_LABELLED,
 )
 describe(
     categorical_cross_entropy,
-    negative_log_likelihood.forward,
+    lambda x, labels: negative_log_likelihood.forward(
+        x, as_target(labels, x, "reference")
+    ),
     kind="piecewise",
     domains=Domain(0.05, 0.95),
     cases=_LABELLED,

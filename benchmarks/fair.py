@@ -1,0 +1,71 @@
+"""What the benchmarks share: a clean child process, and alternating medians."""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+MISLEADING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+INNER = "TENSORGRAD_BENCHMARK_CHILD"
+
+
+def in_clean_child(main: Callable[[], None]) -> None:
+    """Run `main` in a child whose BLAS is not told to pretend, with --threads of it."""
+    if os.environ.get(INNER):
+        main()
+        return
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--threads", type=int, default=1, help="BLAS threads (0: all)")
+    threads = parser.parse_known_args()[0].threads
+    environment = {k: v for k, v in os.environ.items() if k not in MISLEADING}
+    environment[INNER] = "1"
+    if threads:
+        environment["OPENBLAS_NUM_THREADS"] = str(threads)
+    sys.exit(subprocess.run([sys.executable, *sys.argv], env=environment).returncode)
+
+
+def timed(function: Callable[[], object], calls: int) -> float:
+    """Return seconds per call."""
+    start = time.perf_counter()
+    for _ in range(calls):
+        function()
+    return (time.perf_counter() - start) / calls
+
+
+def calls_for(function: Callable[[], object], seconds: float) -> int:
+    """Return how many calls take about that long."""
+    function()
+    return max(1, int(seconds / max(timed(function, 1), 1e-9)))
+
+
+def alternate(
+    arms: Mapping[str, Callable[[], object]], rounds: int = 30, seconds: float = 0.01
+) -> dict[str, list[float]]:
+    """Return seconds per call of each arm, one figure a round, the arms in turn."""
+    calls = {name: calls_for(arm, seconds) for name, arm in arms.items()}
+    for name, arm in arms.items():
+        timed(arm, calls[name])
+    found: dict[str, list[float]] = {name: [] for name in arms}
+    for _ in range(rounds):
+        for name, arm in arms.items():
+            found[name].append(timed(arm, calls[name]))
+    return found
+
+
+def median(values: list[float]) -> float:
+    """Return the median in microseconds."""
+    return statistics.median(values) * 1e6
+
+
+def ratio(over: list[float], under: list[float]) -> float:
+    """Return the median of the ratios, round by round."""
+    return statistics.median(a / b for a, b in zip(over, under, strict=True))
+
+
+def spread(values: list[float]) -> str:
+    """Return the quartiles in microseconds."""
+    low, _, high = statistics.quantiles(values, n=4)
+    return f"{low * 1e6:.1f}-{high * 1e6:.1f}"

@@ -249,4 +249,4 @@ def test_every_rule_is_described():
 def ops_below(node):
     from tensorgrad.core.backward import interior
 
-    return set() if node is None else {id(n.plan.op) for n in interior(node)}
+    return set() if node is None else {id(n.plan.op) for n in interior([node])}

@@ -1,31 +1,36 @@
 """The walk: apply each node's rules, newest node first, and sum what arrives."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from .errors import GraphError, RuleError
+from .hooks import hooked, hooks
 from .node import Leaf, Node
 from .place import Place, user_place
 from .writes import check_unwritten
 
 Lift = Callable[[Any, "Node | Leaf"], Any]
 
+_NOTHING: Any = np.zeros(0)
 _newest_first = attrgetter("index")
 
 
-def interior(root: Node | Leaf) -> list[Node]:
-    """Return the operations `root` depends on, newest first.
+def interior(
+    roots: Iterable[Node | Leaf], stops: Collection[Node | Leaf] = ()
+) -> list[Node]:
+    """Return the operations the roots depend on, newest first, none beyond `stops`.
 
     Raises
     ------
     GraphError
         Where an earlier backward pass has freed part of the graph.
     """
-    seen: set[Node | Leaf] = {root}
-    stack = [root]
+    seen: set[Node | Leaf] = set(stops)
+    stack = [root for root in roots if root not in seen]
+    seen.update(stack)
     nodes: list[Node] = []
     while stack:
         node = stack.pop()
@@ -41,6 +46,15 @@ def interior(root: Node | Leaf) -> list[Node]:
     return nodes
 
 
+def leading_to(targets: Collection[Node | Leaf], nodes: list[Node]) -> set[Any]:
+    """Return `targets` and those of `nodes`, newest first, that depend on them."""
+    found = set(targets)
+    for node in reversed(nodes):
+        if not found.isdisjoint(node.parents):
+            found.add(node)
+    return found
+
+
 def _released(node: Node) -> GraphError:
     return GraphError(
         f"backward through {node.name}, called at {node.place}, whose graph was freed "
@@ -50,38 +64,63 @@ def _released(node: Node) -> GraphError:
 
 
 def differentiate(
-    root: Node | Leaf,
-    seed: Any,
+    seeds: Mapping[Node | Leaf, Any],
     *,
+    targets: Collection[Node | Leaf] | None = None,
     lift: Lift | None = None,
     retain_graph: bool = False,
-) -> dict[Leaf, Any]:
-    """Return the gradient of <seed, root> with respect to each leaf below `root`.
+) -> dict[Node | Leaf, Any]:
+    """Return the gradient of the sum of <seed, root> in each leaf, or each target.
 
     Parameters
     ----------
-    root : Node or Leaf
-        What to differentiate.
-    seed : ndarray or Tensor
-        The incoming gradient, of the shape and dtype of `root`.
+    seeds : mapping of Node or Leaf to ndarray or Tensor
+        What to differentiate, with its incoming gradient.
+    targets : collection of Node or Leaf, optional
+        What to differentiate in, each taken as independent of the others: only rules
+        on the way there are run, and none beyond. A target that no seed depends on is
+        missing in the result.
     lift : callable, optional
         Makes a tensor of a saved value and its node. Where given, rules run on
         tensors and are recorded, so that the result can be differentiated again.
     retain_graph : bool
         Keep what the nodes saved, so that the graph can be walked again.
     """
-    nodes = interior(root)
+    nodes = interior(seeds, targets or ())
+    wanted = None
+    if targets is not None:
+        wanted = leading_to(targets, nodes)
+        nodes = [node for node in nodes if node in wanted]
     check_unwritten(nodes)
-    table: dict[Any, Any] = {root: seed}
-    owned: set[Any] = set()
     freed_at = None if retain_graph else Place(*user_place())
-    node = dx = None
+    table = _walk(nodes, dict(seeds), wanted, lift, freed_at)
+    found = {n: g for n, g in table.items() if wanted is None or n in targets}
+    return {n: hooked(n, g) for n, g in found.items()} if hooks else found
+
+
+def _walk(
+    nodes: list[Node],
+    table: dict[Node | Leaf, Any],
+    wanted: set[Any] | None,
+    lift: Lift | None,
+    freed_at: Place | None,
+) -> dict[Node | Leaf, Any]:
+    """Apply the rules of `nodes`, newest first, to what arrives in `table`.
+
+    Return the table: what is left in it arrived at nodes that were not to be walked.
+    """
+    hooking = bool(hooks)
+    owned: set[Any] = set()
+    node, dx = None, _NOTHING
     try:
         for node in nodes:
             g = table.pop(node)
-            plan = node.plan
-            saved = node.saved if lift is None else plan.lifted(node, lift)
-            for parent, (rule, pick) in zip(node.parents, plan.steps):  # noqa: B905
+            if hooking:
+                g = hooked(node, g)
+            saved = node.saved if lift is None else node.plan.lifted(node, lift)
+            for parent, (rule, pick) in zip(node.parents, node.plan.steps):  # noqa: B905
+                if wanted is not None and parent not in wanted:
+                    continue
                 dx = rule(g, *pick(saved))
                 if dx.shape != parent.shape or dx.dtype is not parent.dtype:
                     dx = fit(dx, parent, node)
@@ -99,12 +138,21 @@ def differentiate(
                 node.saved = freed_at
                 node.parents = ()
     except Exception as error:
-        if node is not None:
-            error.add_note(f"in the gradient of {node.name}, called at {node.place}")
-            if not hasattr(dx, "dtype"):
-                raise _no_array(dx, node) from error
-        raise
+        raise explained(error, node, dx)
     return table
+
+
+def explained(error: Exception, node: Node | None, dx: Any) -> Exception:
+    """Return an error of the walk with the operation and the line of its forward."""
+    if node is None:
+        return error
+    if isinstance(error, AttributeError) and not hasattr(dx, "dtype"):
+        return RuleError(
+            f"a gradient rule of {node.name}, called at {node.place}, must return an "
+            f"array, got {type(dx).__name__}; return g times a derivative"
+        )
+    error.add_note(f"in the gradient of {node.name}, called at {node.place}")
+    return error
 
 
 def own(dx: Any, g: Any, saved: tuple[Any, ...]) -> Any:
@@ -122,13 +170,6 @@ def fit(dx: Any, parent: Node | Leaf, node: Node) -> Any:
     if dx.shape != parent.shape:
         dx = unbroadcast(dx, parent.shape, node.name)
     return dx if dx.dtype == parent.dtype else dx.astype(parent.dtype)
-
-
-def _no_array(dx: Any, node: Node) -> RuleError:
-    return RuleError(
-        f"a gradient rule of {node.name}, called at {node.place}, must return an "
-        f"array, got {type(dx).__name__}; return g times a derivative"
-    )
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...], name: str) -> Any:

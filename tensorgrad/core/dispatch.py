@@ -37,14 +37,23 @@ def implement(name: str, operation: Operation, *references: Any) -> None:
         _numpy[reference if isinstance(reference, str) else _key(reference)] = operation
 
 
-def implementation(function: Any) -> Operation:
-    """Return the operation for a NumPy function.
+def implement_method(ufunc: np.ufunc, method: str, operation: Operation) -> None:
+    """Let `operation` stand for a method of a ufunc, such as ``np.add.reduce``."""
+    _numpy[ufunc, method] = operation
+
+
+def implementation(function: Any, method: str | None = None) -> Operation:
+    """Return the operation for a NumPy function, or for a method of a ufunc.
 
     Raises
     ------
     TypeError
         If there is none; the message names the function and the remedy.
     """
+    if method is not None:
+        if (function, method) not in _numpy:
+            raise unsupported(function, method)
+        return _numpy[function, method]
     found = _numpy.get(function)
     if found is None:
         found = _numpy.get(_key(function))
@@ -59,9 +68,9 @@ def hint(function: str, remedy: str) -> None:
     _hints[function] = remedy
 
 
-def unsupported(function: Any) -> TypeError:
+def unsupported(function: Any, method: str | None = None) -> TypeError:
     """Return the error for a NumPy function without a gradient rule."""
-    name = function.__name__
+    name = function.__name__ + (f".{method}" if method else "")
     remedy = _hints.get(
         name,
         "apply it to tensor.numpy() (or tensor.detach().numpy()) if no gradient is "

@@ -68,7 +68,7 @@ class Node:
 
     def __init__(
         self,
-        plan: "Plan | PartPlan",
+        plan: Any,
         parents: tuple["Node | Leaf", ...],
         saved: tuple[Any, ...],
         shape: Any,

@@ -34,11 +34,7 @@ class Parts:
 
     def filled(self) -> tuple[Any, ...]:
         """Return one gradient for each output, zeros where none arrived."""
-        kinds = enumerate(zip(self.shape, self.dtype, strict=True))
-        return tuple(
-            self.parts[i] if i in self.parts else np.zeros(shape, dtype=dtype)
-            for i, (shape, dtype) in kinds
-        )
+        return tuple(_part_of(i, self) for i in range(len(self.shape)))
 
 
 class PartPlan:
@@ -58,3 +54,24 @@ class PartPlan:
 
 def _under(number: int, g: Any, shape: Any, dtype: Any) -> Parts:
     return Parts(shape, dtype, {number: g})
+
+
+class Bundle:
+    """The plan of a node that stands for several, and gives each its part back."""
+
+    inputs = ()
+
+    def __init__(self, count: int) -> None:
+        self.op = self
+        self.name = "bundle"
+        self.steps = [(partial(_part_of, i), pick(())) for i in range(count)]
+
+    def lifted(self, node: Node, lift: Callable[..., Any]) -> Any:
+        """Return what the node saved: nothing."""
+        return node.saved
+
+
+def _part_of(number: int, g: Parts) -> Any:
+    if number in g.parts:
+        return g.parts[number]
+    return np.zeros(g.shape[number], dtype=g.dtype[number])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from .backward import differentiate
 from .dispatch import implementation, operations, unsupported
 from .errors import GraphError
+from .hooks import Handle
 from .mode import _grad_mode_set, is_grad_enabled
 from .node import Leaf, Node
 from .writes import record_write
@@ -248,16 +250,45 @@ class Tensor:
                 "backward on a tensor that needs no gradient; make an input with "
                 "requires_grad=True, and compute outside tg.no_grad()"
             )
-        seed = self._seed(gradient, create_graph)
+        seeds = {root: self._seed(gradient, create_graph)}
         if not create_graph:
-            found = differentiate(root, seed, retain_graph=retain_graph)
-            for leaf in sorted(found, key=_creation):
-                _deliver(leaf, found.pop(leaf))
+            found = differentiate(seeds, retain_graph=retain_graph)
+            for leaf, g in found.items():
+                _deliver(leaf, g)
             return
         with _grad_mode_set(True):
-            found = differentiate(root, seed, lift=wrap, retain_graph=True)
-            for leaf in sorted(found, key=_creation):
-                _deliver_recorded(leaf, found[leaf])
+            found = differentiate(seeds, lift=wrap, retain_graph=True)
+            for leaf, g in found.items():
+                _deliver_recorded(leaf, g)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Handle:
+        """Call `hook` with the gradient of this tensor whenever it is computed.
+
+        Parameters
+        ----------
+        hook : callable
+            Takes the whole gradient, summed over all uses of the tensor; returns None,
+            or a tensor to go on with in its place.
+
+        Returns
+        -------
+        Handle
+            Its ``remove()`` takes the hook away.
+
+        Raises
+        ------
+        GraphError
+            If the tensor needs no gradient.
+        """
+        if self.node is None:
+            raise GraphError("register_hook on a tensor that needs no gradient")
+        return Handle(self.node, _array_hook(hook, self.shape, self.dtype))
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of this result in ``grad`` too, as that of a leaf is."""
+        if type(self.node) is Node:
+            tensor = weakref.ref(self)
+            self.register_hook(lambda g: _retain(tensor(), g))
 
     def _seed(self, gradient: Tensor | ArrayLike | None, recorded: bool) -> Any:
         value = self._value
@@ -282,17 +313,19 @@ class Tensor:
     def __array_ufunc__(
         self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any
     ) -> Any:
-        if method == "__call__" and "out" not in kwargs:
-            return implementation(ufunc)(*inputs, **kwargs)
-        if method == "reduce" and ufunc in _reductions and "out" not in kwargs:
-            return operations[_reductions[ufunc]](*inputs, **kwargs)
         if "out" in kwargs:
             raise TypeError(
                 f"numpy.{ufunc.__name__}: out= is not supported with Tensors, whose "
                 "values backward may need; use the returned tensor (x = x + t, not "
                 "x += t, for an array x)"
             )
-        raise unsupported(ufunc)
+        if method == "__call__":
+            return implementation(ufunc)(*inputs, **kwargs)
+        if method in ("reduce", "accumulate"):
+            return implementation(ufunc, method)(*inputs, **{"axis": 0} | kwargs)
+        if method == "outer":
+            return _outer(implementation(ufunc), *inputs, **kwargs)
+        raise unsupported(ufunc, method)
 
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -317,6 +350,18 @@ class Tensor:
                 "graph; use .detach()"
             )
         return _rebuilt, (self.data, self.requires_grad, self._grad)
+
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        if self.node is not None:
+            raise BufferError(
+                "a Tensor that needs a gradient is not exported, which would cut the "
+                "graph; use .detach()"
+            )
+        return self.data.__dlpack__(**kwargs)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        kind, number = self.data.__dlpack_device__()
+        return int(kind), int(number)
 
     # Operators.
 
@@ -462,7 +507,6 @@ class Tensor:
 
 
 _new = object.__new__
-_reductions = {np.add: "sum", np.maximum: "max", np.minimum: "min"}
 
 
 def wrap(value: Any, node: Node | Leaf | None) -> Tensor:
@@ -480,6 +524,12 @@ def _rebuilt(data: Array, requires_grad: bool, grad: Tensor | None) -> Tensor:
     return tensor
 
 
+def _outer(operation: Callable[..., Any], a: Any, b: Any, **kwargs: Any) -> Any:
+    """Apply an operation to each pair of an element of `a` and one of `b`."""
+    a = a if type(a) is Tensor else np.asarray(a)
+    return operation(a.reshape((*a.shape, *(1,) * np.ndim(b))), b, **kwargs)
+
+
 def plain(value: Any) -> Any:
     """Return the array of a tensor, also within tuples and lists; the rest as it is."""
     if type(value) is tuple or type(value) is list:
@@ -495,11 +545,33 @@ def _require_real(dtype: np.dtype[Any]) -> None:
         )
 
 
-def _creation(leaf: Leaf) -> int:
-    return leaf.index
+def _array_hook(
+    hook: Callable[[Tensor], Tensor | None], shape: Any, dtype: Any
+) -> Callable[[Any], Any]:
+    """Make of a hook on tensors one on what the walk holds, arrays or tensors."""
+
+    def on_gradient(g: Any) -> Any:
+        given = g if type(g) is Tensor else wrap(g, None)
+        new = hook(given)
+        if new is None:
+            return g
+        if type(new) is not Tensor or (new.shape, new.dtype) != (shape, dtype):
+            raise GraphError(
+                f"a gradient hook must return None or a Tensor of shape {shape} and "
+                f"dtype {dtype}, got {new!r:.60}"
+            )
+        return new if type(g) is Tensor else new._value
+
+    return on_gradient
 
 
-def _deliver(leaf: Leaf, g: Any) -> None:
+def _retain(tensor: Tensor | None, g: Tensor) -> None:
+    if tensor is not None:
+        kept = wrap(np.array(g._value), g.node)
+        tensor._grad = kept if tensor._grad is None else tensor._grad + kept
+
+
+def _deliver(leaf: Any, g: Any) -> None:
     """Add `g` to the gradient of the leaf's tensor, in memory of the tensor's own."""
     tensor = leaf.tensor()
     if tensor is None:
@@ -510,7 +582,7 @@ def _deliver(leaf: Leaf, g: Any) -> None:
         tensor._grad = wrap(g, None)
 
 
-def _deliver_recorded(leaf: Leaf, g: Tensor) -> None:
+def _deliver_recorded(leaf: Any, g: Tensor) -> None:
     tensor = leaf.tensor()
     if tensor is None:
         return

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.dispatch import implement_method
 from ..core.registry import case
 from .define import operation
 
@@ -80,3 +81,8 @@ def min(x, axis=None, keepdims=False):
 
 max.vjp(x=_extremum)
 min.vjp(x=_extremum)
+
+# The methods of ufuncs; their axis is 0 where not given, which the tensor sees to.
+implement_method(np.add, "reduce", sum)
+implement_method(np.maximum, "reduce", max)
+implement_method(np.minimum, "reduce", min)

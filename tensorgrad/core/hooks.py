@@ -1,0 +1,36 @@
+"""Functions called with the gradient that arrives at a node, total and final."""
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from .node import Leaf, Node
+
+Hook = Callable[[Any], Any]
+
+hooks: "weakref.WeakKeyDictionary[Node | Leaf, list[Hook]]"
+hooks = weakref.WeakKeyDictionary()
+
+
+class Handle:
+    """What ``register_hook`` returns: ``remove()`` takes the hook away again."""
+
+    def __init__(self, node: Node | Leaf, hook: Hook) -> None:
+        self._node = weakref.ref(node)
+        self._hook = hook
+        hooks.setdefault(node, []).append(hook)
+
+    def remove(self) -> None:
+        """Take the hook away; harmless when it is gone."""
+        node = self._node()
+        if node in hooks and self._hook in hooks[node]:
+            hooks[node].remove(self._hook)
+            if not hooks[node]:
+                del hooks[node]
+
+
+def hooked(node: Node | Leaf, g: Any) -> Any:
+    """Return `g` after the hooks of `node`, in the order they were registered."""
+    for hook in tuple(hooks.get(node, ())):
+        g = hook(g)
+    return g

@@ -1,0 +1,15 @@
+"""Functions of functions: derivatives of what a Python function computes."""
+
+from .checkpoint import checkpoint
+from .derivatives import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+
+__all__ = [
+    "checkpoint",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "value_and_grad",
+    "vjp",
+]

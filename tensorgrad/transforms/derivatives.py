@@ -1,0 +1,325 @@
+"""Gradients, products with Jacobians, Jacobians and Hessians of functions.
+
+Arguments and results may be numbers, arrays and tensors, also nested in tuples, lists
+and dicts. Plain arguments give plain results; what depends on tensors that need a
+gradient outside stays in their graph, so transforms nest in any way. Where the output
+does not depend on an argument, the derivative is zero.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core.tensor import Tensor, plain
+from .trace import Pullback, Trace, seed_like, tracked
+from .tree import leaves, rebuilt
+
+Function = Callable[..., Any]
+
+
+def value_and_grad(
+    f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bool = False
+) -> Function:
+    """Return a function that gives the value of `f` and its gradient.
+
+    Parameters
+    ----------
+    f : callable
+        Returns one number (a tensor of a single element), or with `has_aux` a pair of
+        that and anything else.
+    argnums : int or sequence of int
+        Which arguments to differentiate in.
+    has_aux : bool
+        Whether `f` returns more than the value.
+
+    Returns
+    -------
+    callable
+        ``value, gradient`` of the same arguments, or ``(value, aux), gradient``. The
+        gradient is nested as the argument is, or a tuple of such for several.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        When called: an argument of integers, an output of several elements, an
+        argument that is not there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tensorgrad as tg
+    >>> tg.value_and_grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))
+    (np.float64(5.0), array([2., 4.]))
+    """
+    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+    @functools.wraps(f)
+    def transformed(*args: Any, **kwargs: Any) -> Any:
+        trace = Trace(f, args, kwargs, numbers, "grad")
+        value = _scalar(trace.output[0] if has_aux else trace.output)
+        shown = trace.result(trace.output)
+        seeds = {value.node: np.ones_like(value._value)} if tracked(value) else {}
+        pulled = rebuilt(trace.chosen, trace.back.pull(seeds, once=True))
+        return shown, pulled[0] if isinstance(argnums, int) else pulled
+
+    return transformed
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, tuple | list | dict) or np.size(value) != 1:
+        got = f"shape {value.shape}" if hasattr(value, "shape") else type(value).__name__
+        raise ValueError(
+            f"grad: expected a function whose value is one number, got {got}; reduce "
+            "it with .sum() or .mean(), or use tg.jacobian"
+        )
+    return value
+
+
+def grad(
+    f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bool = False
+) -> Function:
+    """Return a function that gives the gradient of `f`.
+
+    As :func:`value_and_grad` without the value; with `has_aux`, ``gradient, aux``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tensorgrad as tg
+    >>> tg.grad(tg.grad(np.sin))(0.5) == -np.sin(0.5)
+    np.True_
+    """
+    both = value_and_grad(f, argnums, has_aux=has_aux)
+
+    @functools.wraps(f)
+    def transformed(*args: Any, **kwargs: Any) -> Any:
+        value, gradient = both(*args, **kwargs)
+        return (gradient, value[1]) if has_aux else gradient
+
+    return transformed
+
+
+def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """Return the value of `f` and the map from cotangents to gradients.
+
+    Parameters
+    ----------
+    f : callable
+    *primals : arrays, numbers, tensors, nested
+        The arguments.
+    has_aux : bool
+        Whether `f` returns ``(output, aux)``.
+
+    Returns
+    -------
+    out
+        Value of `f` at the primals.
+    back : callable
+        ``back(cotangent)``, the cotangent shaped and nested as `out`, is the tuple of
+        products J^T cotangent, one for each primal. May be called again.
+    aux
+        With `has_aux`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tensorgrad as tg
+    >>> out, back = tg.vjp(lambda x, w: x * w, np.array([1.0, 2.0]), 3.0)
+    >>> back(np.array([1.0, 10.0]))
+    (array([ 3., 30.]), np.float64(21.0))
+    """
+    trace = Trace(f, primals, {}, range(len(primals)), "vjp")
+    output, aux = trace.output if has_aux else (trace.output, None)
+
+    def back(cotangent: Any) -> Any:
+        seeds = _seeds(leaves(output), leaves(cotangent), "vjp")
+        return rebuilt(trace.chosen, trace.back.pull(seeds))
+
+    shown = trace.result(output)
+    return (shown, back, trace.result(aux)) if has_aux else (shown, back)
+
+
+def _seeds(outputs: list[Any], cotangents: list[Any], name: str) -> dict[Any, Any]:
+    if len(outputs) != len(cotangents):
+        raise ValueError(
+            f"{name}: expected {len(outputs)} cotangents, nested as the output is, got "
+            f"{len(cotangents)}"
+        )
+    seeds: dict[Any, Any] = {}
+    for output, cotangent in zip(outputs, cotangents, strict=True):
+        if tracked(output):
+            _add(seeds, output.node, seed_like(cotangent, output, name))
+    return seeds
+
+
+def _add(seeds: dict[Any, Any], node: Any, g: Any) -> None:
+    seeds[node] = seeds[node] + g if node in seeds else g
+
+
+def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """Return the value of `f` and its derivative along the tangents.
+
+    The product with the Jacobian is the transpose of the transposed product: the
+    gradient J^T u is linear in u, and is itself differentiated in u.
+
+    Parameters
+    ----------
+    f : callable
+    primals, tangents : tuple
+        Arguments and directions, of the same nesting and shapes.
+
+    Returns
+    -------
+    out, tangent
+        Value, and J tangent, nested as the value is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tensorgrad as tg
+    >>> tg.jvp(lambda x: x**3, (2.0,), (1.0,))
+    (np.float64(8.0), np.float64(12.0))
+    """
+    trace = Trace(f, tuple(primals), {}, range(len(primals)), "jvp")
+    pushed = iter(_pushed(trace, _directions(trace, tangents)))
+    tangent = [
+        next(pushed) if tracked(o) else np.zeros_like(plain(o))[()]
+        for o in leaves(trace.output)
+    ]
+    return trace.result(trace.output), rebuilt(trace.output, tangent)
+
+
+def _directions(trace: Trace, tangents: Sequence[Any]) -> list[Any]:
+    inputs, found = trace.back.inputs, leaves(tuple(tangents))
+    if len(found) != len(inputs):
+        raise ValueError(
+            f"jvp: expected {len(inputs)} tangents, nested as the primals are, got "
+            f"{len(found)}"
+        )
+    return [seed_like(t, x, "jvp") for t, x in zip(found, inputs, strict=True)]
+
+
+def _pushed(trace: Trace, directions: list[Any]) -> list[Any]:
+    """Return J times the directions, for each output that has a derivative.
+
+    It is the gradient in u of <J^T u, directions>, whatever u is.
+    """
+    live = [o for o in leaves(trace.output) if tracked(o)]
+    us = [Tensor(np.ones_like(o._value), requires_grad=True) for o in live]
+    seeds: dict[Any, Any] = {}
+    for o, u in zip(live, us, strict=True):
+        _add(seeds, o.node, u)
+    transposed = trace.back.recorded(seeds)
+    back: dict[Any, Any] = {}
+    for x, direction in zip(trace.back.inputs, directions, strict=True):
+        if x.node in transposed and transposed[x.node].node is not None:
+            _add(back, transposed[x.node].node, direction)
+    given = [plain(o) if trace.plain else o for o in live]
+    return Pullback(us, given, trace.in_graph).pull(back)
+
+
+def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
+    """Return a function that gives the Jacobian of `f`, row by row.
+
+    Parameters
+    ----------
+    f : callable
+        Returns numbers or arrays, nested or not.
+    argnums : int or sequence of int
+        Which arguments to differentiate in.
+
+    Returns
+    -------
+    callable
+        The Jacobian of shape output shape + input shape: nested as the output is, and
+        within as the argument is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tensorgrad as tg
+    >>> tg.jacobian(lambda x: x**2)(np.array([1.0, 2.0]))
+    array([[2., 0.],
+           [0., 4.]])
+    """
+    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+    @functools.wraps(f)
+    def transformed(*args: Any, **kwargs: Any) -> Any:
+        trace = Trace(f, args, kwargs, numbers, "jacobian")
+        blocks = []
+        for output in leaves(trace.output):
+            block = rebuilt(trace.chosen, _rows(trace, output))
+            blocks.append(block[0] if isinstance(argnums, int) else block)
+        return rebuilt(trace.output, blocks)
+
+    return transformed
+
+
+def _rows(trace: Trace, output: Any) -> list[Any]:
+    """Return the Jacobian of one output in each input."""
+    if type(output) is not Tensor:
+        output = Tensor(output)
+    roots = [output.node] if tracked(output) else []
+    rows = [trace.back.pull(dict.fromkeys(roots, unit)) for unit in _units(output)]
+    if not rows:
+        empty = [np.zeros((0, *x.shape), dtype=x.dtype) for x in trace.back.inputs]
+        return [e.reshape((*output.shape, *e.shape[1:])) for e in empty]
+    return [
+        np.stack(column).reshape((*output.shape, *np.shape(column[0])))
+        for column in zip(*rows, strict=True)
+    ]
+
+
+def _units(output: Tensor) -> Any:
+    for at in np.ndindex(output.shape):
+        unit = np.zeros(output.shape, dtype=output.dtype)
+        unit[at] = 1
+        yield unit if output.shape else unit[()]
+
+
+def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
+    """Return a function that gives the Hessian of `f`: the Jacobian of its gradient.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tensorgrad as tg
+    >>> tg.hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 3.0]))
+    array([[6., 2.],
+           [2., 0.]])
+    """
+    return jacobian(grad(f, argnums), argnums)
+
+
+def hvp(f: Function, primals: Any, tangents: Any) -> Any:
+    """Return the product of the Hessian of `f` with the tangents, never formed.
+
+    Parameters
+    ----------
+    f : callable
+        Returns one number.
+    primals, tangents : array, or tuple of arguments
+        Where, and along what; a tuple for a function of several arguments.
+
+    Returns
+    -------
+    array or tuple
+        Nested as the primals are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tensorgrad as tg
+    >>> tg.hvp(lambda x: np.sum(x**3), np.array([1.0, 2.0]), np.array([1.0, 1.0]))
+    array([ 6., 12.])
+    """
+    several = isinstance(primals, tuple)
+    args = primals if several else (primals,)
+    _, back = vjp(grad(f, range(len(args))), *args)
+    products = back(tangents if several else (tangents,))
+    return products if several else products[0]

@@ -1,0 +1,178 @@
+"""One recorded call of a function, and the passes back through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core.backward import differentiate, interior
+from ..core.mode import enable_grad, is_grad_enabled
+from ..core.node import Leaf, clock
+from ..core.primitive import primitive
+from ..core.tensor import Tensor, plain, wrap
+from .tree import leaves, mapped, rebuilt
+
+Seeds = Mapping[Any, Any]
+
+
+@primitive
+def entered(x):  # type: ignore[no-untyped-def]
+    """The argument of an inner transform, told from that of the outer one."""
+    return x
+
+
+entered.vjp(x=lambda g: g)
+
+
+class Pullback:
+    """The passes back to some tensors from what was computed of them.
+
+    Attributes
+    ----------
+    inputs : list of Tensor
+        What to differentiate in.
+    given : list
+        What the caller gave for each: gradients are shown in kind.
+    in_graph : bool
+        Whether gradients are to stay in the graph of tensors outside.
+    """
+
+    def __init__(
+        self, inputs: list[Tensor], given: list[Any], in_graph: bool
+    ) -> None:
+        self.inputs = inputs
+        self.given = given
+        self.in_graph = in_graph
+        self.targets = {t.node: None for t in inputs}
+
+    def pull(self, seeds: Seeds, *, once: bool = False) -> list[Any]:
+        """Return the gradient of <seed, root> in each input, zeros where unreached.
+
+        With `once` the graph is freed on the way, where nothing else needs it.
+        """
+        if self.in_graph or any(map(tracked, seeds.values())):
+            found = self.recorded(seeds)
+            return [found.get(t.node, _zeros(t)) for t in self.inputs]
+        arrays = {n: plain(g) for n, g in seeds.items()}
+        gradients = differentiate(arrays, targets=self.targets, retain_graph=not once)
+        return [
+            _in_kind(gradients.get(t.node, np.zeros_like(t._value)[()]), given)
+            for t, given in zip(self.inputs, self.given, strict=True)
+        ]
+
+    def recorded(self, seeds: Seeds) -> dict[Any, Tensor]:
+        """Return the gradient at the nodes of the inputs, as tensors in the graph."""
+        lifted = {n: g if type(g) is Tensor else wrap(g, None) for n, g in seeds.items()}
+        with enable_grad():
+            found = differentiate(
+                lifted, targets=self.targets, lift=wrap, retain_graph=True
+            )
+        return {n: wrap(g._value.copy(), g.node) for n, g in found.items()}
+
+
+def _zeros(tensor: Tensor) -> Tensor:
+    return wrap(np.zeros_like(tensor._value)[()], None)
+
+
+def _in_kind(value: Any, given: Any) -> Any:
+    """Return an array as the caller gave its argument: tensor, array or number."""
+    if type(given) is Tensor:
+        return wrap(value, None)
+    return np.asarray(value) if isinstance(given, np.ndarray) else value
+
+
+class Trace:
+    """A call of `f` with the arguments numbered `argnums` as fresh tensors.
+
+    What comes out is made of plain arrays for plain arguments, unless it depends on
+    tensors that need a gradient outside the call: then it stays in their graph.
+    """
+
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        argnums: Sequence[int],
+        name: str,
+    ) -> None:
+        start, outer = next(clock), is_grad_enabled()
+        self.chosen = tuple(_argument(args, i, name) for i in argnums)
+        given = leaves(self.chosen)
+        inputs = [_enter(x, outer, name) for x in given]
+        full = list(args)
+        for i, value in zip(argnums, rebuilt(self.chosen, inputs), strict=True):
+            full[i] = value
+        with enable_grad():
+            self.output = f(*full, **kwargs)
+        self.plain = not any(type(x) is Tensor for x in given)
+        self.in_graph = outer and _reach_out(leaves(self.output), start)
+        self.back = Pullback(inputs, given, self.in_graph)
+
+    def result(self, tree: Any) -> Any:
+        """Return outputs as the caller should see them."""
+        return tree if self.in_graph else mapped(self._shown, tree)
+
+    def _shown(self, x: Any) -> Any:
+        if type(x) is not Tensor:
+            return x
+        return x._value if self.plain else x.detach()
+
+
+def _reach_out(outputs: list[Any], start: int) -> bool:
+    """Whether outputs depend on a leaf from before `start` on the engine's clock."""
+    roots = [t.node for t in outputs if tracked(t)]
+    below = {p for n in interior(roots) for p in n.parents} | set(roots)
+    return any(type(n) is Leaf and n.index < start for n in below)
+
+
+def _argument(args: Sequence[Any], i: int, name: str) -> Any:
+    if not -len(args) <= i < len(args):
+        raise IndexError(
+            f"{name}: argnums {i} is out of range for {len(args)} arguments"
+        )
+    return args[i]
+
+
+def _enter(x: Any, outer: bool, name: str) -> Tensor:
+    """Return a fresh tensor for an argument, in the outer graph where it is in one."""
+    if type(x) is Tensor and x.node is not None and outer:
+        with enable_grad():
+            inner: Tensor = entered(x)
+        return inner
+    tensor = wrap(x._value if type(x) is Tensor else _floating(x, name), None)
+    tensor.requires_grad = True
+    return tensor
+
+
+def tracked(x: Any) -> bool:
+    """Whether `x` is a tensor that needs a gradient."""
+    return type(x) is Tensor and x.node is not None
+
+
+def _floating(x: Any, name: str) -> Any:
+    value = np.asarray(float(x) if type(x) is int else x)
+    if value.dtype.kind != "f":
+        raise TypeError(
+            f"{name}: expected floating-point numbers to differentiate in, got "
+            f"{value.dtype}; convert with float() or .astype(float)"
+        )
+    return value if value.ndim else value[()]
+
+
+def seed_like(cotangent: Any, output: Tensor, name: str) -> Any:
+    """Return a cotangent in the dtype of the output it belongs to.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+    """
+    g = cotangent if type(cotangent) is Tensor else np.asarray(cotangent)
+    if g.shape != output.shape:
+        raise ValueError(
+            f"{name}: expected a vector of shape {output.shape}, got {g.shape}"
+        )
+    return g.astype(output.dtype)

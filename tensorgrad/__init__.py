@@ -34,6 +34,16 @@ from .ops.shape import (
     swapaxes,
     transpose,
 )
+from .transforms import (
+    checkpoint,
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    value_and_grad,
+    vjp,
+)
 
 __version__ = "0.1.0"
 
@@ -41,6 +51,15 @@ tensor = Tensor
 abs = absolute
 
 __all__ = [
+    "checkpoint",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "value_and_grad",
+    "vjp",
+    "data",
     "GraphError",
     "MutationError",
     "Primitive",

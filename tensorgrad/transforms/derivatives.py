@@ -71,7 +71,9 @@ def value_and_grad(
 
 def _scalar(value: Any) -> Any:
     if isinstance(value, tuple | list | dict) or np.size(value) != 1:
-        got = f"shape {value.shape}" if hasattr(value, "shape") else type(value).__name__
+        got = (
+            f"shape {value.shape}" if hasattr(value, "shape") else type(value).__name__
+        )
         raise ValueError(
             f"grad: expected a function whose value is one number, got {got}; reduce "
             "it with .sum() or .mean(), or use tg.jacobian"
@@ -160,7 +162,9 @@ def _add(seeds: dict[Any, Any], node: Any, g: Any) -> None:
     seeds[node] = seeds[node] + g if node in seeds else g
 
 
-def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+def jvp(
+    f: Function, primals: Sequence[Any], tangents: Sequence[Any]
+) -> tuple[Any, Any]:
     """Return the value of `f` and its derivative along the tangents.
 
     The product with the Jacobian is the transpose of the transposed product: the

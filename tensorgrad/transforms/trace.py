@@ -39,9 +39,7 @@ class Pullback:
         Whether gradients are to stay in the graph of tensors outside.
     """
 
-    def __init__(
-        self, inputs: list[Tensor], given: list[Any], in_graph: bool
-    ) -> None:
+    def __init__(self, inputs: list[Tensor], given: list[Any], in_graph: bool) -> None:
         self.inputs = inputs
         self.given = given
         self.in_graph = in_graph
@@ -64,7 +62,9 @@ class Pullback:
 
     def recorded(self, seeds: Seeds) -> dict[Any, Tensor]:
         """Return the gradient at the nodes of the inputs, as tensors in the graph."""
-        lifted = {n: g if type(g) is Tensor else wrap(g, None) for n, g in seeds.items()}
+        lifted = {
+            n: g if type(g) is Tensor else wrap(g, None) for n, g in seeds.items()
+        }
         with enable_grad():
             found = differentiate(
                 lifted, targets=self.targets, lift=wrap, retain_graph=True

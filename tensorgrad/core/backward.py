@@ -94,7 +94,7 @@ def differentiate(
     check_unwritten(nodes)
     freed_at = None if retain_graph else Place(*user_place())
     table = _walk(nodes, dict(seeds), wanted, lift, freed_at)
-    found = {n: g for n, g in table.items() if wanted is None or n in targets}
+    found = table if targets is None else {n: table[n] for n in targets if n in table}
     return {n: hooked(n, g) for n, g in found.items()} if hooks else found
 
 

@@ -23,7 +23,7 @@ class Handle:
     def remove(self) -> None:
         """Take the hook away; harmless when it is gone."""
         node = self._node()
-        if node in hooks and self._hook in hooks[node]:
+        if node is not None and self._hook in hooks.get(node, ()):
             hooks[node].remove(self._hook)
             if not hooks[node]:
                 del hooks[node]

@@ -91,7 +91,7 @@ class Node:
     @property
     def name(self) -> str:
         """Name of the operation."""
-        return self.plan.op.name
+        return str(self.plan.op.name)
 
     @property
     def released(self) -> bool:

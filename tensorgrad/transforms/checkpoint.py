@@ -70,7 +70,9 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 
 def _taken_in(node: Any, start: int) -> tuple[Any, ...]:
     """Return what the graph below `node`, made since `start`, takes from before."""
-    stack, seen, outside = [node] if node is not None else [], set(), []
+    stack = [node] if node is not None else []
+    seen: set[Any] = set()
+    outside: list[Any] = []
     while stack:
         for parent in stack.pop().parents:
             if parent not in seen:
@@ -92,7 +94,7 @@ class _Again:
         self.op = self
         self.name = "checkpoint"
         self.call = call
-        self.targets = dict.fromkeys(bundle.parents)
+        self.targets: dict[Any, None] = dict.fromkeys(bundle.parents)
         self.kind = bundle.shape, bundle.dtype
         self.checksum = checksum
         self.steps = ((self.rule, pick(())),)
@@ -111,8 +113,9 @@ class _Again:
                     "make its random numbers from a generator it creates from a seed"
                 )
             lift = wrap if type(g) is Tensor else None
+            roots: dict[Any, Any] = {y.node: g}
             found = differentiate(
-                {y.node: g}, targets=self.targets, lift=lift, retain_graph=bool(lift)
+                roots, targets=self.targets, lift=lift, retain_graph=bool(lift)
             )
         numbered = enumerate(self.targets)
         return Parts(*self.kind, {i: found[n] for i, n in numbered if n in found})

@@ -43,7 +43,7 @@ class Pullback:
         self.inputs = inputs
         self.given = given
         self.in_graph = in_graph
-        self.targets = {t.node: None for t in inputs}
+        self.targets: dict[Any, None] = {t.node: None for t in inputs}
 
     def pull(self, seeds: Seeds, *, once: bool = False) -> list[Any]:
         """Return the gradient of <seed, root> in each input, zeros where unreached.
@@ -52,12 +52,13 @@ class Pullback:
         """
         if self.in_graph or any(map(tracked, seeds.values())):
             found = self.recorded(seeds)
-            return [found.get(t.node, _zeros(t)) for t in self.inputs]
+            pairs = zip(self.targets, self.inputs, strict=True)
+            return [found.get(n, _zeros(t)) for n, t in pairs]
         arrays = {n: plain(g) for n, g in seeds.items()}
         gradients = differentiate(arrays, targets=self.targets, retain_graph=not once)
         return [
-            _in_kind(gradients.get(t.node, np.zeros_like(t._value)[()]), given)
-            for t, given in zip(self.inputs, self.given, strict=True)
+            _in_kind(gradients.get(n, np.zeros_like(t._value)[()]), given)
+            for n, t, given in zip(self.targets, self.inputs, self.given, strict=True)
         ]
 
     def recorded(self, seeds: Seeds) -> dict[Any, Tensor]:

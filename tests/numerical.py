@@ -8,12 +8,9 @@ STEP = 1e-5
 
 
 def total(outputs, cotangents):
-    """Return sum of <cotangent, output> over one output or several."""
-    outputs = outputs if isinstance(outputs, tuple | list) else (outputs,)
-    return sum(
-        float(np.sum(v * np.asarray(y)))
-        for v, y in zip(cotangents, outputs, strict=True)
-    )
+    """Return the sum of <cotangent, output> over the outputs that have one."""
+    pairs = zip(cotangents, as_tuple(outputs), strict=True)
+    return sum(float(np.sum(v * np.asarray(y))) for v, y in pairs if v is not None)
 
 
 def central_difference(scalar, arrays):
@@ -33,12 +30,14 @@ def central_difference(scalar, arrays):
 
 
 def as_tuple(outputs):
+    """Return one output or several as a tuple."""
     return tuple(outputs) if isinstance(outputs, tuple | list) else (outputs,)
 
 
 def weighted_sum(outputs, cotangents):
-    """Return sum of <cotangent, output> as a tensor."""
-    parts = [(v * y).sum() for v, y in zip(cotangents, as_tuple(outputs), strict=True)]
+    """Return the sum of <cotangent, output> as a tensor."""
+    pairs = zip(cotangents, as_tuple(outputs), strict=True)
+    parts = [(y * v).sum() for v, y in pairs if v is not None and y is not None]
     return sum(parts[1:], parts[0])
 
 

@@ -1,11 +1,18 @@
-"""Operations that work element by element, with broadcasting."""
+"""Arithmetic, powers, exponentials and logarithms, element by element.
 
+The rules keep a zero gradient zero (ops/strong.py): a value may be infinite or NaN
+where nothing flows back.
+"""
+
+import math
 from typing import Any
 
 import numpy as np
 
-from ..core.registry import NONZERO, POSITIVE, REAL
+from ..core.registry import NONZERO, POSITIVE, REAL, Domain
+from .axes import kernel
 from .define import operation
+from .strong import divided, nothing, scaled
 
 
 @operation(np.add, kind="linear")
@@ -32,7 +39,7 @@ def multiply(a, b):
     return a * b
 
 
-multiply.vjp(a=lambda g, b: g * b, b=lambda g, a: g * a)
+multiply.vjp(a=lambda g, b: scaled(g, b), b=lambda g, a: scaled(g, a))
 
 
 @operation(np.true_divide, kind="smooth", domains=(REAL, NONZERO))
@@ -41,28 +48,7 @@ def divide(a, b):
     return a / b
 
 
-divide.vjp(a=lambda g, b: g / b, b=lambda g, y, b: -g * y / b)
-
-
-@operation(np.power, kind="smooth", domains=(POSITIVE, REAL))
-def power(a, b):
-    """a ** b."""
-    return a**b
-
-
-def _power_by_base(g: Any, a: Any, b: Any) -> Any:
-    # Where the exponent is 0 so is the derivative, even at 0, where 0 * 0**-1 is nan.
-    if isinstance(b, int | float):
-        return g * (b * a ** (b - 1)) if b else np.zeros_like(g)
-    return np.where(b == 0, 0, g * b * a ** np.where(b == 0, 1, b - 1))
-
-
-def _power_by_exponent(g: Any, y: Any, a: Any) -> Any:
-    # At base 0, y * log(0) is nan: the derivative from the right, 0, is taken.
-    return np.where(a == 0, 0, g * y * np.log(np.where(a == 0, 1, a)))
-
-
-power.vjp(a=_power_by_base, b=_power_by_exponent)
+divide.vjp(a=lambda g, b: divided(g, b), b=lambda g, y, b: -divided(scaled(g, y), b))
 
 
 @operation(np.negative, kind="linear")
@@ -74,22 +60,72 @@ def negative(x):
 negative.vjp(x=lambda g: -g)
 
 
-@operation(np.exp, kind="smooth")
-def exp(x):
-    """Exponential."""
-    return np.exp(x)
+@operation(np.positive, kind="linear")
+def positive(x):
+    """+x, a copy."""
+    return np.positive(x)
 
 
-exp.vjp(x=lambda g, y: g * y)
+positive.vjp(x=lambda g: g)
 
 
-@operation(np.log, kind="smooth", domains=POSITIVE)
-def log(x):
-    """Natural logarithm."""
-    return np.log(x)
+@operation(np.reciprocal, kind="smooth", domains=NONZERO)
+def reciprocal(x):
+    """1 / x."""
+    return np.reciprocal(x)
 
 
-log.vjp(x=lambda g, x: g / x)
+reciprocal.vjp(x=lambda g, y: -scaled(scaled(g, y), y))
+
+
+@operation(np.square, kind="smooth")
+def square(x):
+    """x * x."""
+    return x * x
+
+
+square.vjp(x=lambda g, x: scaled(g, 2 * x))
+
+
+@operation(np.power, kind="smooth", domains=(POSITIVE, REAL))
+def power(a, b):
+    """a ** b."""
+    return a**b
+
+
+@operation(np.float_power, kind="smooth", domains=(POSITIVE, REAL))
+def float_power(a, b):
+    """a ** b, computed in float64."""
+    return np.float_power(a, b)
+
+
+@kernel("power")
+def _quiet_power(a, b):
+    """a ** b for slopes, where a pole matters only if something flows back."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return a**b
+
+
+def _power_by_base(g: Any, a: Any, b: Any) -> Any:
+    """Return g * b * a^(b-1), which is 0 where b is, even at base 0."""
+    if not isinstance(b, int | float):
+        return scaled(g, scaled(b, _quiet_power(a, b - 1)))
+    if b == 0:
+        return nothing(g)
+    has_pole = b < 1 or not float(b).is_integer()
+    return scaled(g, b * (_quiet_power(a, b - 1) if has_pole else a ** (b - 1)))
+
+
+def _power_by_exponent(g: Any, y: Any, a: Any) -> Any:
+    """Return g * y * log(a), 0 at base 0: the derivative from the right."""
+    if isinstance(a, int | float):
+        return scaled(g, y * math.log(a)) if a > 0 else scaled(g, nothing(y))
+    base = np.where(a == 0, math.e, np.where(a < 0, math.nan, a))
+    return scaled(g, np.where(a == 0, 0, scaled(y, np.log(base))))
+
+
+for _power in (power, float_power, _quiet_power):
+    _power.vjp(a=_power_by_base, b=_power_by_exponent)
 
 
 @operation(
@@ -103,17 +139,85 @@ def sqrt(x):
     return np.sqrt(x)
 
 
-# 0 / 0 would be nan where nothing flows back (strong zero).
-sqrt.vjp(x=lambda g, y: np.where(g == 0, 0, g / (2 * np.where(g == 0, 1, y))))
+sqrt.vjp(x=lambda g, y: divided(g, 2 * y))
 
 
-@operation(np.square, kind="smooth")
-def square(x):
-    """x * x."""
-    return x * x
+@operation(
+    np.cbrt,
+    kind="smooth",
+    domains=NONZERO,
+    kinks="infinite slope at 0: the gradient is 0 where the incoming one is, else inf",
+)
+def cbrt(x):
+    """Cube root, of negative numbers too."""
+    return np.cbrt(x)
 
 
-square.vjp(x=lambda g, x: g * (2 * x))
+cbrt.vjp(x=lambda g, y: divided(g, 3 * (y * y)))
+
+
+@operation(np.exp, kind="smooth")
+def exp(x):
+    """Exponential."""
+    return np.exp(x)
+
+
+exp.vjp(x=lambda g, y: scaled(g, y))
+
+
+@operation(np.exp2, kind="smooth")
+def exp2(x):
+    """2 ** x."""
+    return np.exp2(x)
+
+
+exp2.vjp(x=lambda g, y: scaled(g, y * math.log(2)))
+
+
+@operation(np.expm1, kind="smooth")
+def expm1(x):
+    """exp(x) - 1, accurate near 0."""
+    return np.expm1(x)
+
+
+# Not y + 1, which has lost the digits of a small exponential.
+expm1.vjp(x=lambda g, x: scaled(g, np.exp(x)))
+
+
+@operation(np.log, kind="smooth", domains=POSITIVE)
+def log(x):
+    """Natural logarithm."""
+    return np.log(x)
+
+
+log.vjp(x=lambda g, x: divided(g, x))
+
+
+@operation(np.log2, kind="smooth", domains=POSITIVE)
+def log2(x):
+    """Logarithm to base 2."""
+    return np.log2(x)
+
+
+log2.vjp(x=lambda g, x: divided(g, x) * (1 / math.log(2)))
+
+
+@operation(np.log10, kind="smooth", domains=POSITIVE)
+def log10(x):
+    """Logarithm to base 10."""
+    return np.log10(x)
+
+
+log10.vjp(x=lambda g, x: divided(g, x) * (1 / math.log(10)))
+
+
+@operation(np.log1p, kind="smooth", domains=Domain(-0.7, 3.0))
+def log1p(x):
+    """log(1 + x), accurate near 0."""
+    return np.log1p(x)
+
+
+log1p.vjp(x=lambda g, x: divided(g, 1 + x))
 
 
 @operation(np.tanh, kind="smooth")
@@ -122,4 +226,4 @@ def tanh(x):
     return np.tanh(x)
 
 
-tanh.vjp(x=lambda g, y: g * (1 - y * y))
+tanh.vjp(x=lambda g, y: scaled(g, 1 - y * y))

@@ -1,5 +1,6 @@
-"""Taking parts of an array, and putting parts into one."""
+"""Taking parts of an array by an index, and the way back."""
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -7,58 +8,62 @@ import numpy as np
 from ..core.dispatch import implement
 from ..core.primitive import primitive
 from ..core.registry import case, describe
-from ..core.tensor import plain
+from ..core.tensor import Tensor, plain
+from .axes import kernel
+from .scatter import add_at, repeats_nothing
 
 
-@primitive
-def take_part(x, index):
-    """The part of x that NumPy's indexing selects."""
-    return x[index]
+@kernel("getitem")
+def _getitem(a, index):
+    return a[index]
 
 
 @primitive
 def put_part(x, index, shape):
-    """Zeros of a shape with x added at an index; repeated places add up."""
+    """Zeros of a shape with x added at an index; what meets at one place is summed."""
     whole = np.zeros(shape, dtype=x.dtype)
-    if is_basic(index):
+    if repeats_nothing(index):
         whole[index] = x
     else:
-        np.add.at(whole, index, x)
+        add_at(whole, index, x)
     return whole
 
 
-take_part.vjp(x=lambda g, index, x_shape: put_part(g, index, x_shape))
+_getitem.vjp(a=lambda g, index, a_shape: put_part(g, index, a_shape))
 put_part.vjp(x=lambda g, index: g[index])
 
 
-def is_basic(index: Any) -> bool:
-    """Whether NumPy selects a view, in which no place is repeated."""
-    items = index if type(index) is tuple else (index,)
-    return all(
-        i is None or i is Ellipsis or isinstance(i, int | slice | np.integer)
-        for i in items
-    ) and not any(isinstance(i, bool) for i in items)
+def getitem(a: Any, index: Any) -> Any:
+    """a[index], for every index NumPy takes."""
+    return _getitem(a, plain_index(index))
 
 
-def getitem(x: Any, index: Any) -> Any:
-    """x[index], for every index NumPy takes."""
-    return take_part(x, _index(index))
+def plain_index(index: Any) -> Any:
+    """Return an index of numbers, slices and arrays: no tensors, no lists."""
+    if isinstance(index, tuple):
+        return tuple(_plain_item(item) for item in index)
+    return _plain_item(index)
 
 
-def _index(index: Any) -> Any:
-    """Return an index without tensors or lists, none of which NumPy would write to."""
-    if type(index) is tuple:
-        return tuple(_index(i) for i in index)
-    if type(index) is list:
-        array = np.asarray(plain(index))
-        return array if array.size else array.astype(np.intp)
-    return plain(index)
+_BASIC = (int, slice, type(None), type(Ellipsis))
+
+
+def _plain_item(item: Any) -> Any:
+    if type(item) in _BASIC:
+        return item
+    array = np.asarray(plain(item))
+    if array.dtype == object and hasattr(item, "__index__"):
+        return operator.index(item)
+    if not array.ndim:
+        return array if array.dtype == bool else array[()]
+    listed = not isinstance(item, np.ndarray | Tensor)
+    return array.astype(np.intp) if listed and not array.size else array
 
 
 implement("getitem", getitem)
 describe(
     getitem,
-    lambda x, index: x[index],
+    lambda a, index: a[index],
     kind="linear",
     cases=[
         case((3, 4), index=1),

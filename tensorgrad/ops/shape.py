@@ -1,57 +1,169 @@
-"""Operations that rearrange elements without changing them."""
+"""The same elements under another shape, or with their axes in another order."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..core.dispatch import implement
-from ..core.primitive import primitive
 from ..core.registry import case, describe
-from ..core.tensor import plain, wrap
+from ..core.tensor import plain
+from .axes import kernel
 from .define import composed, operation
+from .joining import concatenate, operand, stack
+
+__all__ = ["concatenate", "stack"]
+
+Shape = tuple[int, ...]
 
 
-@operation(
-    np.reshape,
+@kernel("reshape")
+def _reshape(a, shape, order):
+    return a.reshape(shape, order=order)
+
+
+def _shaped_back(g: Any, a_shape: Shape, order: str) -> Any:
+    return g.reshape(a_shape) if order == "C" else np.reshape(g, a_shape, order=order)
+
+
+_reshape.vjp(a=_shaped_back)
+
+
+def reshape(a: Any, shape: Any, order: str = "C", *, copy: bool | None = None) -> Any:
+    """The elements, read and written in an order, under another shape."""
+    if copy:
+        a = np.copy(a)
+    elif copy is not None:
+        # NumPy raises where it could not do without a copy.
+        np.reshape(plain(a), shape, order=order, copy=False)
+    return _reshape(a, shape, _fixed_order(a, order))
+
+
+def _fixed_order(a: Any, order: str) -> str:
+    """Return the order that "A" means for `a`, other orders as they are."""
+    if order != "A":
+        return order
+    return "F" if np.asarray(plain(a)).flags.fnc else "C"
+
+
+implement("reshape", reshape, np.reshape)
+describe(
+    reshape,
+    lambda a, shape, order="C": np.reshape(a, shape, order),
     kind="linear",
     cases=[
         case((3, 4), shape=(2, 6)),
         case((), shape=(1, 1)),
         case((2, 3), shape=-1),
         case((0, 3), shape=(3, 0)),
+        case((2, 3, 4), shape=(4, -1), order="F"),
+        case((2, 3), shape=(3, 2), order="A"),
     ],
 )
-def reshape(x, shape):
-    """The elements in C order under another shape."""
-    return x.reshape(shape)
 
 
-reshape.vjp(x=lambda g, x_shape: g.reshape(x_shape))
+@composed(
+    np.ravel,
+    kind="linear",
+    cases=[
+        case((2, 3)),
+        case(()),
+        *(case((2, 3, 2), order=order) for order in "CFAK"),
+    ],
+)
+def ravel(a: Any, order: str = "C") -> Any:
+    """The elements along one axis, read in an order ("K": as they lie in memory)."""
+    if order == "K":
+        strides = np.asarray(plain(a)).strides
+        outer_first = sorted(range(len(strides)), key=lambda i: -abs(strides[i]))
+        a, order = np.transpose(a, outer_first), "C"
+    return reshape(a, -1, order)
+
+
+def flatten(a: Any, order: str = "C") -> Any:
+    """A copy of the elements along one axis, as ``ndarray.flatten`` gives."""
+    return np.copy(ravel(a, order))
+
+
+implement("flatten", flatten)
+describe(
+    flatten,
+    lambda a, order="C": a.flatten(order),
+    kind="linear",
+    cases=[case((2, 3)), case((2, 3), order="F")],
+)
 
 
 @operation(
     np.transpose,
     kind="linear",
-    cases=[case((2, 3)), case((2, 3, 4), axes=(2, 0, 1)), case((3,)), case(())],
+    cases=[
+        case((2, 3)),
+        case((2, 3, 4), axes=(2, 0, 1)),
+        case((2, 3, 4), axes=(-1, 0, -2)),
+        case((3,)),
+        case(()),
+    ],
 )
-def transpose(x, axes=None):
+def transpose(a, axes=None):
     """Axes reversed, or in the order given."""
-    return x.transpose(axes)
+    return a.transpose(axes)
 
 
-transpose.vjp(
-    x=lambda g, axes: g.transpose(None if axes is None else tuple(np.argsort(axes)))
-)
+def _transposed_back(g: Any, axes: Any) -> Any:
+    if axes is None:
+        return g.transpose()
+    return g.transpose(tuple(np.argsort(np.asarray(axes, dtype=int) % g.ndim)))
+
+
+transpose.vjp(a=_transposed_back)
 
 
 @operation(np.swapaxes, kind="linear", cases=[case((2, 3, 4), axis1=0, axis2=-1)])
-def swapaxes(x, axis1, axis2):
+def swapaxes(a, axis1, axis2):
     """Two axes exchanged."""
-    return x.swapaxes(axis1, axis2)
+    return a.swapaxes(axis1, axis2)
 
 
-swapaxes.vjp(x=lambda g, axis1, axis2: g.swapaxes(axis1, axis2))
+swapaxes.vjp(a=lambda g, axis1, axis2: g.swapaxes(axis1, axis2))
+
+
+@composed(np.matrix_transpose, kind="linear", cases=[case((2, 3)), case((2, 3, 4))])
+def matrix_transpose(x: Any) -> Any:
+    """The last two axes exchanged."""
+    if np.ndim(x) < 2:
+        raise ValueError(
+            f"matrix_transpose: expected two axes or more, got shape {np.shape(x)}"
+        )
+    return np.swapaxes(x, -1, -2)
+
+
+@operation(
+    np.moveaxis,
+    kind="linear",
+    cases=[
+        case((2, 3, 4), source=0, destination=-1),
+        case((2, 3, 4), source=(0, -1), destination=(1, 0)),
+    ],
+)
+def moveaxis(a, source, destination):
+    """Some axes at other places, the rest in their order."""
+    return np.moveaxis(a, source, destination)
+
+
+moveaxis.vjp(a=lambda g, source, destination: np.moveaxis(g, destination, source))
+
+
+@composed(
+    np.rollaxis,
+    kind="linear",
+    cases=[case((2, 3, 4), axis=2), case((2, 3, 4), axis=0, start=-1)],
+)
+def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+    """One axis moved to before another."""
+    # Axes of length 0, 1, 2, ... tell where each one went.
+    labelled = np.empty(tuple(range(np.ndim(a))), dtype=bool)
+    return np.transpose(a, np.rollaxis(labelled, axis, start).shape)
 
 
 @operation(
@@ -59,21 +171,25 @@ swapaxes.vjp(x=lambda g, axis1, axis2: g.swapaxes(axis1, axis2))
     kind="linear",
     cases=[case((2, 3), axis=1), case((), axis=0), case((2, 3), axis=(0, -1))],
 )
-def expand_dims(x, axis):
+def expand_dims(a, axis):
     """Axes of length one inserted."""
-    return np.expand_dims(x, axis)
+    return np.expand_dims(a, axis)
 
 
-expand_dims.vjp(x=lambda g, x_shape: g.reshape(x_shape))
+expand_dims.vjp(a=lambda g, a_shape: g.reshape(a_shape))
 
 
-@operation(np.squeeze, kind="linear", cases=[case((1, 3, 1)), case((1, 3, 1), axis=0)])
-def squeeze(x, axis=None):
+@operation(
+    np.squeeze,
+    kind="linear",
+    cases=[case((1, 3, 1)), case((1, 3, 1), axis=0), case((1, 3, 1), axis=(0, -1))],
+)
+def squeeze(a, axis=None):
     """Axes of length one removed."""
-    return np.squeeze(x, axis)
+    return np.squeeze(a, axis)
 
 
-squeeze.vjp(x=lambda g, x_shape: g.reshape(x_shape))
+squeeze.vjp(a=lambda g, a_shape: g.reshape(a_shape))
 
 
 @operation(
@@ -85,76 +201,77 @@ squeeze.vjp(x=lambda g, x_shape: g.reshape(x_shape))
         case((1,), shape=(0,)),
     ],
 )
-def broadcast_to(x, shape):
-    """x repeated along axes, as broadcasting does; the walk sums the copies back."""
-    return np.broadcast_to(x, shape)
+def broadcast_to(array, shape):
+    """The array repeated along axes, as broadcasting does; the walk sums it back."""
+    return np.broadcast_to(array, shape)
 
 
-broadcast_to.vjp(x=lambda g: g)
-
-
-@primitive
-def join(*arrays, axis=0):
-    """The arrays one after another along an existing axis."""
-    return np.concatenate(arrays, axis=axis)
-
-
-def _joined_part(i: int, g: Any, arrays_shape: Any, axis: int) -> Any:
-    before = sum(shape[axis] for shape in arrays_shape[:i])
-    index = [slice(None)] * g.ndim
-    index[axis] = slice(before, before + arrays_shape[i][axis])
-    return g[tuple(index)]
-
-
-join.vjp(arrays=_joined_part)
+broadcast_to.vjp(array=lambda g: g)
 
 
 @composed(
-    np.concatenate,
+    np.broadcast_arrays, kind="linear", cases=[case((3, 1), (4,)), case((), (2,))]
+)
+def broadcast_arrays(*args: Any) -> tuple[Any, ...]:
+    """All broadcast to the shape they have together."""
+    arrays = [operand(a) for a in args]
+    shape = np.broadcast_shapes(*(a.shape for a in arrays))
+    return tuple(a if a.shape == shape else np.broadcast_to(a, shape) for a in arrays)
+
+
+@composed(np.atleast_1d, kind="linear", cases=[case(()), case((2, 3)), case((), (2,))])
+def atleast_1d(*arys: Any) -> Any:
+    """The arrays, those without an axis given one."""
+    return _each_shaped(arys, lambda shape: shape or (1,))
+
+
+@composed(
+    np.atleast_2d, kind="linear", cases=[case(()), case((3,)), case((1,), (2, 1))]
+)
+def atleast_2d(*arys: Any) -> Any:
+    """The arrays with at least two axes, new ones in front."""
+    return _each_shaped(arys, lambda shape: (1,) * (2 - len(shape)) + shape)
+
+
+@composed(
+    np.atleast_3d, kind="linear", cases=[case(()), case((3,)), case((2, 3), (1, 2, 1))]
+)
+def atleast_3d(*arys: Any) -> Any:
+    """The arrays with at least three axes, an axis of the array in the middle."""
+    return _each_shaped(
+        arys, lambda shape: (1,) * (len(shape) < 2) + shape + (1,) * (len(shape) < 3)
+    )
+
+
+def _each_shaped(arys: Any, new: Callable[[Shape], Shape]) -> Any:
+    arrays = [operand(a) for a in arys]
+    made = [a.reshape(n) if (n := new(a.shape)) != a.shape else a for a in arrays]
+    return made[0] if len(made) == 1 else tuple(made)
+
+
+@composed(
+    np.meshgrid,
     kind="linear",
     cases=[
-        case([(2, 3), (4, 3)], axis=0),
-        case([(2, 3), (2, 1), (2, 0)], axis=-1),
-        case([(2, 2), (3,)], axis=None),
+        case((2,), (3,)),
+        case((2,), (3,), (2,), indexing="ij"),
+        case((2,), (3,), sparse=True, copy=False),
+        case((), (2,)),
     ],
 )
-def concatenate(arrays: Sequence[Any], axis: int | None = 0) -> Any:
-    """The arrays one after another along an existing axis, or flattened."""
-    if axis is None:
-        return join(*[np.reshape(a, -1) for a in arrays], axis=0)
-    return join(*arrays, axis=axis)
-
-
-@composed(
-    np.stack,
-    kind="linear",
-    cases=[case([(2, 3), (2, 3)]), case([(), ()]), case([(2,), (2,)], axis=-1)],
-)
-def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
-    """The arrays side by side along a new axis."""
-    return join(*[np.expand_dims(a, axis) for a in arrays], axis=axis)
-
-
-@primitive
-def cast(x, dtype):
-    """x as another floating-point type; the walk casts the gradient back."""
-    return x.astype(dtype)
-
-
-cast.vjp(x=lambda g: g)
-
-
-def astype(x: Any, dtype: Any) -> Any:
-    """x as another type; a constant where that is not floating point."""
-    if np.dtype(dtype).kind == "f":
-        return cast(x, dtype)
-    return wrap(plain(x).astype(dtype), None)
-
-
-implement("astype", astype)
-describe(
-    astype,
-    lambda x, dtype: x.astype(dtype),
-    kind="linear",
-    cases=[case((2, 3), dtype=np.float64)],
-)
+def meshgrid(
+    *xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy"
+) -> tuple[Any, ...]:
+    """Coordinates along each axis as arrays over the grid of all of them."""
+    if indexing not in ("xy", "ij"):
+        raise ValueError(f"meshgrid: indexing is 'xy' or 'ij', got {indexing!r}")
+    at = list(range(len(xi)))
+    if indexing == "xy":
+        at[:2] = at[:2][::-1]
+    grids: Any = [
+        np.reshape(operand(x), (1,) * i + (-1,) + (1,) * (len(xi) - 1 - i))
+        for x, i in zip(xi, at, strict=True)
+    ]
+    if not sparse:
+        grids = np.broadcast_arrays(*grids)
+    return tuple(np.copy(grid) for grid in grids) if copy else tuple(grids)

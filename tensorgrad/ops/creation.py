@@ -1,0 +1,82 @@
+"""Copies, other types, and arrays made after the shape of a tensor."""
+
+from typing import Any
+
+import numpy as np
+
+from ..core.dispatch import implement
+from ..core.registry import case, describe
+from ..core.tensor import Tensor, plain, wrap
+from .axes import kernel
+from .define import composed, constant, operation
+
+
+@operation(np.copy, kind="linear", cases=[case((2, 3)), case((2, 3), order="F")])
+def copy(a, order="K"):
+    """The same values in memory of their own."""
+    return np.array(a, order=order)
+
+
+copy.vjp(a=lambda g: g)
+
+
+@kernel("astype")
+def _cast(x, dtype, order, casting):
+    return x.astype(dtype, order, casting)
+
+
+_cast.vjp(x=lambda g: g)
+
+
+def astype(
+    x: Any,
+    dtype: Any,
+    order: str = "K",
+    casting: str = "unsafe",
+    subok: bool = True,
+    copy: bool = True,
+) -> Any:
+    """x as another type; a constant where that is not floating point.
+
+    The walk casts the gradient back to the type of x.
+    """
+    if np.dtype(dtype).kind not in "fiub":
+        raise TypeError(f"astype: a Tensor holds real numbers, got {np.dtype(dtype)}")
+    if not copy and np.dtype(dtype) == plain(x).dtype:
+        return x
+    if np.dtype(dtype).kind == "f":
+        return _cast(x, dtype, order, casting)
+    return wrap(plain(x).astype(dtype, order, casting), None)
+
+
+implement("astype", astype, "numpy.astype")
+describe(
+    astype,
+    lambda x, dtype: x.astype(dtype),
+    kind="linear",
+    cases=[case((2, 3), dtype=np.float64)],
+)
+
+
+@composed(
+    np.full_like,
+    kind="linear",
+    cases=[
+        case((2, 3), ()),
+        case((2, 3), (3,)),
+        case((2, 3), (4, 1), shape=(4, 2), dtype=np.float64),
+    ],
+)
+def full_like(
+    a: Any, fill_value: Any, dtype: Any = None, order: str = "K", *, shape: Any = None
+) -> Any:
+    """The value broadcast to the shape of an array; the gradient is that value's."""
+    template = np.empty_like(plain(a), dtype, order, shape=shape)
+    value = fill_value if type(fill_value) is Tensor else np.asarray(fill_value)
+    if value.dtype != template.dtype:
+        value = value.astype(template.dtype)
+    y = np.copy(np.broadcast_to(value, template.shape))
+    return y if type(y) is Tensor or type(a) is not Tensor else wrap(y, None)
+
+
+constant(np.empty_like)

@@ -1,0 +1,237 @@
+"""Circular and hyperbolic functions, their inverses, and angles, element by element.
+
+Slopes are written so that neither a square overflows before its reciprocal is taken,
+nor a value outside the domain warns where nothing flows back.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..core.registry import ABOVE_ONE, INSIDE_ONE, NONZERO, REAL
+from .define import operation
+from .strong import divided, scaled
+
+
+@operation(np.sin, kind="smooth")
+def sin(x):
+    """Sine."""
+    return np.sin(x)
+
+
+sin.vjp(x=lambda g, x: scaled(g, np.cos(x)))
+
+
+@operation(np.cos, kind="smooth")
+def cos(x):
+    """Cosine."""
+    return np.cos(x)
+
+
+cos.vjp(x=lambda g, x: -scaled(g, np.sin(x)))
+
+
+@operation(np.tan, kind="smooth", domains=INSIDE_ONE)
+def tan(x):
+    """Tangent."""
+    return np.tan(x)
+
+
+tan.vjp(x=lambda g, y: scaled(g, 1 + y * y))
+
+
+def _inside_one(x: Any) -> Any:
+    """Return x, NaN where it is outside of [-1, 1]."""
+    return np.where(np.abs(x) > 1, math.nan, x)
+
+
+def _cosine_of_arcsin(x: Any) -> Any:
+    """Return sqrt(1 - x^2), accurate near the ends of the domain."""
+    x = _inside_one(x)
+    return np.sqrt((1 - x) * (1 + x))
+
+
+_ENDS = "infinite slope at -1 and 1: the gradient is 0 where the incoming one is"
+
+
+@operation(np.arcsin, kind="smooth", domains=INSIDE_ONE, kinks=_ENDS)
+def arcsin(x):
+    """Angle in [-pi/2, pi/2] whose sine is x."""
+    return np.arcsin(x)
+
+
+@operation(np.arccos, kind="smooth", domains=INSIDE_ONE, kinks=_ENDS)
+def arccos(x):
+    """Angle in [0, pi] whose cosine is x."""
+    return np.arccos(x)
+
+
+arcsin.vjp(x=lambda g, x: divided(g, _cosine_of_arcsin(x)))
+arccos.vjp(x=lambda g, x: -divided(g, _cosine_of_arcsin(x)))
+
+
+def _folded(x: Any) -> tuple[Any, Any]:
+    """Return where |x| > 1, and x with 1/x in its place there."""
+    far = np.abs(x) > 1
+    return far, np.where(far, 1 / np.where(far, x, 1), x)
+
+
+def _arctan_slope(x: Any) -> Any:
+    """Return 1 / (1 + x^2), as w^2 / (1 + w^2) with w = 1/x far from 0."""
+    far, w = _folded(x)
+    square = w * w
+    return np.where(far, square, 1) / (1 + square)
+
+
+def _arcsinh_slope(x: Any) -> Any:
+    """Return 1 / sqrt(1 + x^2), as |w| / sqrt(1 + w^2) with w = 1/x far from 0."""
+    far, w = _folded(x)
+    return np.where(far, np.abs(w), 1) / np.sqrt(1 + w * w)
+
+
+@operation(np.arctan, kind="smooth")
+def arctan(x):
+    """Angle in [-pi/2, pi/2] whose tangent is x."""
+    return np.arctan(x)
+
+
+arctan.vjp(x=lambda g, x: scaled(g, _arctan_slope(x)))
+
+
+@operation(
+    np.hypot, kind="smooth", domains=NONZERO, kinks="a = b = 0: 0, as of every norm"
+)
+def hypot(a, b):
+    """sqrt(a^2 + b^2), without overflow."""
+    return np.hypot(a, b)
+
+
+def _cosine(side: Any, length: Any) -> Any:
+    """Return side / length, 0 where both are."""
+    return divided(side, length)
+
+
+hypot.vjp(
+    a=lambda g, a, y: scaled(g, _cosine(a, y)),
+    b=lambda g, b, y: scaled(g, _cosine(b, y)),
+)
+
+
+@operation(
+    np.arctan2,
+    kind="smooth",
+    domains=NONZERO,
+    kinks="a = b = 0: 0; jump of 2 pi on the negative half-axis of b",
+)
+def arctan2(a, b):
+    """Angle of the point (b, a), in [-pi, pi]."""
+    return np.arctan2(a, b)
+
+
+def _over_square(side: Any, a: Any, b: Any) -> Any:
+    """Return side / (a^2 + b^2), 0 at the origin."""
+    length = np.hypot(a, b)
+    return divided(_cosine(side, length), length)
+
+
+arctan2.vjp(
+    a=lambda g, a, b: scaled(g, _over_square(b, a, b)),
+    b=lambda g, a, b: -scaled(g, _over_square(a, a, b)),
+)
+
+
+@operation(np.sinh, kind="smooth")
+def sinh(x):
+    """Hyperbolic sine."""
+    return np.sinh(x)
+
+
+sinh.vjp(x=lambda g, x: scaled(g, np.cosh(x)))
+
+
+@operation(np.cosh, kind="smooth")
+def cosh(x):
+    """Hyperbolic cosine."""
+    return np.cosh(x)
+
+
+cosh.vjp(x=lambda g, x: scaled(g, np.sinh(x)))
+
+
+@operation(np.arcsinh, kind="smooth")
+def arcsinh(x):
+    """Number whose hyperbolic sine is x."""
+    return np.arcsinh(x)
+
+
+arcsinh.vjp(x=lambda g, x: scaled(g, _arcsinh_slope(x)))
+
+
+@operation(
+    np.arccosh,
+    kind="smooth",
+    domains=ABOVE_ONE,
+    kinks="infinite slope at 1: the gradient is 0 where the incoming one is",
+)
+def arccosh(x):
+    """Number from 0 on whose hyperbolic cosine is x."""
+    return np.arccosh(x)
+
+
+def _sinh_of_arccosh(x: Any) -> Any:
+    """Return sqrt(x^2 - 1), NaN where x < 1."""
+    x = np.where(x < 1, math.nan, x)
+    return np.sqrt(x - 1) * np.sqrt(x + 1)
+
+
+arccosh.vjp(x=lambda g, x: divided(g, _sinh_of_arccosh(x)))
+
+
+@operation(
+    np.arctanh,
+    kind="smooth",
+    domains=INSIDE_ONE,
+    kinks="infinite slope at -1 and 1: the gradient is 0 where the incoming one is",
+)
+def arctanh(x):
+    """Number whose hyperbolic tangent is x."""
+    return np.arctanh(x)
+
+
+def _complement_of_square(x: Any) -> Any:
+    x = _inside_one(x)
+    return (1 - x) * (1 + x)
+
+
+arctanh.vjp(x=lambda g, x: divided(g, _complement_of_square(x)))
+
+
+@operation(np.degrees, kind="linear")
+def degrees(x):
+    """Radians in degrees."""
+    return np.degrees(x)
+
+
+@operation(np.rad2deg, kind="linear")
+def rad2deg(x):
+    """Radians in degrees."""
+    return np.rad2deg(x)
+
+
+@operation(np.radians, kind="linear")
+def radians(x):
+    """Degrees in radians."""
+    return np.radians(x)
+
+
+@operation(np.deg2rad, kind="linear")
+def deg2rad(x):
+    """Degrees in radians."""
+    return np.deg2rad(x)
+
+
+for _op in (degrees, rad2deg):
+    _op.vjp(x=lambda g: np.degrees(g))
+for _op in (radians, deg2rad):
+    _op.vjp(x=lambda g: np.radians(g))

@@ -54,6 +54,7 @@ __all__ = [
     "categorical_cross_entropy",
     "clip",
     "concatenate",
+    "data",
     "debug",
     "dense",
     "divide",

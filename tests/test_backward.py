@@ -385,6 +385,13 @@ class TestRules:
         assert "twice" in str(error.value)
 
     def test_error_in_a_rule_names_the_line_of_the_forward(self):
+        @tg.primitive
+        def once(x):
+            return 2 * x
+
+        once.vjp(x=lambda g: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            once(leaf(1.0)).backward()
         with pytest.raises(ZeroDivisionError) as error:
             self.make(lambda g: 1 / 0).backward()
         assert "in the gradient of twice, called at" in error.value.__notes__[0]

@@ -67,7 +67,8 @@ class Call:
         ]
 
     def __repr__(self):
-        return f"{self.entry.name}{[v.shape for v in self.values]} {self.kwargs} {self.layout}"
+        shapes = [v.shape for v in self.values]
+        return f"{self.entry.name}{shapes} {self.kwargs} {self.layout}"
 
 
 @st.composite

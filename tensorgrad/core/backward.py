@@ -13,6 +13,7 @@ from .writes import check_unwritten
 
 Lift = Callable[[Any, "Node | Leaf"], Any]
 
+_NOTHING: Any = np.zeros(0)
 _newest_first = attrgetter("index")
 
 
@@ -75,7 +76,7 @@ def differentiate(
     table: dict[Any, Any] = {root: seed}
     owned: set[Any] = set()
     freed_at = None if retain_graph else Place(*user_place())
-    node = dx = None
+    node, dx = None, _NOTHING
     try:
         for node in nodes:
             g = table.pop(node)
@@ -101,7 +102,7 @@ def differentiate(
     except Exception as error:
         if node is not None:
             error.add_note(f"in the gradient of {node.name}, called at {node.place}")
-            if not hasattr(dx, "dtype"):
+            if isinstance(error, AttributeError) and not hasattr(dx, "dtype"):
                 raise _no_array(dx, node) from error
         raise
     return table
@@ -117,8 +118,15 @@ def own(dx: Any, g: Any, saved: tuple[Any, ...]) -> Any:
 
 
 def fit(dx: Any, parent: Node | Leaf, node: Node) -> Any:
-    """Return what a rule gave as a gradient of `parent`: broadcast axes summed back,
-    cast to its dtype; raise RuleError where it cannot be one."""
+    """Return what a rule gave as a gradient of `parent`, in its shape and dtype.
+
+    Broadcast axes are summed back.
+
+    Raises
+    ------
+    RuleError
+        Where it cannot be one.
+    """
     if dx.shape != parent.shape:
         dx = unbroadcast(dx, parent.shape, node.name)
     return dx if dx.dtype == parent.dtype else dx.astype(parent.dtype)

@@ -118,6 +118,7 @@ class Primitive:
         return self.rules[argument]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the output, and record the call where a gradient is needed."""
         if self.variadic is not None:
             return self._call_variadic(args, kwargs)
         if kwargs or len(args) < self._arity:

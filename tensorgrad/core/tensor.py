@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -29,6 +29,15 @@ def _reflected(name: str) -> Callable[[Any, Any], Any]:
     def method(self: Tensor, other: Any) -> Any:
         return operations[name](other, self)
 
+    return method
+
+
+def _method(name: str) -> Callable[..., Any]:
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return operations[name](self, *args, **kwargs)
+
+    method.__name__ = name
+    method.__doc__ = f"As ``numpy.ndarray.{name}``, and differentiable."
     return method
 
 
@@ -427,14 +436,6 @@ class Tensor:
         return f"Tensor({', '.join([text, *notes])})"
 
     # The methods of ndarray that have a rule.
-
-    def _method(name: str) -> Callable[..., Any]:  # type: ignore[misc]
-        def method(self: Self, *args: Any, **kwargs: Any) -> Any:
-            return operations[name](self, *args, **kwargs)
-
-        method.__name__ = name
-        method.__doc__ = f"As ``numpy.ndarray.{name}``, and differentiable."
-        return method
 
     astype = _method("astype")
     sum = _method("sum")

@@ -63,7 +63,8 @@ def drop_output() -> None:
 
 
 def _bar(total: int) -> Any:
-    if sys.stderr is None or not sys.stderr.isatty():
+    # Either is None in a process that was started with it closed.
+    if sys.stdout is None or sys.stderr is None or not sys.stderr.isatty():
         return None
     try:
         # By name, as tqdm carries no types.

@@ -157,11 +157,16 @@ class Primitive:
             saved = plan.save((*values, y, *residuals, *shapes))
         if self.multiple:
             node = Node(plan, parents, saved, *shape_and_dtype(y))
-            return self.outputs(y, node)
-        node = Node(plan, parents, saved, y.shape, y.dtype)
+            result: Any = self.outputs(y, node)
+        else:
+            dtype = y.dtype
+            if dtype.kind != "f":
+                raise _not_real(self.name, dtype)
+            node = Node(plan, parents, saved, y.shape, dtype)
+            result = wrap(y, node)
         if writes.debugging:
             writes.fingerprint(node)
-        return wrap(y, node)
+        return result
 
     def _constant(self, y: Any, plain: bool) -> Any:
         """Return the output where nothing is recorded: as it is if all inputs were."""
@@ -236,6 +241,13 @@ class _Plans(dict[Any, Any]):
             inputs = [(i, 0) for i in range(key.bit_length()) if key >> i & 1]
         plan = self[key] = Plan(self.op, tuple(inputs))
         return plan
+
+
+def _not_real(name: str, dtype: Any) -> TypeError:
+    return TypeError(
+        f"{name}: expected real numbers, got a result of dtype {dtype}, through which "
+        "no gradient flows; use real arguments, or .detach()"
+    )
 
 
 def _shape(value: Any) -> Any:

@@ -98,6 +98,10 @@ class Tensor:
         requires_grad: bool = False,
         dtype: DTypeLike | None = None,
     ) -> None:
+        if hasattr(data, "mask"):
+            raise TypeError(
+                "Tensor: a masked array would lose its mask; pass .filled(value)"
+            )
         source = data.numpy() if type(data) is Tensor else data
         array = np.array(source, dtype=dtype)
         _require_real(array.dtype)
@@ -106,6 +110,12 @@ class Tensor:
         self._grad = None
         self.node = None
         self.requires_grad = requires_grad
+
+    def __init_subclass__(cls) -> None:
+        raise TypeError(
+            "Tensor cannot be subclassed: operations would not know the subclass; "
+            "hold a Tensor in an attribute instead"
+        )
 
     # The array and what is known of it.
 

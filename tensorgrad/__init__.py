@@ -73,6 +73,7 @@ __all__ = [
     "categorical_cross_entropy",
     "clip",
     "concatenate",
+    "data",
     "debug",
     "dense",
     "divide",

@@ -167,7 +167,8 @@ def accuracy(scores: Any, labels: Any) -> float:
     0.6666666666666666
     """
     rows = _checked_scores(_array(scores))
-    return float(np.mean(rows.argmax(axis=1) == _classes(_array(labels), rows.shape)))
+    right = rows.argmax(axis=1) == _classes(_array(labels), rows.shape)
+    return int(np.count_nonzero(right)) / len(rows)
 
 
 def _by_class(
@@ -250,7 +251,8 @@ def _classes(labels: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
             f"accuracy: class labels must be integers, got {labels.dtype}; convert "
             "with labels.astype(int) if they are whole numbers"
         )
-    if labels.min() < 0 or labels.max() >= classes:
+    # As unsigned a negative number is huge: one pass finds both kinds of outliers.
+    if labels.view(f"u{labels.dtype.itemsize}").max() >= classes:
         bad = labels[(labels < 0) | (labels >= classes)][0]
         raise IndexError(
             f"accuracy: class labels must be from 0 to {classes - 1} for scores of "

@@ -28,6 +28,7 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} defines no forward(x)")
 
     def __call__(self, x: Any) -> Any:
+        """Return the output for x."""
         return self.forward(x)
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
@@ -103,7 +104,9 @@ class Dense(Module):
                 "Dense: expected at least one feature in and out, got "
                 f"{in_features} and {out_features}"
             )
-        std = math.sqrt(2 / in_features) if scale is None else scale
+        std = math.sqrt(2 / in_features) if scale is None else float(scale)
+        if not 0 <= std < math.inf:
+            raise ValueError(f"Dense: scale must be finite and at least 0, got {scale}")
         drawn = normals(rng).standard_normal((in_features, out_features)).astype(dtype)
         self.weight = Tensor(std * drawn, requires_grad=True)
         self.bias = Tensor(np.zeros(out_features, dtype=dtype), requires_grad=True)

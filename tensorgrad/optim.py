@@ -68,6 +68,8 @@ class Optimizer:
                     f"{name}: parameter {i} must be a Tensor made with "
                     f"requires_grad=True, got {p!r:.60}"
                 )
+        if len(set(self.params)) < len(self.params):
+            raise ValueError(f"{name}: a parameter is given twice; pass each once")
         self.decay = _at_least_zero(name, "decay", decay)
         self.steps = 0
         self.lr = lr
@@ -91,7 +93,7 @@ class Optimizer:
             lr = _at_least_zero(type(self).__name__, "lr", lr)
             decay = self.decay
             self._schedule = inverse_time(lr, decay) if decay else lambda step: lr
-        self._rate = self._schedule(self.steps)
+        self._rate = self._rate_now()
 
     def zero_grad(self) -> None:
         """Forget the gradients, so that the next backward starts afresh."""
@@ -107,12 +109,16 @@ class Optimizer:
             If a parameter has no gradient. Nothing has been updated then.
         """
         gradients = [self._gradient(i, p) for i, p in enumerate(self.params)]
-        self._rate = self._schedule(self.steps)
+        self._rate = self._rate_now()
         arrays = [p.data for p in self.params]
         for given in zip(arrays, gradients, self.state, self._scratch, strict=True):
             self.update(*given)
         record_write(arrays, f"{type(self).__name__}.step")
         self.steps += 1
+
+    def _rate_now(self) -> float:
+        rate = self._schedule(self.steps)
+        return _at_least_zero(type(self).__name__, "the scheduled lr", rate)
 
     def _gradient(self, i: int, p: Tensor) -> Array:
         if p._grad is None:
@@ -357,10 +363,10 @@ def _scaled(
 def _at_least_zero(name: str, what: str, value: float) -> float:
     if not 0 <= value < math.inf:
         raise ValueError(f"{name}: {what} must be finite and at least 0, got {value}")
-    return value
+    return float(value)
 
 
 def _below_one(name: str, what: str, value: float) -> float:
     if not 0 <= value < 1:
         raise ValueError(f"{name}: {what} must be from 0 to below 1, got {value}")
-    return value
+    return float(value)

@@ -1,4 +1,4 @@
-"""Explicit random numbers: a seed, a generator, or fresh entropy; never global state."""
+"""Explicit random numbers: a seed, a generator or fresh entropy, never global state."""
 
 from typing import Any, Protocol
 

@@ -360,6 +360,19 @@ class TestMutation:
         ):
             loss.backward()
 
+    def test_debug_sees_several_outputs(self):
+        @tg.primitive(multiple=True)
+        def square_and_exp(x):
+            return x * x, np.exp(x)
+
+        square_and_exp.vjp(x=lambda g, x, y: g[0] * 2 * x + g[1] * y[1])
+        w = leaf([1.0, 2.0])
+        with tg.debug():
+            a, b = square_and_exp(w)
+        w.numpy()[0] = 7.0
+        with pytest.raises(tg.MutationError, match="square_and_exp"):
+            (a + b).sum().backward()
+
 
 class TestRules:
     def make(self, rule):
@@ -385,6 +398,13 @@ class TestRules:
         assert "twice" in str(error.value)
 
     def test_error_in_a_rule_names_the_line_of_the_forward(self):
+        @tg.primitive
+        def once(x):
+            return 2 * x
+
+        once.vjp(x=lambda g: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            once(leaf(1.0)).backward()
         with pytest.raises(ZeroDivisionError) as error:
             self.make(lambda g: 1 / 0).backward()
         assert "in the gradient of twice, called at" in error.value.__notes__[0]

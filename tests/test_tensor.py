@@ -325,3 +325,18 @@ def test_copies_of_leaves_are_leaves_of_their_own(duplicate):
 def test_graph_tensors_are_not_copied():
     with pytest.raises(tg.GraphError, match="detach"):
         copy.deepcopy(leaf([1.0]) * 2)
+
+
+def test_complex_numbers_do_not_enter_through_a_constant():
+    with pytest.raises(TypeError, match=r"multiply: expected real numbers.*complex128"):
+        leaf([1.0, 2.0]) * 1j
+
+
+def test_masked_arrays_are_refused():
+    with pytest.raises(TypeError, match="lose its mask"):
+        tg.Tensor(np.ma.masked_array([1.0, 2.0], [True, False]))
+
+
+def test_tensors_are_final():
+    with pytest.raises(TypeError, match="cannot be subclassed"):
+        type("Mine", (tg.Tensor,), {})

@@ -1,5 +1,8 @@
-"""Operations with several outputs: each output is a node of its own below which the
-operation's node collects what arrived at any of them."""
+"""Operations with several outputs.
+
+Each output is a node of its own, below which the operation's node collects what
+arrived at any of them.
+"""
 
 from __future__ import annotations
 

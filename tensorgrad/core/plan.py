@@ -1,5 +1,8 @@
-"""Plans: for one operation and one choice of inputs that need a gradient, what is
-saved in forward and which rules run in backward. Names are resolved here, once."""
+"""Plans: what is saved in forward, and which rules run in backward.
+
+There is one for each operation and choice of inputs that need a gradient. Names are
+resolved here, once.
+"""
 
 from collections.abc import Callable, Iterable
 from functools import partial

@@ -118,6 +118,7 @@ class Primitive:
         return self.rules[argument]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the output, and record the call where a gradient is needed."""
         if self.variadic is not None:
             return self._call_variadic(args, kwargs)
         if kwargs or len(args) < self._arity:
@@ -156,11 +157,16 @@ class Primitive:
             saved = plan.save((*values, y, *residuals, *shapes))
         if self.multiple:
             node = Node(plan, parents, saved, *shape_and_dtype(y))
-            return self.outputs(y, node)
-        node = Node(plan, parents, saved, y.shape, y.dtype)
+            result: Any = self.outputs(y, node)
+        else:
+            dtype = y.dtype
+            if dtype.kind != "f":
+                raise _not_real(self.name, dtype)
+            node = Node(plan, parents, saved, y.shape, dtype)
+            result = wrap(y, node)
         if writes.debugging:
             writes.fingerprint(node)
-        return wrap(y, node)
+        return result
 
     def _constant(self, y: Any, plain: bool) -> Any:
         """Return the output where nothing is recorded: as it is if all inputs were."""
@@ -235,6 +241,13 @@ class _Plans(dict[Any, Any]):
             inputs = [(i, 0) for i in range(key.bit_length()) if key >> i & 1]
         plan = self[key] = Plan(self.op, tuple(inputs))
         return plan
+
+
+def _not_real(name: str, dtype: Any) -> TypeError:
+    return TypeError(
+        f"{name}: expected real numbers, got a result of dtype {dtype}, through which "
+        "no gradient flows; use real arguments, or .detach()"
+    )
 
 
 def _shape(value: Any) -> Any:

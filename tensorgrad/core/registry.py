@@ -1,5 +1,9 @@
-"""What is known of each operation besides its code: the tests, the checker and the
-coverage and kink tables are driven by it."""
+"""What is known of each operation besides its code.
+
+The tests, the checker and the tables of coverage and kinks are driven by it.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -31,6 +31,15 @@ def _reflected(name: str) -> Callable[[Any, Any], Any]:
     def method(self: Tensor, other: Any) -> Any:
         return operations[name](other, self)
 
+    return method
+
+
+def _method(name: str) -> Callable[..., Any]:
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return operations[name](self, *args, **kwargs)
+
+    method.__name__ = name
+    method.__doc__ = f"As ``numpy.ndarray.{name}``, and differentiable."
     return method
 
 
@@ -91,6 +100,10 @@ class Tensor:
         requires_grad: bool = False,
         dtype: DTypeLike | None = None,
     ) -> None:
+        if hasattr(data, "mask"):
+            raise TypeError(
+                "Tensor: a masked array would lose its mask; pass .filled(value)"
+            )
         source = data.numpy() if type(data) is Tensor else data
         array = np.array(source, dtype=dtype)
         _require_real(array.dtype)
@@ -99,6 +112,12 @@ class Tensor:
         self._grad = None
         self.node = None
         self.requires_grad = requires_grad
+
+    def __init_subclass__(cls) -> None:
+        raise TypeError(
+            "Tensor cannot be subclassed: operations would not know the subclass; "
+            "hold a Tensor in an attribute instead"
+        )
 
     # The array and what is known of it.
 
@@ -472,14 +491,6 @@ class Tensor:
         return f"Tensor({', '.join([text, *notes])})"
 
     # The methods of ndarray that have a rule.
-
-    def _method(name: str) -> Callable[..., Any]:  # type: ignore[misc]
-        def method(self: Self, *args: Any, **kwargs: Any) -> Any:
-            return operations[name](self, *args, **kwargs)
-
-        method.__name__ = name
-        method.__doc__ = f"As ``numpy.ndarray.{name}``, and differentiable."
-        return method
 
     astype = _method("astype")
     sum = _method("sum")

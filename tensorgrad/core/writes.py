@@ -39,7 +39,7 @@ def record_write(values: Iterable[Any], what: str) -> None:
     """Note that `what` has written into each of `values` in place."""
     global _last_stamp
     write = Write(next(clock), what, Place(*user_place()))
-    _last_stamp = write.stamp
+    _last_stamp = max(_last_stamp, write.stamp)
     for value in values:
         owner = root(value)
         if owner is not None:

@@ -5,10 +5,13 @@ from typing import Any
 import numpy as np
 
 from ..core.dispatch import implement
-from ..core.registry import case, describe
+from ..core.registry import REAL, Domain, case, describe
 from ..core.tensor import Tensor, plain, wrap
 from .axes import kernel
-from .define import composed, constant, operation
+from .define import constant, operation
+from .joining import operand
+
+_NUMBERS = Domain(shaped=lambda x: x.astype(np.intp))
 
 
 @operation(np.copy, kind="linear", cases=[case((2, 3)), case((2, 3), order="F")])
@@ -58,25 +61,29 @@ describe(
 )
 
 
-@composed(
+def full_like(
+    a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", *, shape: Any = None
+) -> Any:
+    """The value broadcast to the shape of an array; the gradient is that value's."""
+    like: Any = np.empty_like(plain(a), dtype, order, shape=shape)
+    value = operand(fill_value)
+    if value.dtype != like.dtype:
+        value = value.astype(like.dtype)
+    y: Any = np.copy(np.broadcast_to(value, like.shape))
+    return y if type(y) is Tensor or type(a) is not Tensor else wrap(y, None)
+
+
+implement("full_like", full_like, np.full_like)
+describe(
+    full_like,
     np.full_like,
     kind="linear",
+    domains=(_NUMBERS, REAL),
     cases=[
-        case((2, 3), ()),
-        case((2, 3), (3,)),
+        case((2, 3), (), dtype=np.float64),
+        case((2, 3), (3,), dtype=np.float64),
         case((2, 3), (4, 1), shape=(4, 2), dtype=np.float64),
     ],
 )
-def full_like(
-    a: Any, fill_value: Any, dtype: Any = None, order: str = "K", *, shape: Any = None
-) -> Any:
-    """The value broadcast to the shape of an array; the gradient is that value's."""
-    template = np.empty_like(plain(a), dtype, order, shape=shape)
-    value = fill_value if type(fill_value) is Tensor else np.asarray(fill_value)
-    if value.dtype != template.dtype:
-        value = value.astype(template.dtype)
-    y = np.copy(np.broadcast_to(value, template.shape))
-    return y if type(y) is Tensor or type(a) is not Tensor else wrap(y, None)
-
 
 constant(np.empty_like)

@@ -17,6 +17,9 @@ from .splitting import unstack
 WITHIN_THREE = Domain(-3, 3, shaped=lambda x: np.floor(x).astype(np.intp))
 """Positions along an axis of three places or more."""
 
+DISTINCT = Domain(shaped=lambda x: np.argsort(x, axis=-1))
+"""Different positions along the last axis."""
+
 _CHOSEN = Domain(0, 2, shaped=lambda x: np.floor(x).astype(np.intp))
 _TRUE_OR_FALSE = Domain(shaped=lambda x: x > 0)
 

@@ -52,7 +52,7 @@ def _holds_tensors(a: Any) -> bool:
     return nested and any(type(item) is Tensor or _holds_tensors(item) for item in a)
 
 
-def operands(arrays: Any, dtype: Any = None, casting: str = "same_kind") -> list[Any]:
+def operands(arrays: Any, dtype: Any = None, casting: Any = "same_kind") -> list[Any]:
     """Return what is joined as tensors and arrays, cast to `dtype` if one is given."""
     rows = unstack(arrays) if type(arrays) is Tensor else arrays
     found = [operand(a) for a in rows]
@@ -152,7 +152,7 @@ def column_stack(tup: Sequence[Any]) -> Any:
 
 @composed(np.block, kind="linear", cases=[case([(2, 1), (2, 3)]), case([(2,), ()])])
 def block(arrays: Any) -> Any:
-    """An array of nested lists of blocks: the innermost lists run along the last axis."""
+    """The blocks of nested lists as one array; the innermost run along the last axis."""
     depth = _depth(arrays)
     return _block(arrays, depth, max(depth, _most_axes(arrays)))
 

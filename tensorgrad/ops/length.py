@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from ..core.registry import NONZERO, case
+from ..core.registry import NONZERO, REAL, case
 from ..core.tensor import plain
 from .axes import along
 from .define import composed
+from .gather import WITHIN_THREE
 from .joining import operand
 
 
@@ -50,14 +51,15 @@ def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
 @composed(
     np.insert,
     kind="linear",
+    domains=(REAL, WITHIN_THREE, REAL),
     cases=[
-        case((3,), (), obj=1),
-        case((3,), (2,), obj=-1),
-        case((3,), (2,), obj=[3, 0]),
-        case((2, 3), (2,), obj=1, axis=1),
-        case((2, 3), (2, 1), obj=[1], axis=1),
-        case((2, 3), (3,), obj=slice(0, 2), axis=0),
-        case((2, 2), (), obj=np.array([True, False, True, True])),
+        case((3,), (), ()),
+        case((3,), (), (2,)),
+        case((3, 2), (3,), (3,)),
+        case((2, 3), (), (2,), axis=1),
+        case((3, 2), (1,), (2,), axis=0),
+        case((2, 3), (2,), (2, 1), axis=-1),
+        case((2, 3), (0,), (0,)),
     ],
 )
 def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:

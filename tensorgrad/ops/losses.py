@@ -45,7 +45,10 @@ def as_target(labels: Any, scores: Any, name: str) -> Any:
     if t.ndim == 2 and t.shape == shape:
         return _checked_rows(t, scores.dtype, name)
     n, classes = shape
-    return np.arange(0, n * classes, classes) + _checked_classes(t, shape, name)
+    starts = np.arange(0, n * classes, classes)
+    # In the type of an index: added as they are, uint64 labels would give floats.
+    starts += _checked_classes(t, shape, name).astype(np.intp, copy=False)
+    return starts
 
 
 def _checked_classes(t: Any, shape: tuple[int, ...], name: str) -> Any:
@@ -61,7 +64,7 @@ def _checked_classes(t: Any, shape: tuple[int, ...], name: str) -> Any:
             "convert with labels.astype(int) if they are whole numbers"
         )
     # As unsigned a negative number is huge: one pass finds both kinds of outliers.
-    if t.view(f"u{t.dtype.itemsize}").max() >= classes:
+    if n and t.view(t.dtype.str.replace("i", "u")).max() >= classes:
         bad = t[(t < 0) | (t >= classes)][0]
         raise IndexError(
             f"{name}: class labels must be from 0 to {classes - 1} for scores of "
@@ -100,7 +103,7 @@ def one_hot(labels: Any, classes: int, dtype: Any = np.float32) -> Any:
     (n, classes) array
     """
     t = np.asarray(plain(labels))
-    t = _checked_classes(t, (len(t), classes), "one_hot")
+    t = _checked_classes(t, (t.size, classes), "one_hot")
     rows = np.zeros((len(t), classes), dtype=dtype)
     rows[np.arange(len(t)), t] = 1
     return rows
@@ -128,7 +131,9 @@ def _cross_entropy(logits, target):
     e /= total[:, None]
     log_total = np.log(total)
     if target.ndim == 2:
-        fit = np.add.reduce(target * (z - log_total[:, None]), axis=1)
+        # A logit of -inf, a class ruled out, costs nothing where its target is 0.
+        log_p = np.where(target == 0, 0, z - log_total[:, None])
+        fit = np.add.reduce(target * log_p, axis=1)
     else:
         fit = z.reshape(-1)[target] - log_total
     return -np.add.reduce(fit) / len(fit), e
@@ -199,8 +204,9 @@ def _clipped(p: Any) -> Any:
 
 def _slope(g: Any, p: Any, n: int) -> Any:
     """Return -g / (n p), 0 where the clipped logarithm is flat."""
-    clipped = _clipped(p)
-    return np.where(p == clipped, -g / (n * clipped), 0)
+    slope = -g / (n * _clipped(p))
+    flat = np.logical_or(p < CLIP, p > 1 - CLIP)
+    return np.where(flat, 0, slope)  # NaN stays NaN
 
 
 def negative_log_likelihood_vjp(g: Any, p: Any, target: Any) -> Any:

@@ -23,7 +23,7 @@ def _reshape(a, shape, order):
 
 
 def _shaped_back(g: Any, a_shape: Shape, order: str) -> Any:
-    return g.reshape(a_shape) if order == "C" else np.reshape(g, a_shape, order=order)
+    return g.reshape(a_shape) if order == "C" else reshape(g, a_shape, order)
 
 
 _reshape.vjp(a=_shaped_back)
@@ -35,7 +35,7 @@ def reshape(a: Any, shape: Any, order: str = "C", *, copy: bool | None = None) -
         a = np.copy(a)
     elif copy is not None:
         # NumPy raises where it could not do without a copy.
-        np.reshape(plain(a), shape, order=order, copy=False)
+        np.asarray(plain(a)).reshape(shape, order=order, copy=False)
     return _reshape(a, shape, _fixed_order(a, order))
 
 
@@ -238,9 +238,12 @@ def atleast_2d(*arys: Any) -> Any:
 )
 def atleast_3d(*arys: Any) -> Any:
     """The arrays with at least three axes, an axis of the array in the middle."""
-    return _each_shaped(
-        arys, lambda shape: (1,) * (len(shape) < 2) + shape + (1,) * (len(shape) < 3)
-    )
+    return _each_shaped(arys, _three_axes)
+
+
+def _three_axes(shape: Shape) -> Shape:
+    front = (1,) * (len(shape) < 2)
+    return front + shape + (1,) * (3 - len(front) - len(shape))
 
 
 def _each_shaped(arys: Any, new: Callable[[Shape], Shape]) -> Any:

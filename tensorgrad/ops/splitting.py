@@ -102,18 +102,18 @@ def _require_axes(name: str, ary: Any, least: int) -> None:
 def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """Pieces beside one another: along the second axis where there are two."""
     _require_axes("hsplit", ary, 1)
-    return split(ary, indices_or_sections, 1 if np.ndim(ary) > 1 else 0)
+    return _split(np.split, ary, indices_or_sections, 1 if np.ndim(ary) > 1 else 0)
 
 
 @composed(np.vsplit, kind="linear", cases=[case((4, 2), indices_or_sections=2)])
 def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """Pieces below one another: along the first axis."""
     _require_axes("vsplit", ary, 2)
-    return split(ary, indices_or_sections, 0)
+    return _split(np.split, ary, indices_or_sections, 0)
 
 
 @composed(np.dsplit, kind="linear", cases=[case((2, 1, 4), indices_or_sections=[1, 3])])
 def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """Pieces behind one another: along the third axis."""
     _require_axes("dsplit", ary, 3)
-    return split(ary, indices_or_sections, 2)
+    return _split(np.split, ary, indices_or_sections, 2)

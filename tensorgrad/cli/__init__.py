@@ -1,0 +1,71 @@
+"""The command `tensorgrad`: train a network, or reproduce the text's runs.
+
+Exit status: 0 done; 1 a run that failed; 2 a request that cannot be met; 130 stopped
+by Ctrl-C; 141 the reader of the output went away. What goes wrong is one sentence on
+standard error.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from .errors import CommandError
+from .parser import parser
+from .progress import drop_output
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments; those of the process where not given.
+    """
+    try:
+        _print_any_text()
+        status = _run(argv)
+        # Now, so that a reader that went away is noticed here and not at exit.
+        print(end="", flush=True)
+    except CommandError as error:
+        return _complain(str(error), error.status)
+    except KeyboardInterrupt:
+        return _complain("stopped by Ctrl-C", 130)
+    except MemoryError:
+        return _complain("out of memory; try a smaller --batch-size or --hidden", 1)
+    except BrokenPipeError:
+        drop_output()
+        return 141
+    except OSError as error:
+        drop_output()
+        return _complain(f"the output cannot be written: {error.strerror}", 1)
+    return status
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    try:
+        args = parser().parse_args(argv)
+    except SystemExit as done:  # --help and --version have been printed
+        return int(done.code or 0)
+    if args.command == "train":
+        from .train import train
+
+        return train(args)
+    from .reproduce import reproduce
+
+    return reproduce(args)
+
+
+def _print_any_text() -> None:
+    """Escape what standard output cannot encode, as standard error does."""
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure:
+        reconfigure(errors="backslashreplace")
+
+
+def _complain(message: str, status: int) -> int:
+    print(f"tensorgrad: {message}", file=sys.stderr)
+    return status

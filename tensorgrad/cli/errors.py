@@ -1,0 +1,21 @@
+"""What ends the command early."""
+
+
+class CommandError(Exception):
+    """A run that failed; the message is shown to the user as it stands."""
+
+    status = 1
+
+
+class UsageError(CommandError):
+    """A request that cannot be met: a wrong option, a file that does not fit."""
+
+    status = 2
+
+
+class DivergedError(Exception):
+    """The loss is no longer a finite number."""
+
+
+class StoppedError(Exception):
+    """Ctrl-C was pressed; raised between two steps."""

@@ -1,0 +1,74 @@
+"""Lines on standard output and, on a terminal, a bar on standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+from typing import Any, Self
+
+
+class Progress:
+    """Print lines, and show how far the work has come.
+
+    The bar is tqdm's; without the extra `progress`, or where standard error is not a
+    terminal, there is none.
+
+    Parameters
+    ----------
+    total : int
+        Steps of the whole work.
+    unread : bool
+        Whether to go on in silence when the reader of the output goes away; if not
+        that is a BrokenPipeError, as the lines are all there is to the work.
+    """
+
+    def __init__(self, total: int, *, unread: bool = False) -> None:
+        self._bar = _bar(total)
+        self._unread = unread
+
+    def line(self, text: str) -> None:
+        """Print a line, above the bar."""
+        try:
+            if self._bar is not None:
+                self._bar.write(text, file=sys.stdout, end="\n")
+            else:
+                print(text)
+            print(end="", flush=True)
+        except BrokenPipeError:
+            if not self._unread:
+                raise
+            drop_output()
+
+    def advance(self) -> None:
+        """Count one step."""
+        if self._bar is not None:
+            self._bar.update()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def drop_output() -> None:
+    """Let what is printed from here on, and what is still buffered, go nowhere."""
+    with contextlib.suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _bar(total: int) -> Any:
+    # Either is None in a process that was started with it closed.
+    if sys.stdout is None or sys.stderr is None or not sys.stderr.isatty():
+        return None
+    try:
+        # By name, as tqdm carries no types.
+        tqdm = importlib.import_module("tqdm")
+    except ImportError:
+        return None
+    return tqdm.tqdm(total=total, unit="epoch", leave=False)

@@ -1,0 +1,128 @@
+"""`tensorgrad reproduce`: the text's nine training runs, beside its figures."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.resources
+import json
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from .. import data, nn, optim
+from ..ops.losses import softmax_cross_entropy
+from .progress import Progress
+
+Row = dict[str, Any]
+Pair = tuple[Row, Row]
+"""A printed row of the text and ours."""
+
+CLOSE = 1e-3
+NAMES = {"learning_rate": "lr", "epsilon": "eps"}
+NOTE = (
+    "What to expect: every learning rate to its last digit, and the run with decay "
+    "0.01 in all rows; runs at a rate near 1 are chaotic, so that later rows depend "
+    "on the last bit of exp and of the matrix product, with any code."
+)
+
+
+def reproduce(args: argparse.Namespace) -> int:
+    """Repeat the runs asked for, print both figures, and return the exit status."""
+    reference = load()
+    epochs = args.epochs or reference["epochs"]
+    numbers = dict.fromkeys(args.run or range(1, len(reference["runs"]) + 1))
+    pairs: list[Pair] = []
+    with Progress(len(numbers) * epochs) as progress:
+        progress.line(NOTE)
+        for number in numbers:
+            pairs += _show(number, reference, epochs, progress)
+    print(f"\n{summary(pairs)}")
+    return 0
+
+
+def load() -> dict[str, Any]:
+    """Return the text's runs: their settings and the rows it prints."""
+    file = importlib.resources.files("tensorgrad") / "reference/optimizer_runs.json"
+    loaded: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return loaded
+
+
+def rows(
+    reference: dict[str, Any], run: dict[str, Any], epochs: int, progress: Progress
+) -> Iterator[Pair]:
+    """Train as one run did, and yield each row of the text with ours."""
+    x, y, model, optimizer = _start(reference, run)
+    printed = {row["epoch"]: row for row in run["printed"]}
+    for epoch in range(epochs):
+        logits = model(x)
+        loss = softmax_cross_entropy(logits, y)
+        if epoch in printed:
+            accuracy = data.accuracy(logits, y)
+            ours = {"accuracy": accuracy, "loss": loss.item()}
+            yield printed[epoch], ours | {"learning_rate": optimizer.lr}
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        progress.advance()
+
+
+def _start(reference: dict[str, Any], run: dict[str, Any]) -> Any:
+    """Draw data and then weights from one stream, as the text does."""
+    dataset, sizes = reference["dataset"], reference["model"]["layers"]
+    rng = np.random.RandomState(dataset["seed"])
+    x, y = data.spiral(dataset["samples_per_class"], dataset["classes"], rng)
+    first, last = (nn.Dense(*s, rng=rng, scale=0.01) for s in pairwise(sizes))
+    model = nn.Sequential(first, nn.ReLU(), last)
+    given = {NAMES.get(k, k): v for k, v in run["hyperparameters"].items()}
+    return x, y, model, getattr(optim, run["optimizer"])(model.parameters(), **given)
+
+
+def _show(
+    number: int, reference: dict[str, Any], epochs: int, progress: Progress
+) -> list[Pair]:
+    run = reference["runs"][number - 1]
+    settings = ", ".join(f"{k} {v:g}" for k, v in run["hyperparameters"].items())
+    progress.line(f"\nrun {number}: {run['optimizer']}, {settings}")
+    progress.line(
+        f"{'epoch':>5}  {'acc':>5} {'text':>5}  {'loss':>5} {'text':>5}  "
+        f"{'lr':<21} {'text':<21} within {CLOSE}"
+    )
+    pairs = []
+    for pair in rows(reference, run, epochs, progress):
+        progress.line(formatted(*pair))
+        pairs.append(pair)
+    if not pairs:
+        first = run["printed"][0]["epoch"]
+        progress.line(f"the text prints no row before epoch {first}")
+    return pairs
+
+
+def formatted(text: Row, ours: Row) -> str:
+    """Return a row of both figures as a line."""
+    mark = "yes" if close(text, ours) else "no"
+    return (
+        f"{text['epoch']:>5}  {ours['accuracy']:>5.3f} {text['accuracy']:>5.3f}  "
+        f"{ours['loss']:>5.3f} {text['loss']:>5.3f}  {ours['learning_rate']!s:<21} "
+        f"{text.get('learning_rate', '-')!s:<21} {mark}"
+    )
+
+
+def close(text: Row, ours: Row) -> bool:
+    """Tell whether accuracy and loss, as printed, agree within 0.001."""
+    # As the text gives three digits, at most one apart in the last.
+    return all(
+        abs(round(ours[k], 3) - text[k]) < 1.5 * CLOSE for k in ("accuracy", "loss")
+    )
+
+
+def summary(pairs: list[Pair]) -> str:
+    """Say how many rows agree."""
+    agreeing = sum(close(text, ours) for text, ours in pairs)
+    rates = [(t, o) for t, o in pairs if "learning_rate" in t]
+    same = sum(t["learning_rate"] == o["learning_rate"] for t, o in rates)
+    return (
+        f"accuracy and loss agree within {CLOSE} in {agreeing} of {len(pairs)} rows, "
+        f"the learning rate to the last digit in {same} of {len(rates)}"
+    )

@@ -1,0 +1,70 @@
+"""The examples in the docstrings of the package run, and print what they say."""
+
+import doctest
+import importlib
+import pkgutil
+from types import ModuleType
+
+import pytest
+
+import tensorgrad
+
+FLAGS = (
+    doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
+)
+MODULES = [
+    "tensorgrad",
+    *(
+        module.name
+        for module in pkgutil.walk_packages(tensorgrad.__path__, "tensorgrad.")
+        if not module.name.endswith("__main__")
+    ),
+]
+
+
+def examples(module: ModuleType) -> list[doctest.DocTest]:
+    """Return the docstrings of a module with examples, those of operations too."""
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    found = finder.find(module)
+    for name, value in vars(module).items():
+        # An operation is an instance, which the finder takes for data.
+        if isinstance(value, tensorgrad.Primitive):
+            found += finder.find(value.forward, f"{module.__name__}.{name}", module)
+    return [test for test in found if test.examples]
+
+
+def report(test: doctest.DocTest) -> str:
+    """Run the examples of a docstring and return what went wrong."""
+    lines: list[str] = []
+    doctest.DocTestRunner(optionflags=FLAGS).run(test, out=lines.append)
+    return "".join(lines)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_of(name):
+    module = importlib.import_module(name)
+    assert "".join(map(report, examples(module))) == ""
+
+
+def test_examples_are_found():
+    module = importlib.import_module("tensorgrad.core.primitive")
+    assert "tensorgrad.core.primitive.primitive" in {t.name for t in examples(module)}
+
+
+def test_an_operation_with_a_wrong_example_would_be_seen():
+    module = ModuleType("planted")
+    source = '''
+import tensorgrad
+
+@tensorgrad.primitive
+def twice(x):
+    """Two of it.
+
+    >>> twice(2)
+    5
+    """
+    return 2 * x
+'''
+    exec(source, vars(module))
+    (test,) = examples(module)
+    assert "Expected:\n    5\nGot:\n    4" in report(test)

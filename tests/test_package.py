@@ -1,0 +1,314 @@
+"""The package as a whole: what it imports, what it exports, how it is laid out."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from importlib import resources
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import tensorgrad
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "tensorgrad"
+
+# What each part of the package may import of the others.
+LAYERS = {
+    "core": {"core"},
+    "ops": {"core", "ops"},
+    "random": set(),
+    "nn": {"core", "ops", "nn", "random"},
+    "optim": {"core"},
+    "data": {"random"},
+    "table": {"random"},
+}
+ABOVE = {"__init__", "__main__", "cli"}
+"""Parts that may import any other."""
+
+LONGEST_BODY = 40
+
+
+# What importing costs.
+
+
+def run(code: str) -> str:
+    """Return what a fresh interpreter prints."""
+    child = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        check=True,
+        cwd=ROOT,
+        text=True,
+    )
+    return child.stdout
+
+
+@pytest.fixture(scope="module")
+def loaded() -> set[str]:
+    """Modules that ``import tensorgrad`` loads and ``import numpy`` does not."""
+    code = (
+        "import json, sys, numpy; before = set(sys.modules); import tensorgrad; "
+        "print(json.dumps(sorted(set(sys.modules) - before)))"
+    )
+    return set(json.loads(run(code)))
+
+
+def foreign(modules: set[str]) -> set[str]:
+    """Return the top-level names that are neither ours, NumPy's nor Python's."""
+    ours = {"numpy", "tensorgrad", *sys.stdlib_module_names}
+    names = {m.partition(".")[0] for m in modules}
+    # The runtime of NumPy's compiled modules enters itself under names of its own.
+    compiled = {n for n in names if re.match(r"_cython_\d|cython_runtime$", n)}
+    return names - ours - compiled
+
+
+def test_import_loads_numpy_and_the_standard_library_alone(loaded):
+    assert "tensorgrad.core.tensor" in loaded
+    assert not foreign(loaded)
+
+
+def test_a_foreign_module_would_be_seen():
+    assert foreign({"tqdm.auto", "numpy.random", "json", "_cython_3_2_4"}) == {"tqdm"}
+
+
+# Each takes long to load, and none has a part in computing a gradient.
+HEAVY = """
+    argparse asyncio concurrent csv ctypes difflib doctest email http logging
+    multiprocessing numpy.f2py numpy.polynomial numpy.random numpy.testing optparse pdb
+    pydoc shutil socket sqlite3 ssl subprocess tempfile tomllib typing_extensions
+    unittest urllib xml zipfile
+"""
+
+
+def test_import_loads_nothing_heavy(loaded):
+    assert not loaded.intersection(HEAVY.split())
+
+
+def test_import_time_is_reported():
+    # How long it takes is printed, never judged: that depends on the machine.
+    command = [sys.executable, "benchmarks/import_time.py", "--runs", "3"]
+    child = subprocess.run(
+        command, capture_output=True, check=True, cwd=ROOT, text=True
+    )
+    print(child.stdout)
+    assert re.search(r"^beyond numpy: +[\d.]+ ms", child.stdout, re.MULTILINE)
+
+
+# What is exported.
+
+
+def test_all_is_sorted_and_complete():
+    public = {
+        name
+        for name, value in vars(tensorgrad).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+    modules = {
+        name
+        for name in tensorgrad.__all__
+        if isinstance(getattr(tensorgrad, name), ModuleType)
+    }
+    assert list(tensorgrad.__all__) == sorted(tensorgrad.__all__)
+    assert set(tensorgrad.__all__) - modules - {"__version__"} == public
+
+
+def test_annotations_are_declared_to_type_checkers():
+    assert resources.files("tensorgrad").joinpath("py.typed").is_file()
+
+
+# One version, everywhere it is written.
+
+
+def first_match(pattern: str, file: str) -> str:
+    """Return the first group of the first match in a root file."""
+    found = re.search(pattern, (ROOT / file).read_text("utf-8"), re.MULTILINE)
+    assert found, f"{file} has no line like {pattern}"
+    return found[1]
+
+
+def test_version_is_that_of_the_changelog():
+    top_release = first_match(r"^## \[(\d[^\]]*)\]", "CHANGELOG.md")
+    assert top_release == tensorgrad.__version__
+
+
+def test_version_is_that_of_the_citation():
+    assert first_match(r"^version: (\S+)$", "CITATION.cff") == tensorgrad.__version__
+
+
+@pytest.mark.parametrize("tool", ["ruff", "mypy"])
+def test_commit_hooks_use_the_release_that_is_checked_with(tool):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]["dev"]
+    held = next(r.split("==")[1] for r in extras if r.startswith(f"{tool}=="))
+    hook = first_match(rf"{tool}[\w-]*\n *rev: v(\S+)$", ".pre-commit-config.yaml")
+    assert hook.startswith(held.removesuffix("*"))
+
+
+# The layers.
+
+
+def module_names() -> dict[str, Path]:
+    """Return the files of the package by dotted name within it."""
+    found = {}
+    for file in sorted(PACKAGE.rglob("*.py")):
+        parts = list(file.relative_to(PACKAGE).with_suffix("").parts)
+        if parts[-1] == "__init__" and len(parts) > 1:
+            parts.pop()
+        found[".".join(parts)] = file
+    return found
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+
+
+def import_statements(tree: ast.AST, *, for_types: bool) -> Iterator[ast.stmt]:
+    """Yield imports wherever they stand, those for annotations only where asked."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif for_types or not is_type_checking(node):
+            yield from import_statements(node, for_types=for_types)
+
+
+def absolute(name: str, node: ast.ImportFrom, is_package: bool) -> str:
+    """Return the full name that ``from ... import`` in a module starts from."""
+    if not node.level:
+        return node.module or ""
+    home = ["tensorgrad", *([] if name == "__init__" else name.split("."))]
+    up = node.level - (1 if is_package else 0)
+    return ".".join([*home[: len(home) - up], *filter(None, [node.module])])
+
+
+def imports(
+    name: str, source: str, known: Mapping[str, object], *, for_types: bool = True
+) -> set[str]:
+    """Return which modules of the package the source of another one imports."""
+    is_package = name == "__init__" or any(k.startswith(f"{name}.") for k in known)
+    wanted = set()
+    for node in import_statements(ast.parse(source), for_types=for_types):
+        names = [alias.name for alias in node.names]
+        if isinstance(node, ast.ImportFrom):
+            base = absolute(name, node, is_package)
+            # What is imported from a package may be one of its modules.
+            names = [
+                f"{base}.{n}"
+                if f"{base}.{n}".removeprefix("tensorgrad.") in known
+                else base
+                for n in names
+            ]
+        wanted |= {n for n in names if n.partition(".")[0] == "tensorgrad"}
+    return {
+        "__init__" if n == "tensorgrad" else n[len("tensorgrad.") :] for n in wanted
+    }
+
+
+def part(name: str) -> str:
+    """Return the part of the package that a module belongs to."""
+    return name.partition(".")[0]
+
+
+def trespasses(name: str, imported: set[str]) -> list[str]:
+    """Return a sentence for each import that the layers do not allow."""
+    if part(name) in ABOVE:
+        return []
+    allowed = LAYERS.get(part(name))
+    if allowed is None:
+        return [f"{name} has no place among the layers: give it one here and in docs"]
+    return [f"{name} imports {i}" for i in sorted(imported) if part(i) not in allowed]
+
+
+def test_imports_follow_the_layers():
+    known = module_names()
+    found = [
+        sentence
+        for name, file in known.items()
+        for sentence in trespasses(name, imports(name, file.read_text("utf-8"), known))
+    ]
+    assert not found
+
+
+def test_no_import_cycles():
+    known = module_names()
+    graph = {
+        name: imports(name, file.read_text("utf-8"), known, for_types=False) - {name}
+        for name, file in known.items()
+    }
+    assert "core.tensor" in graph["ops.define"]
+    TopologicalSorter(graph).prepare()
+
+
+def test_every_layer_is_there():
+    assert set(LAYERS) <= {part(name) for name in module_names()}
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "seen"),
+    [
+        ("core.node", "from ..ops import index", "core.node imports ops.index"),
+        ("core.node", "from ..ops.index import f", "core.node imports ops.index"),
+        ("core", "from ..ops import index", "core imports ops.index"),
+        ("optim", "from .nn import Module", "optim imports nn"),
+        ("data", "import tensorgrad.core.node", "data imports core.node"),
+        ("data", "import tensorgrad as tg", "data imports __init__"),
+        ("ops.index", "def f():\n    from .. import nn", "ops.index imports nn"),
+        ("utils", "", "utils has no place among the layers"),
+    ],
+)
+def test_a_trespass_would_be_seen(name, source, seen):
+    known = dict.fromkeys(["core", "core.node", "nn", "ops", "ops.index", "__init__"])
+    (sentence,) = trespasses(name, imports(name, source, known))
+    assert sentence.startswith(seen)
+
+
+def test_a_cycle_would_be_seen():
+    known = dict.fromkeys(["core", "core.a", "core.b"])
+    graph = {
+        "core.a": imports("core.a", "from . import b", known),
+        "core.b": imports("core.b", "from .a import f", known),
+    }
+    with pytest.raises(CycleError):
+        TopologicalSorter(graph).prepare()
+
+
+# House rules.
+
+
+def body_length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Return the lines of a function after its signature and docstring."""
+    body = function.body
+    if ast.get_docstring(function) is not None:
+        body = body[1:]
+    return function.end_lineno - body[0].lineno + 1 if body else 0
+
+
+def long_functions(source: str) -> list[str]:
+    """Return the name and length of each function that is too long."""
+    functions = (
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+    return [
+        f"{f.name}: {body_length(f)} lines"
+        for f in functions
+        if body_length(f) > LONGEST_BODY
+    ]
+
+
+@pytest.mark.parametrize("name", module_names())
+def test_functions_fit_on_a_screen(name):
+    assert not long_functions(module_names()[name].read_text("utf-8"))
+
+
+def test_a_long_function_would_be_seen():
+    statements = "\n    pass" * (LONGEST_BODY + 1)
+    assert long_functions(f'def f():\n    """Say."""{statements}') == ["f: 41 lines"]
+    assert not long_functions(f'def f():\n    """Say."""{statements[9:]}')

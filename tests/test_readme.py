@@ -1,0 +1,123 @@
+"""The README and the pages of the documentation say what is true: their code runs."""
+
+import doctest
+import re
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from types import CodeType
+from typing import Any, NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+COMMANDS = [
+    "pip install -e . && tensorgrad train spiral",
+    "pip install -e '.[test]' && pytest",
+]
+NOT_RUN = "<!-- not run -->"
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+class Block(NamedTuple):
+    """A block of Python on a page: the line it starts after, and its text."""
+
+    line: int
+    text: str
+
+    @property
+    def is_session(self) -> bool:
+        """Whether it shows an interactive session, with what was printed."""
+        return self.text.startswith(">>>")
+
+    def compiled(self, page: str) -> CodeType:
+        """Return its code, numbered by the lines of the page."""
+        return compile("\n" * self.line + self.text, page, "exec")
+
+
+def blocks(text: str) -> list[Block]:
+    """Return the Python blocks of a page, but for those marked as not run."""
+    found = []
+    for match in BLOCK.finditer(text):
+        before = text[: match.start()]
+        if not before.rstrip().endswith(NOT_RUN):
+            found.append(Block(before.count("\n") + 1, match[1]))
+    return found
+
+
+def run(page: str, text: str) -> str:
+    """Run the blocks of a page, one after another, and return what went wrong.
+
+    They share their names, as they do for a reader who goes down the page.
+    """
+    names: dict[str, Any] = {"__name__": "__main__"}
+    wrong: list[str] = []
+    for block in blocks(text):
+        if not block.is_session:
+            exec(block.compiled(page), names)
+            continue
+        runner = doctest.DocTestRunner(optionflags=FLAGS)
+        parser = doctest.DocTestParser()
+        test = parser.get_doctest(block.text, names, page, page, block.line)
+        runner.run(test, out=wrong.append, clear_globs=False)
+        names.update(test.globs)
+    return "".join(wrong)
+
+
+def run_alone(page: Path, where: Path) -> str:
+    """Run the blocks of a page as a reader does: nothing else has been imported."""
+    child = subprocess.run(
+        [sys.executable, __file__, page], capture_output=True, cwd=where, text=True
+    )
+    return child.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_blocks_run(page, tmp_path):
+    assert run_alone(page, tmp_path) == ""
+
+
+def test_a_module_that_is_not_imported_would_be_missed(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("```python\nimport tensorgrad\ntensorgrad.cli\n```\n", "utf-8")
+    assert "AttributeError" in run_alone(page, tmp_path)
+
+
+def test_the_readme_shows_code():
+    assert len(blocks(PAGES[0].read_text("utf-8"))) >= 4
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_two_commands_stand_in_the_readme(command):
+    assert command in PAGES[0].read_text("utf-8").splitlines()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_files_lead_somewhere(page):
+    targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text("utf-8"))
+    assert [t for t in targets if not (page.parent / t).exists()] == []
+
+
+def test_a_wrong_session_would_be_seen():
+    text = "text\n\n```python\nx = 1\n```\n\n```python\n>>> x + 1\n3\n```\n"
+    assert "Expected:\n    3\nGot:\n    2" in run("page.md", text)
+
+
+def test_a_failing_block_would_be_seen_with_its_line():
+    text = "text\n\n```python\nx = 1\nx / 0\n```\n"
+    with pytest.raises(ZeroDivisionError) as caught:
+        run("page.md", text)
+    assert caught.traceback[-1].lineno + 1 == 5
+
+
+def test_a_block_marked_as_not_run_is_left_out():
+    text = f"{NOT_RUN}\n```python\n1 / 0\n```\n\n```python\nx = 1\n```\n"
+    assert [b.text for b in blocks(text)] == ["x = 1\n"]
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("error")
+    sys.exit(run(sys.argv[1], Path(sys.argv[1]).read_text("utf-8")) or None)

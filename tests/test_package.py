@@ -22,7 +22,9 @@ PACKAGE = ROOT / "tensorgrad"
 # What each part of the package may import of the others.
 LAYERS = {
     "core": {"core"},
-    "ops": {"core", "ops"},
+    "ops": {"core", "ops", "random"},
+    "transforms": {"core", "ops", "transforms"},
+    "testing": {"core", "ops", "transforms", "testing"},
     "random": set(),
     "nn": {"core", "ops", "nn", "random"},
     "optim": {"core"},

@@ -27,9 +27,11 @@ from . import (
     scan,
     shape,
     sorting,
+    special,
     splitting,
     statistics,
     systems,
+    trigonometric,
     update,
 )
 
@@ -60,8 +62,10 @@ __all__ = [
     "scan",
     "shape",
     "sorting",
+    "special",
     "splitting",
     "statistics",
     "systems",
+    "trigonometric",
     "update",
 ]

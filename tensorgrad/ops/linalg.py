@@ -381,6 +381,9 @@ def _cheapest(sizes: tuple[int, ...], i: int, j: int) -> tuple[int, int]:
 
 # The same functions under the names of the array API standard, in numpy.linalg.
 
+# By name too: np.dot may be somebody's wrapper by now, while NumPy's dispatch passes
+# the original.
+implement("dot", dot, "numpy.dot")
 implement("matmul", matmul, np.linalg.matmul)
 implement("tensordot", tensordot, np.linalg.tensordot)
 implement("vecdot", vecdot, np.linalg.vecdot)

@@ -108,8 +108,10 @@ def hypot(a, b):
 
 
 def _cosine(side: Any, length: Any) -> Any:
-    """Return side / length, 0 where both are."""
-    return divided(side, length)
+    """Return side / length: 0 for the length 0, a sign for an infinite side."""
+    limit = np.logical_or(length == 0, np.isinf(length))
+    at_limit = np.where(np.isinf(side), np.sign(side), 0)
+    return np.where(limit, at_limit, side / np.where(limit, 1, length))
 
 
 hypot.vjp(
@@ -132,7 +134,7 @@ def arctan2(a, b):
 def _over_square(side: Any, a: Any, b: Any) -> Any:
     """Return side / (a^2 + b^2), 0 at the origin."""
     length = np.hypot(a, b)
-    return divided(_cosine(side, length), length)
+    return divided(_cosine(side, length), np.where(length == 0, 1, length))
 
 
 arctan2.vjp(

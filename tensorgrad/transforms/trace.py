@@ -81,7 +81,7 @@ def _in_kind(value: Any, given: Any) -> Any:
     """Return an array as the caller gave its argument: tensor, array or number."""
     if type(given) is Tensor:
         return wrap(value, None)
-    return np.asarray(value) if isinstance(given, np.ndarray) else value
+    return np.asarray(value) if isinstance(given, np.ndarray) else value[()]
 
 
 class Trace:
@@ -119,7 +119,9 @@ class Trace:
     def _shown(self, x: Any) -> Any:
         if type(x) is not Tensor:
             return x
-        return x._value if self.plain else x.detach()
+        if not self.plain:
+            return x.detach()
+        return x._value if x.ndim else x._value[()]
 
 
 def _reach_out(outputs: list[Any], start: int) -> bool:

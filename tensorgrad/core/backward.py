@@ -138,7 +138,7 @@ def _walk(
                 node.saved = freed_at
                 node.parents = ()
     except Exception as error:
-        raise explained(error, node, dx)
+        raise explained(error, node, dx) from error.__cause__
     return table
 
 
@@ -166,7 +166,8 @@ def own(dx: Any, g: Any, saved: tuple[Any, ...]) -> Any:
 
 def fit(dx: Any, parent: Node | Leaf, node: Node) -> Any:
     """Return what a rule gave as a gradient of `parent`: broadcast axes summed back,
-    cast to its dtype; raise RuleError where it cannot be one."""
+    cast to its dtype; raise RuleError where it cannot be one.
+    """
     if dx.shape != parent.shape:
         dx = unbroadcast(dx, parent.shape, node.name)
     return dx if dx.dtype == parent.dtype else dx.astype(parent.dtype)

@@ -70,9 +70,11 @@ def hint(function: str, remedy: str) -> None:
 
 def unsupported(function: Any, method: str | None = None) -> TypeError:
     """Return the error for a NumPy function without a gradient rule."""
-    name = function.__name__ + (f".{method}" if method else "")
+    short = function.__name__
+    name = short if isinstance(function, np.ufunc) else _key(function)
+    name = name.removeprefix("numpy.") + (f".{method}" if method else "")
     remedy = _hints.get(
-        name,
+        short,
         "apply it to tensor.numpy() (or tensor.detach().numpy()) if no gradient is "
         "to flow through it, or add a rule with tensorgrad.primitive",
     )

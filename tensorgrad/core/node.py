@@ -14,8 +14,6 @@ import numpy as np
 from .place import Place, user_place
 
 if TYPE_CHECKING:
-    from .parts import PartPlan
-    from .plan import Plan
     from .tensor import Tensor
 
 clock = count(1)

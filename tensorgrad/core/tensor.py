@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from .array_methods import ArrayMethods
 from .backward import differentiate
 from .dispatch import implementation, operations, unsupported
 from .errors import GraphError
@@ -18,29 +19,6 @@ from .node import Leaf, Node
 from .writes import record_write
 
 Array = np.ndarray[Any, Any]
-
-
-def _operator(name: str) -> Callable[[Any, Any], Any]:
-    def method(self: Tensor, other: Any) -> Any:
-        return operations[name](self, other)
-
-    return method
-
-
-def _reflected(name: str) -> Callable[[Any, Any], Any]:
-    def method(self: Tensor, other: Any) -> Any:
-        return operations[name](other, self)
-
-    return method
-
-
-def _method(name: str) -> Callable[..., Any]:
-    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        return operations[name](self, *args, **kwargs)
-
-    method.__name__ = name
-    method.__doc__ = f"As ``numpy.ndarray.{name}``, and differentiable."
-    return method
 
 
 def _in_place(name: str, ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
@@ -61,7 +39,7 @@ def _in_place(name: str, ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
     return method
 
 
-class Tensor:
+class Tensor(ArrayMethods):
     """An array that remembers how it was computed.
 
     Parameters
@@ -163,18 +141,6 @@ class Tensor:
         """Type of the elements."""
         dtype: np.dtype[Any] = self._value.dtype
         return dtype
-
-    @property
-    def T(self) -> Tensor:
-        """The tensor with its axes reversed."""
-        reversed_: Tensor = operations["transpose"](self)
-        return reversed_
-
-    @property
-    def mT(self) -> Tensor:
-        """The tensor with its last two axes swapped."""
-        swapped: Tensor = operations["swapaxes"](self, -1, -2)
-        return swapped
 
     def numpy(self) -> Array:
         """Return the array, shared with the tensor; no gradient flows through it."""
@@ -384,40 +350,13 @@ class Tensor:
 
     # Operators.
 
-    __add__ = _operator("add")
-    __radd__ = _reflected("add")
     __iadd__ = _in_place("+", np.add)
-    __sub__ = _operator("subtract")
-    __rsub__ = _reflected("subtract")
     __isub__ = _in_place("-", np.subtract)
-    __mul__ = _operator("multiply")
-    __rmul__ = _reflected("multiply")
     __imul__ = _in_place("*", np.multiply)
-    __truediv__ = _operator("divide")
-    __rtruediv__ = _reflected("divide")
     __itruediv__ = _in_place("/", np.true_divide)
-    __pow__ = _operator("power")
-    __rpow__ = _reflected("power")
-    __matmul__ = _operator("matmul")
-    __rmatmul__ = _reflected("matmul")
-    __lt__ = _operator("less")
-    __le__ = _operator("less_equal")
-    __gt__ = _operator("greater")
-    __ge__ = _operator("greater_equal")
-    __eq__ = _operator("equal")
-    __ne__ = _operator("not_equal")
-    __hash__ = object.__hash__
-
-    def __neg__(self) -> Tensor:
-        negated: Tensor = operations["negative"](self)
-        return negated
 
     def __pos__(self) -> Tensor:
         return self
-
-    def __abs__(self) -> Tensor:
-        magnitude: Tensor = operations["absolute"](self)
-        return magnitude
 
     # Containers.
 
@@ -489,32 +428,6 @@ class Tensor:
         elif self.node is not None:
             notes.append("requires_grad=True")
         return f"Tensor({', '.join([text, *notes])})"
-
-    # The methods of ndarray that have a rule.
-
-    astype = _method("astype")
-    sum = _method("sum")
-    mean = _method("mean")
-    max = _method("max")
-    min = _method("min")
-    clip = _method("clip")
-    argmax = _method("argmax")
-    argmin = _method("argmin")
-    dot = _method("dot")
-    swapaxes = _method("swapaxes")
-    squeeze = _method("squeeze")
-
-    def reshape(self, *shape: Any) -> Tensor:
-        """As ``numpy.ndarray.reshape``: lengths, or one tuple of them."""
-        wanted = shape[0] if len(shape) == 1 else shape
-        reshaped: Tensor = operations["reshape"](self, wanted)
-        return reshaped
-
-    def transpose(self, *axes: Any) -> Tensor:
-        """As ``numpy.ndarray.transpose``: no axes, axes, or one tuple of them."""
-        order = axes[0] if len(axes) == 1 else (axes or None)
-        turned: Tensor = operations["transpose"](self, order)
-        return turned
 
 
 _new = object.__new__

@@ -1,6 +1,8 @@
 """The operations: each a NumPy forward with its gradient rules beside it."""
 
 from . import (
+    chains,
+    constants,
     creation,
     decompositions,
     determinants,
@@ -10,6 +12,7 @@ from . import (
     elementwise,
     gather,
     index,
+    interpolation,
     joining,
     length,
     linalg,
@@ -24,6 +27,7 @@ from . import (
     quantiles,
     rearrange,
     reduce,
+    rounding,
     scan,
     shape,
     sorting,
@@ -36,6 +40,8 @@ from . import (
 )
 
 __all__ = [
+    "chains",
+    "constants",
     "creation",
     "decompositions",
     "determinants",
@@ -45,6 +51,7 @@ __all__ = [
     "elementwise",
     "gather",
     "index",
+    "interpolation",
     "joining",
     "length",
     "linalg",
@@ -59,6 +66,7 @@ __all__ = [
     "quantiles",
     "rearrange",
     "reduce",
+    "rounding",
     "scan",
     "shape",
     "sorting",

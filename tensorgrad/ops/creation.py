@@ -76,7 +76,12 @@ def full_like(
 implement("full_like", full_like, np.full_like)
 describe(
     full_like,
-    np.full_like,
+    # NumPy asks only the first argument whether it is a tensor.
+    lambda a, v, **kwargs: (
+        np.full_like(type(v)(a), v, **kwargs)
+        if type(v) is Tensor
+        else np.full_like(a, v, **kwargs)
+    ),
     kind="linear",
     domains=(_NUMBERS, REAL),
     cases=[

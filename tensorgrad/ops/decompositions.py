@@ -1,15 +1,15 @@
-"""Factors of a matrix: Cholesky, QR, eigenvalues of symmetric matrices, singular values.
+"""Factors of a matrix: Cholesky, QR, symmetric eigenvalues, singular values.
 
 All are batched over leading axes. Functions of symmetric matrices read one triangle,
 as in NumPy, and the gradient is that of what is read: it lies in that triangle, where
-an element off the diagonal stands for both of its places, and is 0 in the other. It
+an element off the diagonal stands for both of its places, and is 0 in the other. So it
 equals differences of the NumPy function entry by entry. For a gradient that is
 symmetric itself, apply the function to ``(a + a.mT) / 2``.
 
-Where eigenvalues or singular values coincide to rounding, vectors turn freely among
-themselves and have no derivative. The part of the gradient that would turn them is
-taken as 0: right for sums over the coinciding values and for projectors onto their
-space, never nan. Differences below rounding are noise and count as coinciding.
+Where eigenvalues or singular values coincide to rounding, their vectors turn freely
+among themselves and have no derivative. Functions of the values alone, and of other
+vectors, keep their gradient; what flows to the coinciding vectors themselves gives
+nan, because no rule can tell there a function that has a gradient from one without.
 """
 
 from typing import Any, NamedTuple
@@ -68,15 +68,21 @@ def _folded(x: Any, upper: bool) -> Any:
     return (x + x.mT) * _triangle(x.shape[-1], x.dtype, upper)
 
 
-def _reciprocal(x: Any, size: Any) -> Any:
-    """Return 1 / x, and 0 where x is 0 to rounding compared with `size`."""
-    zero = np.abs(x) <= x.shape[-1] * float(np.finfo(x.dtype).eps) * size
-    return np.where(zero, 0, 1 / np.where(zero, 1, x))
+def _over(x: Any, gap: Any, largest: Any, used: Any) -> Any:
+    """Return x / gap; where that is 0 to rounding, 0 if not `used`, else nan."""
+    eps = float(np.finfo(gap.dtype).eps)
+    zero = np.abs(gap) <= gap.shape[-1] * eps * largest
+    undetermined = np.where(used == 0, 0, np.asarray(np.nan, dtype=gap.dtype))
+    return np.where(zero, undetermined, x / np.where(zero, 1, gap))
 
 
-def _reciprocal_gaps(w: Any, largest: Any) -> Any:
-    """Return 1 / (w_j - w_i), and 0 on the diagonal and where they coincide."""
-    return _reciprocal(w[..., None, :] - w[..., :, None], largest[..., None])
+def _gaps(w: Any) -> Any:
+    """Return w_j - w_i."""
+    return w[..., None, :] - w[..., :, None]
+
+
+def _off_diagonal(x: Any) -> Any:
+    return np.where(np.eye(x.shape[-1], dtype=bool), 0, x)
 
 
 def _diagonal(x: Any) -> Any:
@@ -129,9 +135,7 @@ def _reduced_qr_vjp(g: Any, y: Any) -> Any:
     if r.shape[-1] == n:
         return _tall_qr_vjp(gq, gr, q, r)
     further, g_further = r[..., n:], gr[..., n:]
-    square = _tall_qr_vjp(
-        gq + q @ (further @ g_further.mT), gr[..., :n], q, r[..., :n]
-    )
+    square = _tall_qr_vjp(gq + q @ (further @ g_further.mT), gr[..., :n], q, r[..., :n])
     return np.concatenate([square, q @ g_further], axis=-1)
 
 
@@ -179,10 +183,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     return r if mode == "r" else QRResult(q, r)
 
 
-_COINCIDE = (
-    "coinciding eigenvalues: their vectors have no derivative; the part of the "
-    "gradient that would turn them is 0"
-)
+_COINCIDE = "coinciding {}: nan from what flows to their vectors; values as usual"
 
 
 class EighResult(NamedTuple):
@@ -201,8 +202,9 @@ def symmetric_eigen(a, UPLO):  # noqa: N803
 def _symmetric_eigen_vjp(g: Any, y: Any, UPLO: str) -> Any:  # noqa: N803
     # V (diag(gw) + F * (V' gV)) V' with F_ij = 1 / (w_j - w_i) off the diagonal.
     (gw, gv), (w, v) = g, y
-    largest = np.maximum(np.abs(w[..., :1]), np.abs(w[..., -1:]))
-    inner = _diagonal(gw) + _reciprocal_gaps(w, largest) * (v.mT @ gv)
+    largest = np.maximum(np.abs(w[..., :1]), np.abs(w[..., -1:]))[..., None]
+    turn = _off_diagonal(v.mT @ gv)
+    inner = _diagonal(gw) + _over(turn, _gaps(w), largest, turn)
     return _folded(v @ inner @ v.mT, UPLO.upper() == "U")
 
 
@@ -214,7 +216,7 @@ symmetric_eigen.vjp(a=_symmetric_eigen_vjp)
     kind="smooth",
     domains=SYMMETRIC,
     cases=[*_SQUARE, case((3, 3), UPLO="U"), case((2, 2, 2), UPLO="L")],
-    kinks=_COINCIDE,
+    kinks=_COINCIDE.format("eigenvalues"),
 )
 def eigh(a: Any, UPLO: str = "L") -> EighResult:  # noqa: N803
     """Eigenvalues and eigenvectors of symmetric matrices; one triangle is read.
@@ -230,14 +232,15 @@ def eigh(a: Any, UPLO: str = "L") -> EighResult:  # noqa: N803
     kind="smooth",
     domains=SYMMETRIC,
     cases=[*_SQUARE, case((3, 3), UPLO="U")],
-    kinks="coinciding eigenvalues: those of a sum over them; second order as eigh",
+    kinks="coinciding values: any vectors of theirs, right for sums over them; second "
+    "order as eigh",
 )
 def eigvalsh(a, UPLO="L"):  # noqa: N803
     """Eigenvalues of symmetric matrices in ascending order; one triangle is read."""
     return np.linalg.eigvalsh(a, UPLO)
 
 
-def _eigvalsh_vjp(g: Any, a: Any, UPLO: str) -> Any:  # noqa: N803
+def _eigvalsh_vjp(g: Any, a: Any, UPLO: Any) -> Any:  # noqa: N803
     _, v = np.linalg.eigh(a, UPLO)
     return _folded((v * g[..., None, :]) @ v.mT, UPLO.upper() == "U")
 
@@ -264,24 +267,26 @@ def _reduced_svd_vjp(g: Any, y: Any) -> Any:
     # (J S + S K) / (s_j^2 - s_i^2) + diag(gs); split by sums and differences of s,
     # which loses no digits where two values are near.
     (gu, gs, gvt), (u, s, vt) = g, y
-    j = u.mT @ gu
-    k = vt @ gvt.mT
+    largest = s[..., :1, None]
+    j, k = _off_diagonal(u.mT @ gu), _off_diagonal(vt @ gvt.mT)
+    used = np.abs(j) + np.abs(k)
+    used = used + used.mT
     j, k = j - j.mT, k - k.mT
-    sums = _reciprocal(s[..., None, :] + s[..., :, None], s[..., :1, None])
-    inner = _diagonal(gs) + 0.5 * (
-        (j + k) * _reciprocal_gaps(s, s[..., :1]) + (j - k) * sums
-    )
+    by_gap = _over(j + k, _gaps(s), largest, used)
+    by_sum = _over(j - k, s[..., None, :] + s[..., :, None], largest, used)
+    inner = _diagonal(gs) + (by_gap + by_sum) / 2
     return u @ inner @ vt + _outside(gu, gvt, u, s, vt)
 
 
 def _outside(gu: Any, gvt: Any, u: Any, s: Any, vt: Any) -> Any:
     """Return what turns the vectors out of the space they span: 0 if that is all."""
-    inverse = _reciprocal(s, s[..., :1])
     x = np.zeros_like(u @ vt)
     if u.shape[-2] > u.shape[-1]:
-        x = x + ((gu - u @ (u.mT @ gu)) * inverse[..., None, :]) @ vt
+        out = gu - u @ (u.mT @ gu)
+        x = x + _over(out, s[..., None, :], s[..., :1, None], out) @ vt
     if vt.shape[-1] > vt.shape[-2]:
-        x = x + u @ ((gvt - (gvt @ vt.mT) @ vt) * inverse[..., :, None])
+        out = (gvt - (gvt @ vt.mT) @ vt).mT
+        x = x + u @ _over(out, s[..., None, :], s[..., :1, None], out).mT
     return x
 
 
@@ -299,8 +304,7 @@ reduced_svd.vjp(a=_reduced_svd_vjp)
         case((2, 3, 2), full_matrices=False),
         case((3, 2), compute_uv=False),
     ],
-    kinks="coinciding or zero singular values: their vectors have no derivative; the "
-    "part of the gradient that would turn them is 0",
+    kinks=_COINCIDE.format("or zero singular values"),
 )
 def svd(
     a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
@@ -334,7 +338,8 @@ def svd(
     kind="smooth",
     domains=SEPARATED,
     cases=[*_SQUARE, case((4, 2)), case((2, 4))],
-    kinks="coinciding values: those of a sum over them; zero: 0; second order as svd",
+    kinks="coinciding values: any vectors of theirs, right for sums over them; values "
+    "of 0: 0; second order as svd",
 )
 def svdvals(x):
     """Singular values in descending order."""

@@ -71,13 +71,14 @@ def _diagonal_slope(s: Any, directions: list[Any]) -> Any:
 
 
 def _parity(rows: str, columns: tuple[str, ...]) -> int:
-    return (-1) ** sum(a > b for a, b in combinations(map(rows.index, columns), 2))
+    swaps = sum(a > b for a, b in combinations(map(rows.index, columns), 2))
+    return -1 if swaps % 2 else 1
 
 
 def _products_without(s: Any, k: int) -> Any:
-    """Return the product of `s` without its elements i, j, ..., for k distinct places.
+    """Return the product of `s` without its elements in k distinct places.
 
-    The last k axes of the result are the places; it is 0 where two of them are the same.
+    The last k axes are the places; the result is 0 where two of them are the same.
     """
     n = s.shape[-1]
     taken = np.eye(n, dtype=bool)
@@ -125,7 +126,7 @@ sign_and_log.vjp(a=_sign_and_log_vjp)
     kind="smooth",
     domains=INVERTIBLE,
     cases=_CASES,
-    kinks="det(a) = 0: 0 where the incoming gradient is 0, else nan; the sign is constant",
+    kinks="det(a) = 0: 0 where the incoming gradient is 0, else nan",
 )
 def slogdet(a: Any) -> SlogdetResult:
     """Sign, a constant, and logarithm of the absolute value of the determinant."""

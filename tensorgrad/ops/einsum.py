@@ -157,7 +157,7 @@ def resolve(subscripts: str, ndims: tuple[int, ...]) -> tuple[list[str], str]:
 
 
 def einsum(
-    *operands: Any, out: None = None, optimize: Any = False, **kwargs: Any
+    *operands: Any, out: Any = None, optimize: Any = False, **kwargs: Any
 ) -> Any:
     """Sum of products of the operands over the labels the output does not have.
 
@@ -166,10 +166,11 @@ def einsum(
     lists of labels. `optimize` is how the value is computed; gradients choose for
     themselves. ``out``, ``dtype``, ``order`` and ``casting`` are refused.
     """
-    if out is not None or kwargs:
-        refused = ", ".join(f"{name}=" for name in (kwargs or {"out": out}))
+    if out is not None:
+        kwargs["out"] = out
+    if kwargs:
         raise TypeError(
-            f"einsum: {refused} is not supported with Tensors; use the returned "
+            f"einsum: {', '.join(kwargs)} cannot be set with Tensors; use the returned "
             "tensor, and .astype for another dtype"
         )
     subscripts, arrays = _spelled(operands)

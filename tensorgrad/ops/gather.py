@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from ..core.registry import REAL, Domain, case
 from ..core.tensor import Tensor, plain
@@ -119,7 +120,8 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
 )
 def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
     """The parts along an axis where a condition holds."""
-    n = np.size(a) if axis is None else np.shape(a)[axis]
+    shape = np.shape(a)
+    n = np.size(a) if axis is None else shape[normalize_axis_index(axis, len(shape))]
     return np.take(a, np.compress(plain(condition), np.arange(n)), axis)
 
 

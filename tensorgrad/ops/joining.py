@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core.primitive import primitive
-from ..core.registry import case
+from ..core.registry import case, describe
 from ..core.tensor import Tensor
 from .axes import along, kernel
 from .define import composed
@@ -152,7 +152,7 @@ def column_stack(tup: Sequence[Any]) -> Any:
 
 @composed(np.block, kind="linear", cases=[case([(2, 1), (2, 3)]), case([(2,), ()])])
 def block(arrays: Any) -> Any:
-    """The blocks of nested lists as one array; the innermost run along the last axis."""
+    """Blocks in nested lists as one array; the innermost run along the last axis."""
     depth = _depth(arrays)
     return _block(arrays, depth, max(depth, _most_axes(arrays)))
 
@@ -182,9 +182,6 @@ def _block(arrays: Any, depth: int, ndim: int) -> Any:
     return a.reshape((1,) * (ndim - a.ndim) + a.shape)
 
 
-@composed(
-    np.array, kind="linear", cases=[case([(2,), (2,)]), case([(), ()]), case((2,))]
-)
 def array(data: Any, dtype: Any = None) -> Tensor:
     """A tensor of nested lists of tensors, arrays and numbers.
 
@@ -222,3 +219,11 @@ def array(data: Any, dtype: Any = None) -> Tensor:
         return Tensor(y)
     copied: Tensor = np.copy(y) if y is data else y  # type: ignore[assignment]
     return copied
+
+
+describe(
+    array,
+    lambda data: array(data) if _holds_tensors((data,)) else np.array(data),
+    kind="linear",
+    cases=[case([(2,), (2,)]), case([(), ()]), case((2,))],
+)

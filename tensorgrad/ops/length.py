@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from ..core.registry import NONZERO, REAL, case
 from ..core.tensor import plain
@@ -29,7 +30,9 @@ def append(arr: Any, values: Any, axis: int | None = None) -> Any:
 def _flat_or_along(arr: Any, axis: int | None) -> tuple[Any, int]:
     """Return the array and the axis meant: flattened and 0 where there is none."""
     arr = operand(arr)
-    return (np.ravel(arr), 0) if axis is None else (arr, range(arr.ndim)[axis])
+    if axis is None:
+        return np.ravel(arr), 0
+    return arr, normalize_axis_index(axis, arr.ndim)
 
 
 @composed(

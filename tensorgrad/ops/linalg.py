@@ -1,8 +1,6 @@
 """Products of vectors, matrices and arrays of more axes."""
 
-import math
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -157,7 +155,9 @@ def inner(a: Any, b: Any) -> Any:
 
 
 @composed(
-    np.vdot, kind="multilinear", cases=[case((3,), (3,)), case((2, 3), (6,)), case((), ())]
+    np.vdot,
+    kind="multilinear",
+    cases=[case((3,), (3,)), case((2, 3), (6,)), case((), ())],
 )
 def vdot(a: Any, b: Any) -> Any:
     """Sum of products of the elements of both, in C order."""
@@ -318,65 +318,6 @@ if hasattr(np, "matvec"):  # since NumPy 2.2
         kind="multilinear",
         cases=[case((2,), (2, 3)), case((4, 2), (2, 3)), case((2,), (4, 2, 3))],
     )(vecmat)
-
-
-@composed(
-    np.linalg.multi_dot,
-    kind="multilinear",
-    cases=[
-        case([(2, 3), (3, 4)]),
-        case([(2, 3), (3, 4), (4, 2)]),
-        case([(3,), (3, 4), (4, 2), (2,)]),
-        case([(4, 2), (2, 5), (5, 1), (1, 3), (3,)]),
-        case([(3,), (3, 2), (2, 4)]),
-    ],
-)
-def multi_dot(arrays: Sequence[Any]) -> Any:
-    """Product of several matrices in the order that takes the fewest multiplications.
-
-    The first and the last may be vectors. The order is found by dynamic programming
-    (Cormen et al., Introduction to Algorithms, 3rd ed. 2009, section 15.2).
-    """
-    if len(arrays) < 2:
-        raise ValueError(
-            f"multi_dot: expected at least two arrays, got {len(arrays)}; use matmul"
-        )
-    factors = list(map(_array, arrays))
-    tail = factors[-1].shape[1:]
-    head = factors[0].shape[:-1]
-    factors[0] = factors[0].reshape(-1, factors[0].shape[-1])
-    factors[-1] = factors[-1].reshape(factors[-1].shape[0], -1)
-    if any(f.ndim != 2 for f in factors):
-        raise ValueError(
-            "multi_dot: expected matrices, with vectors only at the ends, got shapes "
-            f"{', '.join(str(np.shape(a)) for a in arrays)}"
-        )
-    sizes = (factors[0].shape[0], *(f.shape[1] for f in factors))
-    return _chain(factors, sizes, 0, len(factors)).reshape(head + tail)
-
-
-def _chain(factors: list[Any], sizes: tuple[int, ...], i: int, j: int) -> Any:
-    if j - i == 1:
-        return factors[i]
-    k = _cheapest(sizes, i, j)[1]
-    return np.matmul(_chain(factors, sizes, i, k), _chain(factors, sizes, k, j))
-
-
-@lru_cache(maxsize=4096)
-def _cheapest(sizes: tuple[int, ...], i: int, j: int) -> tuple[int, int]:
-    """Return the multiplications for factors i to j, and where to split them."""
-    if j - i == 1:
-        return 0, j
-    splits = (
-        (
-            _cheapest(sizes, i, k)[0]
-            + _cheapest(sizes, k, j)[0]
-            + math.prod((sizes[i], sizes[k], sizes[j])),
-            k,
-        )
-        for k in range(i + 1, j)
-    )
-    return min(splits)
 
 
 # The same functions under the names of the array API standard, in numpy.linalg.

@@ -29,6 +29,7 @@ def _log_sum_vjp(g, a, y, axis, keepdims, where):
     """Return g * exp(a - y), the part that an element has in the sum."""
     shape = np.shape(a)
     whole = spread(y, shape, axis, keepdims)
+    a = a if where is True else np.where(where, a, whole)
     infinite = np.isinf(whole)
     ties = np.logical_and(np.logical_and(a == whole, infinite), where)
     n = np.where(infinite, number(ties, shape, axis, g.dtype), 1)

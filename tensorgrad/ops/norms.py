@@ -144,7 +144,11 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     np.linalg.matrix_norm,
     kind="piecewise",
     domains=_UNTIED,
-    cases=[case((2, 3)), case((2, 3, 2), ord="nuc"), case((2, 3), ord=1, keepdims=True)],
+    cases=[
+        case((2, 3)),
+        case((2, 3, 2), ord="nuc"),
+        case((2, 3), ord=1, keepdims=True),
+    ],
     kinks="as norm",
 )
 def matrix_norm(x: Any, *, keepdims: bool = False, ord: Any = "fro") -> Any:

@@ -18,7 +18,7 @@ Pair = tuple[int, int]
 @primitive
 def surround(a, widths, mode, options):
     """The array within a border of constants."""
-    return np.pad(a, widths, mode, **options)
+    return np.pad(a, widths or 0, mode, **options)
 
 
 surround.vjp(
@@ -131,15 +131,17 @@ _MODES: dict[str, Callable[..., Any]] = {
 }
 
 
-def _widths(pad_width: Any, ndim: int) -> list[Pair]:
+def _widths(pad_width: Any, ndim: int) -> tuple[Pair, ...]:
     """Return how wide to pad before and after each axis."""
     if isinstance(pad_width, dict):
         given = {int(i) % ndim: w for i, w in pad_width.items()}
         pad_width = [np.broadcast_to(given.get(i, 0), 2) for i in range(ndim)]
     widths = np.asarray(pad_width)
-    if widths.dtype.kind not in "iu" or (widths < 0).any():
-        raise TypeError(f"pad: widths are integers from 0 on, got {pad_width}")
-    return [(int(w[0]), int(w[1])) for w in np.broadcast_to(widths, (ndim, 2))]
+    if widths.dtype.kind not in "iu":
+        raise TypeError(f"pad: widths are integers, got {pad_width}")
+    if (widths < 0).any():
+        raise ValueError(f"pad: widths are not negative, got {pad_width}")
+    return tuple((int(w[0]), int(w[1])) for w in np.broadcast_to(widths, (ndim, 2)))
 
 
 def _for_each_axis(options: dict[str, Any], ndim: int) -> Iterator[dict[str, Any]]:

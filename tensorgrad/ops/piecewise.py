@@ -1,32 +1,51 @@
-"""Operations with kinks, selections between values, and comparisons."""
+"""Operations with kinks and jumps, and selections between values."""
 
 from typing import Any
 
 import numpy as np
 
+from ..core.dispatch import implement
 from ..core.registry import NONZERO, REAL, Domain, case
-from .define import constant, operation
+from ..core.tensor import plain
+from .axes import kernel
+from .define import composed, operation
+from .strong import nothing, scaled
+
+_TIE = "a = b: each input gets half of the gradient"
 
 
-@operation(
-    np.maximum, kind="piecewise", kinks="a = b: each input gets half of the gradient"
-)
+@operation(np.maximum, kind="piecewise", kinks=_TIE)
 def maximum(a, b):
-    """The larger of a and b."""
+    """The larger of a and b; NaN where one is."""
     return np.maximum(a, b)
 
 
-@operation(
-    np.minimum, kind="piecewise", kinks="a = b: each input gets half of the gradient"
-)
+@operation(np.minimum, kind="piecewise", kinks=_TIE)
 def minimum(a, b):
-    """The smaller of a and b."""
+    """The smaller of a and b; NaN where one is."""
     return np.minimum(a, b)
+
+
+@operation(np.fmax, kind="piecewise", kinks=_TIE)
+def fmax(a, b):
+    """The larger of a and b; the other where one is NaN."""
+    return np.fmax(a, b)
+
+
+@operation(np.fmin, kind="piecewise", kinks=_TIE)
+def fmin(a, b):
+    """The smaller of a and b; the other where one is NaN."""
+    return np.fmin(a, b)
 
 
 def _share(g: Any, wins: Any, ties: Any) -> Any:
     """Pass `g` where an input wins, half of it where the inputs tie."""
     return np.where(wins, g, np.where(ties, g / 2, 0))
+
+
+def _alone(a: Any, b: Any) -> Any:
+    """Where a is a number and b is none."""
+    return np.logical_and(np.isnan(b), np.logical_not(np.isnan(a)))
 
 
 maximum.vjp(
@@ -37,6 +56,14 @@ minimum.vjp(
     a=lambda g, a, b: _share(g, a < b, a == b),
     b=lambda g, a, b: _share(g, b < a, a == b),
 )
+fmax.vjp(
+    a=lambda g, a, b: _share(g, np.logical_or(a > b, _alone(a, b)), a == b),
+    b=lambda g, a, b: _share(g, np.logical_or(b > a, _alone(b, a)), a == b),
+)
+fmin.vjp(
+    a=lambda g, a, b: _share(g, np.logical_or(a < b, _alone(a, b)), a == b),
+    b=lambda g, a, b: _share(g, np.logical_or(b < a, _alone(b, a)), a == b),
+)
 
 
 @operation(np.absolute, kind="piecewise", domains=NONZERO, kinks="x = 0: 0")
@@ -45,21 +72,113 @@ def absolute(x):
     return np.absolute(x)
 
 
-absolute.vjp(x=lambda g, x: g * np.sign(x))
+@operation(np.fabs, kind="piecewise", domains=NONZERO, kinks="x = 0: 0")
+def fabs(x):
+    """Absolute value, of floating-point type."""
+    return np.fabs(x)
+
+
+absolute.vjp(x=lambda g, x: scaled(g, np.sign(x)))
+fabs.vjp(x=lambda g, x: scaled(g, np.sign(x)))
 
 
 @operation(
+    np.sign, kind="piecewise", domains=NONZERO, kinks="x = 0: 0, as everywhere"
+)
+def sign(x):
+    """-1, 0 or 1."""
+    return np.sign(x)
+
+
+sign.vjp(x=nothing)
+
+
+@operation(
+    np.heaviside,
+    kind="piecewise",
+    domains=(NONZERO, REAL),
+    kinks="a = 0: 0 in a, as everywhere; 1 in b, which is the value there",
+)
+def heaviside(a, b):
+    """0 for negative a, 1 for positive a, b for 0."""
+    return np.heaviside(a, b)
+
+
+heaviside.vjp(a=nothing, b=lambda g, a: np.where(a == 0, g, 0))
+
+
+@operation(
+    np.copysign,
+    kind="piecewise",
+    domains=NONZERO,
+    kinks="a = 0: 0; b = 0: 0 in b, as everywhere",
+)
+def copysign(a, b):
+    """a with the sign of b."""
+    return np.copysign(a, b)
+
+
+copysign.vjp(
+    a=lambda g, a, b: scaled(g, np.sign(a) * np.copysign(1, b)),
+    b=nothing,
+)
+
+
+@kernel("clip")
+def _clip(a, a_min, a_max):
+    return np.clip(a, a_min, a_max)
+
+
+def _below(g: Any, a: Any, a_min: Any, a_max: Any) -> Any:
+    """Pass `g` to the lower bound where a is below it, unless the bounds cross."""
+    below = a < a_min
+    if a_max is not None:
+        below = np.logical_and(below, a_min <= a_max)
+    return np.where(below, g, 0)
+
+
+def _above(g: Any, a: Any, a_min: Any, a_max: Any) -> Any:
+    """Pass `g` to the upper bound where a is above it, or wherever the bounds cross."""
+    above = a > a_max
+    if a_min is not None:
+        crossed = np.logical_and(a_min > a_max, a != a_max)
+        above = np.logical_or(above, crossed)
+    return np.where(above, g, 0)
+
+
+_clip.vjp(
+    a=lambda g, a, y: np.where(a == y, g, 0),
+    a_min=_below,
+    a_max=_above,
+)
+
+
+@composed(
     np.clip,
     kind="piecewise",
-    cases=[case((3, 4), a_min=-1.5, a_max=1.25), case((), a_min=0.0, a_max=None)],
-    kinks="x at a bound: the gradient passes",
+    domains=(REAL, Domain(-2.0, -1.0), Domain(1.0, 2.0)),
+    cases=[
+        case((3, 4), a_min=-1.5, a_max=1.25),
+        case((), a_min=0.0, a_max=None),
+        case((3, 4), (4,), (3, 1)),
+        case((2, 3), min=-1.0),
+        case((2, 3), max=1.0, min=None),
+        case((3,)),
+    ],
+    kinks="a at a bound: the gradient passes to a, none to the bound",
 )
-def clip(x, a_min=None, a_max=None):
-    """x limited to the interval from a_min to a_max, constants."""
-    return np.clip(x, a_min, a_max)
+def clip(
+    a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None
+) -> Any:
+    """a limited to the interval from a_min to a_max, also spelled min and max.
 
-
-clip.vjp(x=lambda g, x, y: np.where(x == y, g, 0))
+    Bounds may be arrays; None is no bound. Where a lies outside, the gradient goes to
+    the bound.
+    """
+    if (min is not None or max is not None) and not (a_min is None and a_max is None):
+        raise ValueError("clip: pass bounds as a_min and a_max or as min and max")
+    low, high = a_min if min is None else min, a_max if max is None else max
+    return _clip(a, low, high)
 
 
 @operation(
@@ -72,36 +191,58 @@ def where(condition, a, b):
     return np.where(condition, a, b)
 
 
-# The branch not taken gets exactly 0, whatever it evaluated to.
+# The branch not taken gets exactly 0, whatever it evaluated to. The condition does not
+# change between the jumps of what it asks.
 where.vjp(
+    condition=nothing,
     a=lambda g, condition: np.where(condition, g, 0),
     b=lambda g, condition: np.where(condition, 0, g),
 )
 
-for _reference in (
-    np.less,
-    np.less_equal,
-    np.greater,
-    np.greater_equal,
-    np.equal,
-    np.not_equal,
-    np.isnan,
-    np.isinf,
-    np.isfinite,
-    np.sign,
-    np.argmax,
-    np.argmin,
-    np.zeros_like,
-    np.ones_like,
-    np.shape,
-    np.ndim,
-    np.size,
-    np.logical_and,
-    np.logical_or,
-    np.logical_not,
-    np.any,
-    np.all,
-    np.array_equal,
-    np.allclose,
-):
-    constant(_reference)
+
+def _where(condition: Any, *branches: Any) -> Any:
+    """Choose between two branches; without any, say where the condition holds."""
+    return where(condition, *branches) if branches else np.nonzero(plain(condition))
+
+
+implement("where", _where, np.where)
+
+
+@operation(
+    np.nan_to_num,
+    kind="piecewise",
+    cases=[case((2, 3)), case((), nan=1.0, posinf=2.0, neginf=3.0)],
+    kinks="NaN and infinities: 0",
+)
+def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
+    """x with numbers in place of NaN and of the infinities."""
+    if not copy:
+        raise TypeError(
+            "nan_to_num: copy=False would write to a Tensor, whose values backward may "
+            "need; use the returned tensor"
+        )
+    return np.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)
+
+
+nan_to_num.vjp(x=lambda g, x: np.where(np.isfinite(x), g, 0))
+
+
+@composed(np.real, kind="linear", cases=[case((2, 3)), case(())])
+def real(val: Any) -> Any:
+    """The real part: a Tensor is real, so itself."""
+    return val
+
+
+@composed(np.real_if_close, kind="linear", cases=[case((2, 3)), case(())])
+def real_if_close(a: Any, tol: float = 100) -> Any:
+    """a without an imaginary part it has not."""
+    return a
+
+
+@operation(np.conjugate, kind="linear")
+def conjugate(x):
+    """x: a Tensor is real."""
+    return np.conjugate(x)
+
+
+conjugate.vjp(x=lambda g: g)

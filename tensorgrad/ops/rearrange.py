@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from ..core.registry import case
 from ..core.tensor import plain
@@ -137,8 +138,8 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     """Each element several times in a row, all as often or each as `repeats` says."""
     if axis is None:
         a, axis = np.ravel(a), 0
-    axis = range(np.ndim(a))[axis]
-    times = np.asarray(plain(repeats))
-    if times.size == 1:
-        return _repeat(a, times.item(), axis)
+    axis = normalize_axis_index(axis, np.ndim(a))
+    times = plain(repeats)
+    if np.size(times) == 1:
+        return _repeat(a, np.asarray(times).item(), axis)
     return np.take(a, np.repeat(np.arange(np.shape(a)[axis]), times), axis)

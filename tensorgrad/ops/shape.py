@@ -35,7 +35,8 @@ def reshape(a: Any, shape: Any, order: str = "C", *, copy: bool | None = None) -
         a = np.copy(a)
     elif copy is not None:
         # NumPy raises where it could not do without a copy.
-        np.asarray(plain(a)).reshape(shape, order=order, copy=False)
+        values: Any = np.asarray(plain(a))
+        values.reshape(shape, order=order, copy=False)
     return _reshape(a, shape, _fixed_order(a, order))
 
 
@@ -74,10 +75,27 @@ describe(
 def ravel(a: Any, order: str = "C") -> Any:
     """The elements along one axis, read in an order ("K": as they lie in memory)."""
     if order == "K":
-        strides = np.asarray(plain(a)).strides
-        outer_first = sorted(range(len(strides)), key=lambda i: -abs(strides[i]))
-        a, order = np.transpose(a, outer_first), "C"
+        a, order = np.transpose(a, _as_in_memory(np.asarray(plain(a)))), "C"
     return reshape(a, -1, order)
+
+
+def _as_in_memory(a: Any) -> tuple[int, ...]:
+    """Return the axes from the one with the largest steps in memory to the smallest.
+
+    As NumPy's iterator sorts them: axes without steps, broadcast or of length one, are
+    not compared, and stay where they are.
+    """
+    inner_first: list[int] = []
+    steps = [abs(s) if n > 1 else 0 for s, n in zip(a.strides, a.shape, strict=True)]
+    for axis in reversed(range(a.ndim)):
+        place = len(inner_first)
+        for i in reversed(range(place)):
+            if steps[axis] and steps[inner_first[i]]:
+                if steps[inner_first[i]] <= steps[axis]:
+                    break
+                place = i
+        inner_first.insert(place, axis)
+    return tuple(reversed(inner_first))
 
 
 def flatten(a: Any, order: str = "C") -> Any:
@@ -88,7 +106,7 @@ def flatten(a: Any, order: str = "C") -> Any:
 implement("flatten", flatten)
 describe(
     flatten,
-    lambda a, order="C": a.flatten(order),
+    lambda a, order="C": np.copy(np.ravel(a, order)),
     kind="linear",
     cases=[case((2, 3)), case((2, 3), order="F")],
 )

@@ -7,14 +7,13 @@ import numpy as np
 from ..core.dispatch import hint, implement
 from ..core.primitive import primitive
 from ..core.registry import case, describe
-from ..core.tensor import plain
+from ..core.tensor import plain, wrap
 from .axes import array, constant_like
 from .define import composed, constant, operation
 
 for _reference in (
     np.argsort,
     np.argpartition,
-    np.lexsort,
     np.searchsorted,
     np.digitize,
     np.nonzero,
@@ -29,6 +28,14 @@ for _reference in (
 
 for _name in ("histogram", "histogram2d", "histogramdd", "bincount"):
     hint(_name, "counts have no derivative; apply it to tensor.detach().numpy()")
+
+
+def lexsort(keys: Any, axis: int = -1) -> Any:
+    """Order by the last key, then the one before it, ...; a constant."""
+    return wrap(np.lexsort(plain(keys), axis), None)
+
+
+implement("lexsort", lexsort, np.lexsort)
 
 
 @primitive

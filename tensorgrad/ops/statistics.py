@@ -1,5 +1,6 @@
 """Variance, standard deviation, weighted averages and covariance."""
 
+import functools
 import math
 import warnings
 from typing import Any
@@ -40,13 +41,14 @@ def _freedom(shape: Any, axis: Any, ddof: Any, where: Any, dtype: Any) -> Any:
     return np.where(free > 0, free, np.nan)
 
 
-def _selected(dx: Any, where: Any) -> Any:
-    return dx if where is True else np.where(where, dx, 0)
+def _selected(x: Any, where: Any) -> Any:
+    """Return `x` with 0 for what does not count, whatever stands there."""
+    return x if where is True else np.where(where, x, 0)
 
 
 def var_vjp(g, a, axis, ddof, keepdims, where, center):
     """Return g * 2 (a - mean) / (n - ddof)."""
-    x = a.astype(g.dtype)
+    x = _selected(a.astype(g.dtype), where)
     deviation = centered(x, axis, where) if center is None else x - center
     slope = deviation * (2 / _freedom(x.shape, axis, ddof, where, g.dtype))
     return _selected(spread(g, x.shape, axis, keepdims) * slope, where)
@@ -54,7 +56,7 @@ def var_vjp(g, a, axis, ddof, keepdims, where, center):
 
 def std_vjp(g, a, y, axis, ddof, keepdims, where, center):
     """Return g (a - mean) / ((n - ddof) std), 0 where the deviation is 0."""
-    x = a.astype(g.dtype)
+    x = _selected(a.astype(g.dtype), where)
     if center is None:
         # Twice, because the mean of equal elements may differ from them by a rounding
         # error, and the deviations are nothing but that then.
@@ -228,21 +230,22 @@ def _rows(m: Any, rowvar: bool, dtype: Any) -> Any:
     return rows if rowvar or m.ndim < 2 else rows.T
 
 
+def _as(dtype: Any, x: Any) -> Any:
+    return x if x.dtype == dtype else x.astype(dtype)
+
+
 def _observation_weights(fweights: Any, aweights: Any, n: int) -> Any:
     """Return the product of repeat counts and weights of observations."""
-    for name, w in (("fweights", fweights), ("aweights", aweights)):
-        if w is not None and np.shape(w) != (n,):
+    given = [w for w in (fweights, aweights) if w is not None]
+    for w in given:
+        if w.shape != (n,) or np.any(plain(w) < 0):
             raise ValueError(
-                f"cov: {name} must be of shape ({n},), one for each observation, got "
-                f"{np.shape(w)}"
+                f"cov: weights must be {n} numbers of at least 0, one for each "
+                f"observation, got {plain(w)}"
             )
-        if w is not None and np.any(plain(w) < 0):
-            raise ValueError(f"cov: {name} cannot be negative")
-    if fweights is None:
-        return aweights
-    if np.any(fweights != np.around(fweights)):
-        raise TypeError("cov: fweights must be integers")
-    return fweights if aweights is None else fweights * aweights
+    if fweights is not None and np.any(plain(fweights) != np.around(plain(fweights))):
+        raise TypeError(f"cov: fweights must be integers, got {plain(fweights)}")
+    return functools.reduce(np.multiply, given) if given else None
 
 
 def _factor(n: int, ddof: int, w: Any, w_sum: Any, aweights: Any) -> Any:
@@ -293,13 +296,14 @@ def cov(
     x = np.concatenate([_rows(p, rowvar, dtype) for p in parts], axis=0)
     if x.shape[0] == 0:
         return x.reshape((0, 0))
+    fweights, aweights = (w if w is None else array(w) for w in (fweights, aweights))
     w = _observation_weights(fweights, aweights, x.shape[1])
     mean, w_sum = average(x, axis=1, weights=w, returned=True)
     ddof = (0 if bias else 1) if ddof is None else ddof
     fact = _factor(x.shape[1], ddof, w, w_sum[0], aweights)
-    x = x - mean[:, None]
+    x = _as(dtype, x - mean[:, None])
     product = np.matmul(x, (x if w is None else x * w).T)
-    return np.squeeze(product * np.true_divide(1, fact))
+    return np.squeeze(_as(product.dtype, product * np.true_divide(1, fact)))
 
 
 @composed(

@@ -1,4 +1,4 @@
-"""Linear systems: inverses, solutions, least squares, powers of matrices.
+"""Linear systems: inverses, solutions, least squares.
 
 The rules for the inverse and the solution are those of M. B. Giles, "Collected matrix
 derivative results for forward and reverse mode algorithmic differentiation" (2008).
@@ -6,7 +6,6 @@ All are batched over leading axes where NumPy is.
 """
 
 import math
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -240,43 +239,3 @@ def tensorsolve(a: Any, b: Any, axes: Sequence[int] | None = None) -> Any:
         )
     x = np.linalg.solve(np.reshape(a, (side, side)), np.reshape(b, -1))
     return np.reshape(x, shape)
-
-
-@composed(
-    np.linalg.matrix_power,
-    kind="smooth",
-    domains=INVERTIBLE,
-    cases=[
-        case((3, 3), n=1),
-        case((3, 3), n=2),
-        case((2, 2, 2), n=3),
-        case((2, 2), n=6),
-        case((2, 2), n=-1),
-        case((2, 2, 2), n=-3),
-    ],
-)
-def matrix_power(a: Any, n: int) -> Any:
-    """Product of n copies of a square matrix, of its inverse where n is negative."""
-    n = operator.index(n)
-    shape = np.shape(a)
-    if len(shape) < 2 or shape[-1] != shape[-2]:
-        raise np.linalg.LinAlgError(
-            f"matrix_power: expected square matrices, got shape {shape}"
-        )
-    if n == 0:
-        return np.zeros_like(a) + np.eye(shape[-1], dtype=a.dtype)
-    if n < 0:
-        a, n = np.linalg.inv(a), -n
-    return np.matmul(np.matmul(a, a), a) if n == 3 else _power(a, n)
-
-
-def _power(a: Any, n: int) -> Any:
-    """Multiply the squares of squares that the binary digits of n call for."""
-    y = None
-    while True:
-        n, odd = divmod(n, 2)
-        if odd:
-            y = a if y is None else np.matmul(y, a)
-        if not n:
-            return y
-        a = np.matmul(a, a)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.dispatch import hint, implement
 from ..core.registry import REAL, Case, case, describe
-from ..core.tensor import plain
+from ..core.tensor import Tensor, plain
 from .axes import kernel
 from .gather import DISTINCT, WITHIN_THREE, along_axis, within
 from .index import plain_index
@@ -155,10 +155,12 @@ for _name, _remedy in {
     hint(_name, _HINT.format(_remedy))
 
 
-def _written(write: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a NumPy function that writes in place as one that writes into a copy."""
+def _written(function: Callable[..., Any], write: Any) -> Callable[..., Any]:
+    """Return what NumPy does in place as a function, `function` itself for tensors."""
 
     def reference(a: Any, *args: Any, **kwargs: Any) -> Any:
+        if type(a) is Tensor:
+            return function(a, *args, **kwargs)
         y = a.copy()
         write(y, *args, **kwargs)
         return y
@@ -192,7 +194,7 @@ for _function, (_write, _cases) in _REFERENCES.items():
     implement(_function.__name__, _function)
     describe(
         _function,
-        _written(_write),
+        _written(_function, _write),
         kind="linear",
         # Where several meet, which one NumPy keeps depends on the memory layout.
         domains=(REAL, DISTINCT if _function is put_along_axis else WITHIN_THREE, REAL),

@@ -11,13 +11,14 @@ Steps are in units of the direction, which is scaled by max(1, |x|) by the calle
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .problem import EPS, Array
 
 # Steps without a simple ratio, against aliasing with a periodic or quantised function.
+LARGE = tuple(1.07 * 10.3**k for k in range(14, 0, -2))
 EXACT = (1.0, 0.5306)
 COARSE = tuple(0.1093 * 0.4713**k for k in range(6))
 FINE = tuple(6.13e-4 * 0.2217**k for k in range(5))
@@ -158,7 +159,7 @@ def derivatives(lines: Lines) -> Estimate:
     with np.errstate(all="ignore"):
         left = list(range(lines.count))
         if lines.exact:
-            left = _settle(lines, left, EXACT + check, found)
+            left = _settle(lines, left, EXACT, found)
         for count in range(2, 1 + len(COARSE)):
             left = _settle(lines, left, COARSE[:count] + check, found)
         left = _settle(lines, left, COARSE + FINE, found)
@@ -172,6 +173,13 @@ def again(lines: Lines, which: list[int]) -> Estimate:
     with np.errstate(all="ignore"):
         _settle(lines, which, COARSE + FINE + TINY, found, noise=True)
     return Estimate(found.value[which], found.error[which])
+
+
+def stretched(lines: Lines, which: list[int]) -> Estimate:
+    """Return the derivatives along some lines from large steps too, for slopes so small
+    beside the values that only a large step shows them."""
+    with np.errstate(all="ignore"):
+        return central(lines, which, LARGE + EXACT + COARSE)
 
 
 def check_step(eps: float) -> float:
@@ -194,8 +202,7 @@ def _settle(
         rough = 2 * roughness(lines, which) / np.array(steps)[:, None, None]
         rounding = np.maximum(rounding, rough)
     value, error = extrapolate(steps, slopes, rounding, power=2)
-    settled = _settled(len(steps), value, error, rounding)
-    settled &= _undisputed(steps, slopes, rounding)
+    settled = _settled(steps, value, error, slopes, rounding)
     settled |= ~np.isfinite(lines.base)
     if lines.imaginary is not None:
         settled |= _by_imaginary_step(lines, which, value, error)
@@ -203,16 +210,22 @@ def _settle(
     return [j for j, done in zip(which, settled.all(axis=1), strict=True) if not done]
 
 
-def _settled(count: int, value: Array, error: Array, rounding: Array) -> Array:
-    # Two steps that agree to rounding, and a small one that allows them: linear.
-    if count == 3:
-        return np.asarray(error <= 6 * rounding[1])
-    return np.asarray(error <= TARGET * np.abs(value) + 16 * rounding[-2])
+def _settled(
+    steps: Sequence[float], value: Array, error: Array, slopes: Array, rounding: Array
+) -> Array:
+    if len(steps) <= 3:
+        # Two steps that agree to rounding: the function is linear along the line.
+        settled = error <= 6 * rounding[1]
+    else:
+        settled = error <= TARGET * np.abs(value) + 16 * rounding[-2]
+    return np.asarray(settled & _undisputed(steps, slopes, rounding))
 
 
-def _undisputed(steps: Sequence[float], slopes: Array, rounding: Array) -> Array:
+def _undisputed(steps: Sequence[float], slopes: Array, rounding: Array) -> Any:
     """Whether the smallest step says the same as the others do: there is neither noise
     nor structure between them."""
+    if steps == EXACT:
+        return np.True_
     *_, (fine, bar) = _rows(steps, slopes, rounding, power=2)
     value, error = extrapolate(steps[:-1], slopes[:-1], rounding[:-1], power=2)
     return np.asarray(np.abs(value - fine) <= error + bar + 1e-8 * np.abs(value))

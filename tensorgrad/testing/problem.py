@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+
+from .findings import Finding
 
 Array = np.ndarray[Any, Any]
 Arrays = Sequence[Array]
@@ -88,6 +92,8 @@ class Problem:
         As `call`, and takes complex arrays too.
     lowered : callable, optional
         From a dtype to the same problem computed in that dtype.
+    inspect : callable, optional
+        Calls the function and its gradient once, and finds what they do besides.
     exact : bool
         Whether along every axis the function is linear, so that any step is exact.
     """
@@ -98,6 +104,7 @@ class Problem:
     derivative: Callable[[list[Array]], Problem] | None = None
     analytic: Callable[[list[Array]], list[Array]] | None = None
     lowered: Callable[[Any], Problem] | None = None
+    inspect: Callable[[], list[Finding]] | None = None
     exact: bool = False
     evaluations: int = 0
 
@@ -149,14 +156,62 @@ class Problem:
         packed = self.out.pack(outputs)
         return packed if packed.size == self.out.size else np.full(self.out.size, np.nan)
 
+    def imaginary(self, direction: Array) -> Array | None:
+        """Return the derivative along a direction by a step in the imaginary direction,
+        Im f(x + ihd) / h, or None where f does not take complex numbers."""
+        if self.analytic is None:
+            return None
+        h = 1e-30
+        parts = self.packing.unpack(direction)
+        moved = [x + 1j * h * d for x, d in zip(self.inputs, parts, strict=True)]
+        self.evaluations += 1
+        try:
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("error", np.exceptions.ComplexWarning)
+                outputs = self.analytic(moved)
+        except (TypeError, ValueError, ArithmeticError, np.exceptions.ComplexWarning):
+            return None
+        if any(y.dtype.kind != "c" for y in outputs):
+            return None
+        return self.out.pack([y.imag / h for y in outputs])
+
+    def pulled(self) -> Back:
+        """Return the way back from the point.
+
+        Raises
+        ------
+        UnusableError
+            If the gradient, or the recording of the function, raises.
+        """
+        with reported():
+            return self.pullback(self.packing.unpack(self.point))
+
     def taken_back(self, back: Back, cotangent: Array) -> Array:
-        """Return the gradient for a vector of cotangents as one vector."""
-        gradients = back(self.out.unpack(cotangent))
+        """Return the gradient for a vector of cotangents as one vector.
+
+        Raises
+        ------
+        UnusableError
+            If the gradient raises.
+        """
+        with reported(), np.errstate(all="ignore"):
+            gradients = back(self.out.unpack(cotangent))
         pairs = zip(gradients, self.inputs, strict=True)
-        with np.errstate(all="ignore"):
-            return self.packing.pack(
-                [np.zeros_like(x) if g is None else g for g, x in pairs]
-            )
+        return self.packing.pack(
+            [np.zeros_like(x) if g is None else g for g, x in pairs]
+        )
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turn whatever a gradient raises into an UnusableError that tells it."""
+    try:
+        yield
+    except UnusableError:
+        raise
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}"
+        raise UnusableError("raises", f"the gradient raised {what}") from error
 
 
 EPS = float(np.finfo(np.float64).eps)

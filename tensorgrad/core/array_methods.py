@@ -1,0 +1,198 @@
+"""Operators, methods and attributes of an ndarray, by the operations behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .dispatch import operations
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+
+def _operator(name: str) -> Callable[[Any, Any], Any]:
+    def method(self: Any, other: Any) -> Any:
+        return operations[name](self, other)
+
+    return method
+
+
+def _reflected(name: str) -> Callable[[Any, Any], Any]:
+    def method(self: Any, other: Any) -> Any:
+        return operations[name](other, self)
+
+    return method
+
+
+def _unary(name: str) -> Callable[[Any], Any]:
+    def method(self: Any) -> Any:
+        return operations[name](self)
+
+    return method
+
+
+def _method(name: str) -> Callable[..., Any]:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return operations[name](self, *args, **kwargs)
+
+    method.__name__ = name
+    method.__doc__ = f"As ``numpy.ndarray.{name}``, and differentiable."
+    return method
+
+
+def _refused(name: str, instead: str) -> Callable[..., Any]:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(
+            f"Tensor.{name} would write in place, which backward cannot undo; "
+            f"use {instead}, which makes a new tensor"
+        )
+
+    method.__name__ = name
+    method.__doc__ = f"Refused: use {instead}."
+    return method
+
+
+class ArrayMethods:
+    """What a tensor shares with ndarray: as there, and differentiable.
+
+    Names are looked up when they are used, so the operations may be defined above the
+    core.
+    """
+
+    __slots__ = ()
+
+    __add__ = _operator("add")
+    __radd__ = _reflected("add")
+    __sub__ = _operator("subtract")
+    __rsub__ = _reflected("subtract")
+    __mul__ = _operator("multiply")
+    __rmul__ = _reflected("multiply")
+    __truediv__ = _operator("divide")
+    __rtruediv__ = _reflected("divide")
+    __floordiv__ = _operator("floor_divide")
+    __rfloordiv__ = _reflected("floor_divide")
+    __mod__ = _operator("remainder")
+    __rmod__ = _reflected("remainder")
+    __divmod__ = _operator("divmod")
+    __rdivmod__ = _reflected("divmod")
+    __pow__ = _operator("power")
+    __rpow__ = _reflected("power")
+    __matmul__ = _operator("matmul")
+    __rmatmul__ = _reflected("matmul")
+    __neg__ = _unary("negative")
+    __abs__ = _unary("absolute")
+
+    __lt__ = _operator("less")
+    __le__ = _operator("less_equal")
+    __gt__ = _operator("greater")
+    __ge__ = _operator("greater_equal")
+    __eq__ = _operator("equal")
+    __ne__ = _operator("not_equal")
+    __hash__ = object.__hash__
+
+    __and__ = _operator("bitwise_and")
+    __rand__ = _reflected("bitwise_and")
+    __or__ = _operator("bitwise_or")
+    __ror__ = _reflected("bitwise_or")
+    __xor__ = _operator("bitwise_xor")
+    __rxor__ = _reflected("bitwise_xor")
+    __invert__ = _unary("invert")
+
+    all = _method("all")
+    any = _method("any")
+    argmax = _method("argmax")
+    argmin = _method("argmin")
+    argpartition = _method("argpartition")
+    argsort = _method("argsort")
+    astype = _method("astype")
+    choose = _method("choose")
+    clip = _method("clip")
+    conj = _method("conjugate")
+    conjugate = _method("conjugate")
+    copy = _method("copy")
+    cumprod = _method("cumprod")
+    cumsum = _method("cumsum")
+    diagonal = _method("diagonal")
+    dot = _method("dot")
+    flatten = _method("flatten")
+    max = _method("max")
+    mean = _method("mean")
+    min = _method("min")
+    nonzero = _method("nonzero")
+    prod = _method("prod")
+    ravel = _method("ravel")
+    repeat = _method("repeat")
+    round = _method("round")
+    searchsorted = _method("searchsorted")
+    squeeze = _method("squeeze")
+    std = _method("std")
+    sum = _method("sum")
+    swapaxes = _method("swapaxes")
+    take = _method("take")
+    trace = _method("trace")
+    var = _method("var")
+
+    fill = _refused("fill", "tg.full_like")
+    itemset = _refused("itemset", "tg.index_update")
+    partition = _refused("partition", "np.partition(t, kth)")
+    put = _refused("put", "tg.put")
+    resize = _refused("resize", "np.resize(t, shape)")
+    sort = _refused("sort", "np.sort(t)")
+
+    def compress(self, condition: Any, axis: int | None = None) -> Any:
+        """As ``numpy.ndarray.compress``, and differentiable."""
+        return operations["compress"](condition, self, axis)
+
+    def reshape(self, *shape: Any, order: str = "C") -> Any:
+        """As ``numpy.ndarray.reshape``: lengths, or one tuple of them."""
+        wanted = shape[0] if len(shape) == 1 else shape
+        return operations["reshape"](self, wanted, order)
+
+    def transpose(self, *axes: Any) -> Any:
+        """As ``numpy.ndarray.transpose``: no axes, axes, or one tuple of them."""
+        order = axes[0] if len(axes) == 1 else (axes or None)
+        return operations["transpose"](self, order)
+
+    def tolist(self: Tensor) -> Any:  # type: ignore[misc]
+        """Return the values as nested lists of Python scalars."""
+        return self.data.tolist()
+
+    def tobytes(self: Tensor) -> bytes:  # type: ignore[misc]
+        """Return the values as bytes, in C order."""
+        return self.data.tobytes()
+
+    @property
+    def T(self) -> Any:
+        """The tensor with its axes reversed."""
+        return operations["transpose"](self)
+
+    @property
+    def mT(self) -> Any:
+        """The tensor with its last two axes swapped."""
+        return operations["swapaxes"](self, -1, -2)
+
+    @property
+    def real(self) -> Any:
+        """The tensor itself, which is real."""
+        return self
+
+    @property
+    def nbytes(self: Tensor) -> int:  # type: ignore[misc]
+        """Bytes the values take."""
+        return int(self._value.nbytes)
+
+    @property
+    def itemsize(self: Tensor) -> int:  # type: ignore[misc]
+        """Bytes one value takes."""
+        return int(self._value.itemsize)
+
+    @property
+    def strides(self: Tensor) -> tuple[int, ...]:  # type: ignore[misc]
+        """Bytes to step along each axis."""
+        return self.data.strides
+
+    @property
+    def flat(self) -> Any:
+        """Refused: use reshape(-1) or ravel()."""
+        raise TypeError("Tensor.flat is a writable view; use .reshape(-1) or .ravel()")

@@ -1,0 +1,243 @@
+"""The examination of one problem at one order: every comparison and every identity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from . import identities
+from .experiment import LARGEST, blend, fits, full, projected
+from .findings import Finding
+from .inspection import same_bits
+from .problem import Array, Back, Problem, UnusableError
+from .verdict import DISAGREES, KINK, NAMES, Comparison, Tolerance, Verdict, compare
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a check is made.
+
+    Attributes
+    ----------
+    tolerance : Tolerance
+    directions : int
+        Random directions for each input and output, where the Jacobian is too large.
+    largest : int
+        Entries of a Jacobian that is checked entry by entry.
+    """
+
+    tolerance: Tolerance = Tolerance()
+    directions: int = 8
+    largest: int = LARGEST
+
+
+@dataclass
+class Examination:
+    """What an examination found; the first comparison is the main one."""
+
+    problem: Problem
+    comparisons: list[Comparison] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    error: UnusableError | None = None
+
+    @property
+    def fatal(self) -> list[Finding]:
+        """The findings for which the check fails."""
+        return [f for f in self.findings if f.fatal]
+
+    @property
+    def numbers(self) -> Verdict:
+        """The verdict of the comparisons alone."""
+        return NAMES[max((c.worst_state for c in self.comparisons), default=0)]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict."""
+        if self.numbers == "disagrees" or not self.fatal:
+            return self.numbers
+        broken = any(f.fault in INVALID for f in self.fatal)
+        return "invalid" if broken else "disagrees"
+
+
+INVALID = ("mutates", "nondeterministic", "no tensor", "integers", "raises", "dtype")
+"""Faults with which no number means anything."""
+
+
+def examine(
+    problem: Problem, settings: Settings, rng: np.random.Generator
+) -> Examination:
+    """Return everything that can be told of a problem."""
+    found = Examination(problem)
+    try:
+        if problem.inspect is not None:
+            found.findings += problem.inspect()
+        if not found.fatal:
+            _examine(found, settings, rng)
+    except UnusableError as error:
+        found.error = error
+        found.findings.append(Finding(error.fault, error.sentence))
+    return found
+
+
+def _examine(
+    found: Examination, settings: Settings, rng: np.random.Generator
+) -> None:
+    problem, comparisons = found.problem, found.comparisons
+    back = problem.pulled()
+    found.findings += identities.repeatable(problem, back, rng)
+    comparisons.append(main(problem, back, settings, rng))
+    kinked = comparisons[0].state == KINK
+    if kinked.any() and comparisons[0].experiment.entries:
+        which = np.flatnonzero(kinked.any(axis=1))
+        mixed = blend(comparisons[0].experiment, which, rng)
+        comparisons.append(compare(mixed, settings.tolerance))
+    found.findings += identities.linear_in_cotangent(problem, back, rng)
+    found.findings += second_point(found, back, settings, rng)
+
+
+def main(
+    problem: Problem, back: Back, settings: Settings, rng: np.random.Generator
+) -> Comparison:
+    """Return the comparison at the point itself, entry by entry or projected."""
+    if fits(problem, settings.largest):
+        return compare(full(problem, back, rng), settings.tolerance)
+    experiment = projected(problem, back, rng, settings.directions)
+    return compare(experiment, settings.tolerance)
+
+
+def second_point(
+    found: Examination, back: Back, settings: Settings, rng: np.random.Generator
+) -> list[Finding]:
+    """Compare at a second point, with the passes through both points interleaved."""
+    problem = found.problem
+    moved = nearby(problem, rng)
+    if moved is None:
+        return []
+    v = rng.normal(size=problem.out.size)
+    before = problem.taken_back(back, v)
+    elsewhere, again = moved.pulled(), problem.pulled()
+    experiment = projected(moved, elsewhere, rng, 2, "a second point")
+    found.comparisons.append(compare(experiment, settings.tolerance))
+    problem.evaluations += moved.evaluations
+    after = problem.taken_back(again, v)
+    scale = np.max(np.abs(before), initial=0) or 1.0
+    if same_bits(before, after) or identities.differ(before, after, scale) <= 1e-12:
+        return []
+    return [
+        Finding(
+            "stale",
+            "the gradient at a point changes once another point has been asked for: "
+            "it is computed from stale values, kept from an earlier call",
+        )
+    ]
+
+
+def nearby(problem: Problem, rng: np.random.Generator) -> Problem | None:
+    """Return the problem at a point close by, None where the function is not defined
+    there or returns another shape."""
+    step = rng.uniform(1.5e-3, 3e-3, problem.point.shape)
+    sign = rng.choice([-1.0, 1.0], problem.point.shape)
+    x = problem.point + problem.scale * step * sign
+    moved = problem.at(problem.packing.unpack(x))
+    moved.evaluations = 0
+    try:
+        finite = all(np.isfinite(y).all() for y in moved.outputs)
+    except (ValueError, ArithmeticError, IndexError):
+        return None
+    same = [y.shape for y in moved.outputs] == [y.shape for y in problem.outputs]
+    return moved if finite and same else None
+
+
+def symmetric(
+    problem: Problem, count: int, rng: np.random.Generator
+) -> list[Finding]:
+    """Check that the second derivative is symmetric.
+
+    Parameters
+    ----------
+    problem : Problem
+        The gradient as a function of `count` inputs, and of cotangents.
+    """
+    back = problem.pulled()
+    size = problem.packing.ends[count]
+    u, w = rng.normal(size=(2, size))
+    of_u: Array = problem.taken_back(back, u)[:size]
+    of_w: Array = problem.taken_back(back, w)[:size]
+    scale = np.abs(w) @ np.abs(of_u) + np.abs(u) @ np.abs(of_w)
+    if not scale or identities.differ(w @ of_u, u @ of_w, scale) <= 1e-8:
+        return []
+    return [
+        Finding(
+            "asymmetric",
+            "the second derivative is not symmetric: the gradient is not the gradient "
+            "of any function, or a rule is not right when it is recorded",
+        )
+    ]
+
+
+def in_low_precision(
+    problem: Problem, dtype: np.dtype[np.floating], rng: np.random.Generator
+) -> list[Finding]:
+    """Compare the gradient computed in `dtype` with that computed in float64.
+
+    What the rounding of the inputs does to the gradient is measured, and allowed.
+    """
+    if problem.lowered is None:
+        return []
+    low, back = problem.lowered(dtype), problem.pulled()
+    eps = float(np.finfo(dtype).eps)
+    try:
+        low_back = low.pulled()
+        for _ in range(4):
+            v = rng.normal(size=problem.out.size).astype(dtype).astype(np.float64)
+            exact, coarse = problem.taken_back(back, v), low.taken_back(low_back, v)
+            allowed = _rounding(problem, v, exact, eps, rng)
+            if not (np.abs(coarse - exact) <= allowed)[np.isfinite(exact)].all():
+                return [_only_low(problem, dtype, exact, coarse, allowed)]
+    except UnusableError as error:
+        return [Finding("float32", f"right in float64; in {dtype} {error.sentence}")]
+    return []
+
+
+def _rounding(
+    problem: Problem, v: Array, exact: Array, eps: float, rng: np.random.Generator
+) -> Array:
+    moves = np.zeros(exact.shape)
+    for _ in range(3):
+        x = problem.point * (1 + eps * rng.choice([-1.0, 1.0], problem.point.shape))
+        moved = problem.at(problem.packing.unpack(x))
+        moves = np.fmax(moves, np.abs(moved.taken_back(moved.pulled(), v) - exact))
+    largest = np.zeros(exact.shape)
+    for k in range(len(problem.inputs)):
+        part = problem.packing.part(k)
+        largest[part] = np.max(np.abs(exact[part]), initial=0)
+        moves[part] = np.max(moves[part], initial=0)
+    return np.asarray(16 * moves + 64 * eps * largest + np.finfo(np.float32).tiny)
+
+
+def _only_low(
+    problem: Problem,
+    dtype: np.dtype[np.floating],
+    exact: Array,
+    coarse: Array,
+    allowed: Array,
+) -> Finding:
+    k = int(np.argmax(np.nan_to_num(np.abs(coarse - exact) / allowed, nan=np.inf)))
+    number, index = problem.packing.entry(k)
+    return Finding(
+        "float32",
+        f"right in float64, wrong in {dtype}: entry {list(index)} of the gradient of "
+        f"input {number} is {coarse[k]:.6g} there instead of {exact[k]:.6g}",
+    )
+
+
+__all__ = [
+    "DISAGREES",
+    "Examination",
+    "Settings",
+    "examine",
+    "in_low_precision",
+    "main",
+    "symmetric",
+]

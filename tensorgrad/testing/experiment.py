@@ -1,0 +1,225 @@
+"""What is compared: the claimed gradient and the function, in the same directions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from .differences import Lines
+from .problem import EPS, Array, Back, Packing, Problem
+
+LARGEST = 4096
+"""Entries up to which a Jacobian is checked entry by entry."""
+
+
+class Direction(NamedTuple):
+    """A direction in one input or output: one entry of it, or a random combination."""
+
+    number: int
+    index: tuple[int, ...] | None
+    vector: Array
+
+
+@dataclass
+class Experiment:
+    """The derivative of the outputs, by rows, along lines through the point.
+
+    Attributes
+    ----------
+    name : str
+        Which part of the check this is.
+    problem : Problem
+    lines : Lines
+        The function along each line.
+    analytic : array, (lines, rows)
+        What the claimed gradient says.
+    columns, rows : sequences of Direction
+        Along what in the inputs a line goes, what of the outputs a row takes.
+    entries : bool
+        Whether lines and rows are single entries of inputs and outputs.
+    """
+
+    name: str
+    problem: Problem
+    lines: Lines
+    analytic: Array
+    columns: Sequence[Direction]
+    rows: Sequence[Direction]
+    entries: bool
+
+    @property
+    def units(self) -> Array:
+        """How long each line is, where it goes along one entry: divide by it."""
+        return np.array([c.vector.sum() if self.entries else 1.0 for c in self.columns])
+
+
+def fits(problem: Problem, largest: int = LARGEST) -> bool:
+    """Whether the whole Jacobian is small enough to be checked."""
+    return problem.out.size * problem.packing.size <= largest
+
+
+def full(
+    problem: Problem, back: Back, rng: np.random.Generator, name: str = "entries"
+) -> Experiment:
+    """Return the experiment that compares the Jacobian entry by entry."""
+    x, scale, m = problem.point, problem.scale, problem.out.size
+    # Cotangents of random size and sign: a rule may be right for 1 alone.
+    weights = rng.uniform(0.5, 1.5, m) * rng.choice([-1.0, 1.0], m)
+    jacobian = np.empty((m, x.size))
+    for i, w in enumerate(weights):
+        cotangent = np.zeros(m)
+        cotangent[i] = w
+        jacobian[i] = problem.taken_back(back, cotangent) / w
+
+    def along(j: int, t: float) -> Array:
+        moved = x.copy()
+        moved[j : j + 1] += t * scale[j : j + 1]
+        return problem.value(moved)
+
+    columns = [Direction(*e, unit) for e, unit in _entries(problem.packing, scale)]
+    rows = [Direction(*e, unit) for e, unit in _entries(problem.out, np.ones(m))]
+    lines = Lines(
+        along,
+        x.size,
+        eps=problem.precision,
+        imaginary=lambda j: problem.imaginary(_unit(x.size, j, scale[j])),
+        exact=problem.exact,
+    )
+    analytic = (jacobian * scale).T
+    return Experiment(name, problem, lines, analytic, columns, rows, True)
+
+
+def _entries(
+    packing: Packing, sizes: Array
+) -> list[tuple[tuple[int, tuple[int, ...]], Array]]:
+    return [(packing.entry(k), sizes[k : k + 1]) for k in range(packing.size)]
+
+
+def _unit(size: int, k: int, length: float) -> Array:
+    unit = np.zeros(size)
+    unit[k] = length
+    return unit
+
+
+def projected(
+    problem: Problem,
+    back: Back,
+    rng: np.random.Generator,
+    count: int = 8,
+    name: str = "random directions",
+) -> Experiment:
+    """Return the experiment that compares along random directions, both ways.
+
+    Each input and each output has directions of its own, so that a large gradient
+    does not drown a small one; entries whose gradients differ by more than six orders
+    of magnitude are in different directions too.
+    """
+    rows = directions(problem.out, count, rng, np.ones(problem.out.size))
+    gradients = np.array([problem.taken_back(back, r.vector) for r in rows])
+    gradients = gradients.reshape(len(rows), problem.packing.size)
+    scale = problem.scale
+    importance = np.abs(gradients).max(axis=0, initial=0) * scale
+    columns = directions(problem.packing, count, rng, scale, importance)
+    analytic = np.array([gradients @ c.vector for c in columns])
+    lines = _combined(problem, rows, columns, gradients)
+    analytic = analytic.reshape(len(columns), len(rows))
+    return Experiment(name, problem, lines, analytic, columns, rows, False)
+
+
+def _combined(
+    problem: Problem,
+    rows: Sequence[Direction],
+    columns: Sequence[Direction],
+    gradients: Array,
+) -> Lines:
+    x = problem.point
+    weights = np.array([r.vector for r in rows]).reshape(len(rows), problem.out.size)
+    base = problem.out.pack(problem.outputs)
+    # Rounding of a sum goes with the size of its terms, that of x with the gradient.
+    magnitude = np.abs(weights) @ np.abs(base) + np.abs(gradients) @ np.abs(x)
+
+    def along(j: int, t: float) -> Array:
+        moved = x + t * columns[j].vector if t else x
+        return np.asarray(weights @ problem.value(moved))
+
+    def imaginary(j: int) -> Array | None:
+        found = problem.imaginary(columns[j].vector)
+        return None if found is None else np.asarray(weights @ found)
+
+    return Lines(
+        along,
+        len(columns),
+        magnitude=magnitude,
+        eps=problem.precision,
+        imaginary=imaginary,
+    )
+
+
+def directions(
+    packing: Packing,
+    count: int,
+    rng: np.random.Generator,
+    sizes: Array,
+    importance: Array | None = None,
+) -> list[Direction]:
+    """Return random directions in each of several arrays: their entries, if few."""
+    found = []
+    for number in range(len(packing.shapes)):
+        span = packing.part(number)
+        for group in _groups(span, importance):
+            for _ in range(count if group is None else 2):
+                vector = np.zeros(packing.size)
+                part = slice(span.start, span.stop) if group is None else group
+                draws = rng.normal(size=vector[part].shape)
+                vector[part] = draws * sizes[part]
+                found.append(Direction(number, None, vector))
+    return found
+
+
+def _groups(span: slice, importance: Array | None) -> list[Array | None]:
+    """Return None for the whole array, and its entries by order of magnitude."""
+    if importance is None or span.start == span.stop:
+        return [None]
+    part = importance[span]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        decade = np.where(part > 0, np.floor(np.log10(part) / 6), -np.inf)
+    kinds = np.unique(decade[~np.isnan(decade)])
+    if len(kinds) < 2:
+        return [None]
+    members = [span.start + np.flatnonzero(decade == k) for k in kinds]
+    return [None, *members]
+
+
+def blend(experiment: Experiment, which: Array, rng: np.random.Generator) -> Experiment:
+    """Return the experiment along random combinations of some of the lines.
+
+    At a kink the derivative along each axis may lie between the one-sided ones while
+    that along another direction does not.
+    """
+    problem, x = experiment.problem, experiment.problem.point
+    weights = rng.normal(size=(8, len(which)))
+    weights = np.concatenate([weights, np.abs(weights), np.ones((1, len(which)))])
+    scale = problem.scale[which]
+
+    def along(j: int, t: float) -> Array:
+        moved = x.copy()
+        moved[which] += t * weights[j] * scale
+        return problem.value(moved)
+
+    columns = []
+    for w in weights:
+        vector = np.zeros(x.size)
+        vector[which] = w * scale
+        columns.append(Direction(experiment.columns[which[0]].number, None, vector))
+    return Experiment(
+        "directions at the kink",
+        problem,
+        Lines(along, len(weights), eps=max(problem.precision, EPS)),
+        weights @ experiment.analytic[which],
+        columns,
+        experiment.rows,
+        False,
+    )

@@ -1,0 +1,173 @@
+"""The problem of a function of Tensors: its gradient is what backward gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core.mode import enable_grad, no_grad
+from ..core.tensor import Tensor
+from .findings import Finding
+from .inspection import changed, coarse, shared, unreached
+from .problem import Array, Arrays, Back, Problem, UnusableError
+
+Function = Callable[..., Any]
+
+
+def tensor_problem(
+    f: Function,
+    inputs: Sequence[Array],
+    dtypes: Sequence[Any] | None = None,
+    exact: bool = False,
+) -> Problem:
+    """Return the problem of `f` at floating-point `inputs`.
+
+    Parameters
+    ----------
+    f : callable
+        Takes Tensors and returns a Tensor or a tuple or list of them.
+    dtypes : sequence of dtype, optional
+        What the inputs are cast to before `f` is called; float64 where not given.
+    exact : bool
+        Whether `f` is linear in each entry.
+    """
+    kinds = dtypes or [np.dtype(np.float64)] * len(inputs)
+
+    def leaves(arrays: Arrays, requires_grad: bool) -> list[Tensor]:
+        pairs = zip(arrays, kinds, strict=True)
+        return [Tensor(a, requires_grad, dtype=kind) for a, kind in pairs]
+
+    def call(arrays: list[Array]) -> list[Array]:
+        with no_grad():
+            return [y.numpy() for y in floating(f(*leaves(arrays, False)))]
+
+    def pullback(arrays: list[Array]) -> Back:
+        xs = leaves(arrays, True)
+        with enable_grad():
+            ys = floating(f(*xs))
+        return lambda cotangents: backward(xs, ys, cotangents)
+
+    def derivative(cotangents: list[Array]) -> Problem:
+        gradient = gradient_of(f, len(inputs))
+        every = [*inputs, *cotangents]
+        return tensor_problem(gradient, every, exact=False)
+
+    def lowered(dtype: Any) -> Problem:
+        return tensor_problem(f, inputs, [np.dtype(dtype)] * len(inputs))
+
+    def inspect() -> list[Finding]:
+        with no_grad():
+            constants = leaves(inputs, False)
+            f(*constants)
+        written = changed([t.numpy() for t in constants], inputs, "f")
+        return written or inspected(f, leaves(inputs, True))
+
+    points = [np.asarray(x, dtype=np.float64) for x in inputs]
+    return Problem(
+        points,
+        call,
+        pullback,
+        derivative,
+        lowered=lowered,
+        inspect=inspect,
+        exact=exact,
+    )
+
+
+def inspected(f: Function, xs: Sequence[Tensor]) -> list[Finding]:
+    """Return what one forward and one backward pass of `f` do besides."""
+    with enable_grad():
+        ys = floating(f(*xs))
+    values, outputs = [x.numpy() for x in xs], [y.numpy() for y in ys]
+    found = shared(outputs, values, "output", "input")
+    found += coarse(outputs, values, "output")
+    gradients = backward(xs, ys, [np.ones_like(y) for y in outputs])
+    found += unreached(gradients)
+    arrived = [g for g in gradients if g is not None]
+    found += coarse(arrived, [x for x, g in zip(values, gradients, strict=True) if g is not None], "gradient", fatal=True)
+    return found + shared(arrived, values, "gradient", "input", fatal=True)
+
+
+def backward(
+    xs: Sequence[Tensor], ys: Sequence[Tensor], cotangents: Arrays
+) -> list[Array | None]:
+    """Return the gradients of <cotangents, ys> in leaves `xs`, which keep none."""
+    for y, v in zip(ys, cotangents, strict=True):
+        if y.requires_grad:
+            y.backward(v, retain_graph=True)
+    gradients = [None if x.grad is None else x.grad.numpy() for x in xs]
+    for x in xs:
+        x.grad = None
+    return gradients
+
+
+def tensors(result: Any) -> list[Tensor]:
+    """Return what `f` gave as a list of tensors.
+
+    Raises
+    ------
+    UnusableError
+        If it is anything else.
+    """
+    several = isinstance(result, tuple | list)
+    found = list(result) if several else [result]
+    for k, y in enumerate(found):
+        if not isinstance(y, Tensor):
+            what = f"{type(y).__name__} as output {k}" if several else type(y).__name__
+            raise UnusableError(
+                "no tensor",
+                f"f must return a Tensor or a tuple of Tensors, got {what}; a value "
+                "taken out with .item(), .numpy() or float() carries no gradient",
+            )
+    return found
+
+
+def floating(result: Any) -> list[Tensor]:
+    """Return the floating-point outputs; the others have no gradient.
+
+    Raises
+    ------
+    UnusableError
+        If there is none.
+    """
+    found = tensors(result)
+    kept = [y for y in found if y.dtype.kind == "f"]
+    if not kept:
+        kinds = ", ".join(str(y.dtype) for y in found) or "nothing"
+        raise UnusableError(
+            "dtype",
+            f"f returns {kinds}, which has no gradient; return floating-point tensors",
+        )
+    return kept
+
+
+def gradient_of(f: Function, count: int) -> Function:
+    """Return the gradient of <v, f(x)> as a function of Tensors x and v.
+
+    Parameters
+    ----------
+    f : callable
+    count : int
+        How many of the arguments are x; the others are v.
+    """
+
+    def gradient(*arguments: Tensor) -> tuple[Tensor, ...]:
+        recorded = any(a.requires_grad for a in arguments)
+        xs: Sequence[Tensor] = arguments[:count]
+        if not recorded:
+            xs = [Tensor(x, requires_grad=True) for x in xs]
+        with enable_grad():
+            ys = floating(f(*xs))
+            for y, v in zip(ys, arguments[count:], strict=True):
+                if y.requires_grad:
+                    y.backward(v, create_graph=recorded)
+        gradients = tuple(
+            Tensor(np.zeros_like(x.numpy())) if x.grad is None else x.grad for x in xs
+        )
+        for x in xs:
+            x.grad = None
+        return gradients
+
+    return gradient

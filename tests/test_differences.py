@@ -1,0 +1,270 @@
+"""Differences, slopes, areas, convolutions and polynomials."""
+
+import inspect
+
+import numpy as np
+import pytest
+from two_orders import check, gradient_of
+
+import tensorgrad as tg
+from tensorgrad.core.dispatch import operations
+from tensorgrad.ops import polynomials
+
+MODES = ["full", "same", "valid"]
+
+
+def sample(*shape, seed=6):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def matrix_of(linear, n):
+    """Return the matrix of a linear function of vectors, from NumPy alone."""
+    return np.stack([linear(e) for e in np.eye(n)], axis=-1)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "diff",
+        "gradient",
+        "ediff1d",
+        "trapezoid",
+        "convolve",
+        "correlate",
+        "polyval",
+        "vander",
+    ],
+)
+def test_parameters_are_those_of_numpy(name):
+    ours = inspect.signature(operations[name]).parameters.values()
+    theirs = inspect.signature(getattr(np, name)).parameters.values()
+    assert [(p.name, p.kind) for p in ours] == [(p.name, p.kind) for p in theirs]
+
+
+# Differences.
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize("axis", [0, -1])
+def test_differences_of_every_order(n, axis):
+    x = sample(4, 3)
+    y = np.diff(tg.Tensor(x), n, axis)
+    np.testing.assert_array_equal(y.numpy(), np.diff(x, n, axis))
+    check(lambda a: operations["diff"](a, n, axis), x)
+    g = gradient_of(lambda t: np.diff(t, n, axis), x)
+    assert g.shape == x.shape
+
+
+def test_the_gradient_of_differences_is_the_transposed_matrix():
+    for n in (1, 2, 3):
+        d = matrix_of(lambda e, n=n: np.diff(e, n), 6)
+        v = sample(6 - n)
+        g = gradient_of(lambda t, n=n: np.diff(t, n), sample(6), v)
+        np.testing.assert_allclose(g, d.T @ v, rtol=1e-12)
+
+
+def test_differences_with_ends_are_differentiated_in_the_ends():
+    f = operations["diff"]
+    check(lambda a, p, e: f(a, prepend=p, append=e), sample(2, 3), 0.5, sample(2, 2))
+    check(lambda a, p: f(a, n=2, axis=0, prepend=p), sample(2, 3), sample(1, 3))
+    y = np.diff([1.0, 4.0], prepend=tg.Tensor(0.5, requires_grad=True))
+    assert y.requires_grad
+    assert y.numpy().tolist() == [0.5, 3]
+
+
+def test_differences_refuse_numbers_and_negative_orders():
+    for x, n in ((1.0, 1), ([1.0, 2.0], -1)):
+        with pytest.raises(ValueError, match="expected n >= 0 and an array"):
+            np.diff(tg.Tensor(x), n)
+
+
+def test_flat_differences():
+    x, end, begin = sample(2, 3), sample(2), np.array(0.3)
+    f = operations["ediff1d"]
+    np.testing.assert_array_equal(
+        np.ediff1d(tg.Tensor(x), end, begin).numpy(), np.ediff1d(x, end, begin)
+    )
+    check(lambda a, e, b: f(a, to_end=e, to_begin=b), x, end, begin)
+    y = np.ediff1d(tg.Tensor(np.float32([1, 2])), to_end=[9.0])
+    assert y.dtype == np.float32
+    with pytest.raises(TypeError, match="castable to int64"):
+        np.ediff1d(tg.Tensor([1, 2]), to_end=[0.5])
+
+
+# Slopes.
+
+POINTS = np.array([0.0, 0.4, 0.5, 1.5])
+
+
+@pytest.mark.parametrize("edge_order", [1, 2])
+@pytest.mark.parametrize(
+    "spacings",
+    [(), (0.5,), (0.5, 2.0), (np.array([0.0, 1.0, 3.0]), POINTS), (2.0, POINTS)],
+)
+def test_slopes_as_numpy_spells_them(spacings, edge_order):
+    x = sample(3, 4)
+    found = np.gradient(tg.Tensor(x), *spacings, edge_order=edge_order)
+    expected = np.gradient(x, *spacings, edge_order=edge_order)
+    for f, e in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(f.numpy(), e)
+    check(lambda a: operations["gradient"](a, *spacings, edge_order=edge_order), x)
+
+
+@pytest.mark.parametrize("edge_order", [1, 2])
+def test_slopes_are_differentiated_in_the_spacing(edge_order):
+    f = operations["gradient"]
+    check(lambda a, h: f(a, h, edge_order=edge_order), sample(5), 0.7)
+    check(lambda a, p: f(a, p, axis=1, edge_order=edge_order), sample(2, 4), POINTS)
+    # Evenly spaced points are a special case in NumPy, but not for the derivative.
+    even = tg.Tensor([0.0, 1.0, 2.0, 3.0], requires_grad=True)
+    slopes = np.gradient(np.array([0.0, 1.0, 4.0, 9.0]), even)
+    np.testing.assert_allclose(slopes.numpy(), [1, 2, 4, 5])
+    slopes[0].backward()
+    np.testing.assert_allclose(even.grad.numpy(), [1, -1, 0, 0])
+
+
+def test_slopes_of_one_axis_or_several():
+    x = tg.Tensor(sample(2, 3, 4))
+    assert np.gradient(x, axis=1).shape == (2, 3, 4)
+    assert [s.shape for s in np.gradient(x, axis=(0, -1))] == [(2, 3, 4)] * 2
+    assert np.gradient(
+        tg.Tensor(np.float32([1, 2, 4])), np.array([0.0, 1, 4])
+    ).dtype == (np.float32)
+    assert np.gradient(tg.Tensor([1, 2, 4])).dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "error", "message"),
+    [
+        ((), {"edge_order": 3}, ValueError, "edge_order must be 1 or 2"),
+        ((1.0, 2.0, 3.0), {}, TypeError, "one spacing or one for each of 2 axes"),
+        ((1.0, np.zeros(7)), {}, ValueError, "expected a number or 3 points"),
+        ((), {"edge_order": 2}, ValueError, "at least 3 points"),
+    ],
+)
+def test_slopes_refuse(args, kwargs, error, message):
+    with pytest.raises(error, match=message):
+        np.gradient(tg.Tensor(sample(2, 3)), *args, **kwargs)
+
+
+def test_areas():
+    f = operations["trapezoid"]
+    check(lambda y, x: f(y, x), sample(2, 4), POINTS)
+    check(lambda y, x: f(y, x, axis=0), sample(4, 2), POINTS)
+    check(lambda y, x: f(y, x, axis=0), sample(4, 2), sample(4, 2, seed=1))
+    check(lambda y, d: f(y, dx=d), sample(4), 0.3)
+    y = sample(4, 2)
+    for x, axis in ((None, 0), (POINTS, 0), (sample(4, 2), 1)):
+        found = np.trapezoid(tg.Tensor(y), x, axis=axis)
+        np.testing.assert_array_equal(found.numpy(), np.trapezoid(y, x, axis=axis))
+    assert np.trapezoid(np.ones(4), tg.Tensor(POINTS)).item() == 1.5
+
+
+# Convolutions.
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", ["convolve", "correlate"])
+def test_convolutions_of_all_lengths(name, mode):
+    """Which part of the whole a mode takes depends on both lengths."""
+    f = getattr(np, name)
+    for n in range(1, 6):
+        for m in range(1, 6):
+            a, v = sample(n), sample(m, seed=7)
+            y = f(tg.Tensor(a), tg.Tensor(v), mode)
+            np.testing.assert_array_equal(y.numpy(), f(a, v, mode))
+            g = sample(*y.shape, seed=8)
+            by_a = matrix_of(lambda e: f(e, v, mode), n).T @ g  # noqa: B023
+            by_v = matrix_of(lambda e: f(a, e, mode), m).T @ g  # noqa: B023
+            found = gradient_of(lambda t: f(t, v, mode), a, g)  # noqa: B023
+            np.testing.assert_allclose(found, by_a, rtol=1e-12, atol=1e-14)
+            found = gradient_of(lambda t: f(a, t, mode), v, g)  # noqa: B023
+            np.testing.assert_allclose(found, by_v, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", ["convolve", "correlate"])
+def test_convolutions_to_second_order(name, mode):
+    for n, m in ((4, 2), (2, 4), (3, 3)):
+        check(lambda a, v: operations[name](a, v, mode), sample(n), sample(m, seed=7))
+    check(lambda a: operations[name](a, a, mode), sample(3))
+
+
+def test_a_convolution_with_nothing_is_an_error():
+    with pytest.raises(ValueError, match="empty"):
+        np.convolve(tg.Tensor(np.empty(0)), tg.Tensor([1.0]))
+
+
+# Polynomials.
+
+
+def test_values_of_polynomials():
+    f = operations["polyval"]
+    for p, x in ((sample(4), sample(2, 3)), (sample(1), sample(2)), (sample(3), 0.5)):
+        found = np.polyval(tg.Tensor(p), tg.Tensor(x))
+        np.testing.assert_array_equal(found.numpy(), np.polyval(p, x))
+        check(f, p, x)
+    check(f, sample(3, 2), sample(2))
+    assert gradient_of(lambda x: np.polyval([3.0, 2.0, 1.0], x), 2.0) == 14
+    g = gradient_of(lambda p: np.polyval(p, np.array(0.0)), [3.0, 2.0, 1.0])
+    assert g.tolist() == [0, 0, 1]
+    with pytest.raises(TypeError, match="got a poly1d"):
+        np.polyval(tg.Tensor([1.0, 2.0]), np.poly1d([1.0]))
+
+
+@pytest.mark.parametrize("increasing", [False, True])
+@pytest.mark.parametrize("n", [None, 0, 1, 2, 5])
+def test_vandermonde(n, increasing):
+    x = np.array([0.0, -1.5, 2.0])
+    y = np.vander(tg.Tensor(x), n, increasing)
+    np.testing.assert_array_equal(y.numpy(), np.vander(x, n, increasing))
+    check(lambda t: operations["vander"](t, n, increasing), x)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        np.diff,
+        np.gradient,
+        np.ediff1d,
+        np.trapezoid,
+        lambda t: np.convolve(t, t),
+        lambda t: np.correlate(t, t, "same"),
+        lambda t: np.polyval(t, t),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_narrow_types_stay(call, dtype):
+    x = sample(4).astype(dtype)
+    t = tg.Tensor(x, requires_grad=True)
+    y = call(t)
+    np.testing.assert_array_equal(y.numpy(), call(x))
+    assert y.dtype == call(x).dtype == dtype
+    y.sum().backward()
+    assert t.grad.dtype == dtype
+
+
+def test_powers_are_of_float64_as_in_numpy():
+    t = tg.Tensor(np.float32([1, 2]), requires_grad=True)
+    y = np.vander(t)
+    assert y.dtype == np.vander(t.numpy()).dtype == np.float64
+    y.sum().backward()
+    assert t.grad.dtype == np.float32
+
+
+def test_a_planted_fault_is_caught():
+    """The kernel not turned round, and a part that begins one too early."""
+    op = polynomials.convolve
+    right = op.rules[0][0]
+    wrong = {
+        "unturned": lambda g, v, a_shape: np.convolve(g, v, "valid"),
+        "sign": lambda g, v, a_shape: -right(g, v, a_shape),
+    }
+    for rule in wrong.values():
+        try:
+            op.vjp(a=rule)
+            with pytest.raises(AssertionError):
+                check(op, sample(4), sample(3))
+        finally:
+            op.vjp(a=right)
+    check(op, sample(4), sample(3))

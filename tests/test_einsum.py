@@ -1,0 +1,226 @@
+"""Einstein summation: every form NumPy takes, against the adjoint identity.
+
+An einsum is linear in each operand, so <v, einsum(..., u, ...)> = <gradient, u> holds
+to rounding for any u: no differences are needed.
+"""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numerical import gradients
+
+import tensorgrad as tg
+
+SIZE = {"a": 2, "B": 3, "c": 1, "d": 3, "e": 0}
+
+
+def tensor(x):
+    return tg.Tensor(x, requires_grad=True)
+
+
+@st.composite
+def einsums(draw, spread=True):
+    """Draw subscripts and the arrays they take."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    pool = draw(st.sampled_from(["aBc", "aBd", "aBcd", "ae"]))
+    spans = draw(st.lists(st.sampled_from([None, (), (2,), (3, 2)]), max_size=3))
+    spans = [s if spread else None for s in spans] or [None]
+    terms, arrays = [], []
+    for span in spans:
+        labels = draw(st.lists(st.sampled_from(pool), max_size=3))
+        thin = [
+            labels.count(c) == 1 and draw(st.integers(0, 4)) == 0 and SIZE[c] > 0
+            for c in labels
+        ]
+        shape = [1 if t else SIZE[c] for c, t in zip(labels, thin, strict=True)]
+        at = draw(st.integers(0, len(labels))) if span is not None else None
+        if at is not None:
+            dots = [1 if draw(st.integers(0, 4)) == 0 else n for n in span]
+            shape[at:at] = dots
+            labels = [*labels[:at], "...", *labels[at:]]
+        terms.append("".join(labels))
+        arrays.append(rng.normal(size=shape))
+    subscripts = ",".join(terms)
+    if draw(st.booleans()):
+        found = sorted(set("".join(terms)) - {"."})
+        some = draw(st.lists(st.sampled_from(found), unique=True)) if found else []
+        dots = ["..."] if "..." in subscripts else []
+        subscripts += "->" + "".join(draw(st.permutations([*dots, *some])))
+    return subscripts, arrays, rng
+
+
+def with_operand(arrays, i, u):
+    return [u if j == i else a for j, a in enumerate(arrays)]
+
+
+def check(subscripts, arrays, rng, function=np.einsum):
+    """Compare the value, the gradients, and the gradients of these, with einsums."""
+    y = np.einsum(subscripts, *arrays)
+    v = np.asarray(rng.normal(size=np.shape(y)))
+    found = function(subscripts, *map(tg.Tensor, arrays))
+    assert isinstance(found, tg.Tensor)
+    np.testing.assert_array_equal(found.numpy(), y)
+    us = [np.asarray(rng.normal(size=a.shape)) for a in arrays]
+
+    def pairing(i, u):
+        return np.sum(v * np.einsum(subscripts, *with_operand(arrays, i, u)))
+
+    _, first = gradients(lambda *t: function(subscripts, *t), arrays, [v])
+    for i, (g, u) in enumerate(zip(first, us, strict=True)):
+        assert g.shape == u.shape
+        expected = pairing(i, u)
+        assert np.sum(g.numpy() * u) == pytest.approx(expected, rel=1e-10, abs=1e-10)
+    for i, u in enumerate(us):
+        check_second_order(subscripts, arrays, v, i, u, function)
+
+
+def check_second_order(subscripts, arrays, v, i, u, function):
+    """<gradient i, u> is the einsum with u for operand i, so it has its gradients."""
+    xs, w = [tensor(a) for a in arrays], tensor(v)
+    y = function(subscripts, *xs)
+    (w * y).sum().backward(create_graph=True)
+    inner = (xs[i].grad * u).sum()
+    for t in (*xs, w):
+        t.grad = None
+    inner.backward()
+    others = [tensor(a) for a in arrays]
+    z = function(subscripts, *with_operand(others, i, tg.Tensor(u)))
+    if z.requires_grad:
+        (v * z).sum().backward()
+    expected = [*(t.grad for t in with_operand(others, i, tg.Tensor(0.0))), z.detach()]
+    for t, e in zip((*xs, w), expected, strict=True):
+        got = np.zeros(t.shape) if t.grad is None else t.grad.numpy()
+        want = np.zeros(t.shape) if e is None else e.numpy()
+        np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-10)
+
+
+@given(einsums())
+def test_random_subscripts(drawn):
+    check(*drawn)
+
+
+@given(einsums(), st.sampled_from([True, "greedy", "optimal"]))
+def test_random_subscripts_with_a_path(drawn, optimize):
+    subscripts, arrays, rng = drawn
+    v = np.asarray(rng.normal(size=np.shape(np.einsum(subscripts, *arrays))))
+
+    def run(**options):
+        return gradients(
+            lambda *t: np.einsum(subscripts, *t, **options), arrays, [v]
+        )[1]
+
+    for f, e in zip(run(optimize=optimize), run(), strict=True):
+        np.testing.assert_allclose(f.numpy(), e.numpy(), rtol=1e-10, atol=1e-10)
+
+
+@given(einsums())
+def test_lists_of_labels_are_the_same_as_a_string(drawn):
+    subscripts, arrays, rng = drawn
+    # Letters in ASCII order, as NumPy sorts them where the output is implicit.
+    number = {"B": 1, "a": 26, "c": 28, "d": 29, "e": 30}
+
+    def spelled(term):
+        parts = term.replace("...", ".")
+        return [Ellipsis if c == "." else number[c] for c in parts]
+
+    def function(_, *operands):
+        inputs, arrow, output = subscripts.partition("->")
+        pairs = zip(operands, map(spelled, inputs.split(",")), strict=True)
+        flat = itertools.chain.from_iterable(pairs)
+        return np.einsum(*flat, *([spelled(output)] if arrow else []))
+
+    check(subscripts, arrays, rng, function)
+
+
+def test_the_check_sees_a_wrong_gradient():
+    from tensorgrad.ops.einsum import einsum_two
+
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=(2, 2)), rng.normal(size=(2, 2))]
+    right = einsum_two.rules[0][0]
+    check("ij,jk->ik", arrays, rng)
+    try:
+        einsum_two.vjp(a=lambda g, b: np.einsum("ik,kj->ij", g, b))
+        with pytest.raises(AssertionError):
+            check("ij,jk->ik", arrays, rng)
+    finally:
+        einsum_two.vjp(a=right)
+
+
+def test_numbers():
+    x = tensor([[1.0, 2.0], [3.0, 4.0]])
+    y = np.einsum("ii,jk->k", x, x)
+    np.testing.assert_array_equal(y.numpy(), [20.0, 30.0])
+    y.sum().backward()
+    # d/dx of trace(x) * sum(x): each element gets the trace, the diagonal the sum too.
+    np.testing.assert_array_equal(x.grad.numpy(), [[15.0, 5.0], [5.0, 15.0]])
+
+
+def test_a_diagonal_keeps_infinities_on_it():
+    """The gradient is put onto the diagonal, not multiplied by an identity."""
+    x = tensor(np.ones((2, 2)))
+    np.einsum("ii->i", x).backward(np.array([np.inf, 1.0]))
+    np.testing.assert_array_equal(x.grad.numpy(), [[np.inf, 0.0], [0.0, 1.0]])
+
+
+def test_the_same_tensor_twice():
+    x = tensor([1.0, 2.0, 3.0])
+    np.einsum("i,i", x, x).backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [2.0, 4.0, 6.0])
+
+
+def test_operands_that_are_arrays_lists_and_numbers_are_constants():
+    x = tensor([1.0, 2.0])
+    y = np.einsum("i,ij,,j->j", [3.0, 4.0], np.array([[1, 0], [0, 2]]), 0.5, x)
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [1.5, 4.0])
+
+
+def test_a_path_found_before_is_taken():
+    a, b, c = (tensor(np.ones((2, 2))) for _ in range(3))
+    path, description = np.einsum_path("ij,jk,kl->il", a, b, c)
+    assert path[0] == "einsum_path"
+    assert "Complete contraction" in description
+    np.einsum("ij,jk,kl->il", a, b, c, optimize=path).sum().backward()
+    np.testing.assert_array_equal(a.grad.numpy(), np.full((2, 2), 4.0))
+
+
+def test_a_single_operand_is_not_kept():
+    """Its gradient needs no value, so writing to it afterwards is no error."""
+    x = tensor(np.ones((2, 3)))
+    y = np.einsum("ij->j", x)
+    with tg.no_grad():
+        x[:] = 5.0
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), np.ones((2, 3)))
+
+
+def test_large_products_go_to_matrix_multiplication():
+    from tensorgrad.ops.einsum import _way_back
+
+    small, large = [(8, 8), (8, 8)], [(40, 40), (40, 40)]
+    assert not _way_back(0, "ij,jk->ik", tuple(small)).optimize
+    assert _way_back(0, "ij,jk->ik", tuple(large)).optimize
+
+
+@pytest.mark.parametrize(
+    "keywords", [{"out": np.zeros(2)}, {"dtype": float}, {"order": "F"}]
+)
+def test_keywords_that_are_refused(keywords):
+    with pytest.raises(TypeError, match=f"einsum: {next(iter(keywords))} cannot be"):
+        np.einsum("ij->i", tensor(np.ones((2, 2))), **keywords)
+
+
+def test_wrong_subscripts_raise_what_numpy_raises():
+    with pytest.raises(ValueError, match="einstein sum"):
+        np.einsum("ijk->i", tensor(np.ones((2, 2))))
+
+
+def test_float32_stays():
+    a = tg.Tensor(np.ones((2, 3), np.float32), requires_grad=True)
+    y = np.einsum("ij,ij->i", a, np.ones((2, 3), np.float32))
+    y.sum().backward()
+    assert y.dtype == a.grad.dtype == np.float32

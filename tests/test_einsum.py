@@ -108,9 +108,9 @@ def test_random_subscripts_with_a_path(drawn, optimize):
     v = np.asarray(rng.normal(size=np.shape(np.einsum(subscripts, *arrays))))
 
     def run(**options):
-        return gradients(
-            lambda *t: np.einsum(subscripts, *t, **options), arrays, [v]
-        )[1]
+        return gradients(lambda *t: np.einsum(subscripts, *t, **options), arrays, [v])[
+            1
+        ]
 
     for f, e in zip(run(optimize=optimize), run(), strict=True):
         np.testing.assert_allclose(f.numpy(), e.numpy(), rtol=1e-10, atol=1e-10)

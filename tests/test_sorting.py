@@ -133,7 +133,7 @@ def test_distinct_nan():
         np.argsort,
         lambda t: np.argsort(t, axis=0, kind="stable"),
         lambda t: np.argpartition(t, 1, axis=1),
-        lambda t: np.lexsort([t, -t]),
+        lambda t: np.lexsort((t, -t)),
         lambda t: np.lexsort(t),
         lambda t: np.searchsorted(np.array([-1.0, 0.0, 1.0]), t, side="right"),
         lambda t: np.digitize(t, np.array([-1.0, 0.0, 1.0])),

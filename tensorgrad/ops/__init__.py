@@ -1,6 +1,8 @@
 """The operations: each a NumPy forward with its gradient rules beside it."""
 
 from . import (
+    activations,
+    apply,
     chains,
     constants,
     creation,
@@ -17,6 +19,7 @@ from . import (
     length,
     linalg,
     log_sums,
+    logspace,
     losses,
     nan_reduce,
     neural,
@@ -40,6 +43,8 @@ from . import (
 )
 
 __all__ = [
+    "activations",
+    "apply",
     "chains",
     "constants",
     "creation",
@@ -56,6 +61,7 @@ __all__ = [
     "length",
     "linalg",
     "log_sums",
+    "logspace",
     "losses",
     "nan_reduce",
     "neural",

@@ -27,8 +27,9 @@ def array(x: Any) -> Any:
 
 
 def constant_like(value: Any, example: Any) -> Any:
-    """Return a value without a gradient as a tensor, if `example` is one."""
-    return wrap(value, None) if type(example) is Tensor else value
+    """Return a value as a tensor, if `example` is one."""
+    known = type(value) is Tensor or type(example) is not Tensor
+    return value if known else wrap(value, None)
 
 
 def refuse_out(name: str, out: Any) -> None:

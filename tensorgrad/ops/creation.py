@@ -9,7 +9,7 @@ from ..core.registry import REAL, Domain, case, describe
 from ..core.tensor import Tensor, plain, wrap
 from .axes import kernel
 from .define import constant, operation
-from .joining import operand
+from .joining import cast_to, operand
 
 _NUMBERS = Domain(shaped=lambda x: x.astype(np.intp))
 
@@ -66,9 +66,7 @@ def full_like(
 ) -> Any:
     """The value broadcast to the shape of an array; the gradient is that value's."""
     like: Any = np.empty_like(plain(a), dtype, order, shape=shape)
-    value = operand(fill_value)
-    if value.dtype != like.dtype:
-        value = value.astype(like.dtype)
+    value = cast_to("full_like", operand(fill_value), like.dtype)
     y: Any = np.copy(np.broadcast_to(value, like.shape))
     return y if type(y) is Tensor or type(a) is not Tensor else wrap(y, None)
 

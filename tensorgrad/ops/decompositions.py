@@ -8,8 +8,10 @@ symmetric itself, apply the function to ``(a + a.mT) / 2``.
 
 Where eigenvalues or singular values coincide to rounding, their vectors turn freely
 among themselves and have no derivative. Functions of the values alone, and of other
-vectors, keep their gradient; what flows to the coinciding vectors themselves gives
-nan, because no rule can tell there a function that has a gradient from one without.
+vectors, keep their gradient. What flows to the coinciding vectors themselves gives
+nan, because the rule cannot tell a function that has a gradient there (the product of
+the factors) from one without. Where exactly 0 flows to them, the part of the gradient
+that would turn them is 0.
 """
 
 from typing import Any, NamedTuple

@@ -76,24 +76,17 @@ def _parity(rows: str, columns: tuple[str, ...]) -> int:
 
 
 def _products_without(s: Any, k: int) -> Any:
-    """Return the product of `s` without its elements in k distinct places.
+    """Return the product of `s` without its elements in k places, the last k axes.
 
-    The last k axes are the places; the result is 0 where two of them are the same.
+    What it is where two places are the same cancels in a signed sum over permutations.
     """
-    n = s.shape[-1]
-    taken = np.eye(n, dtype=bool)
     left = s
     for _ in range(k - 1):
-        left = np.where(taken, 1, left[..., None, :])
-    before = np.ones_like(left)
-    after = np.ones_like(left)
+        left = np.where(np.eye(s.shape[-1], dtype=bool), 1, left[..., None, :])
+    before, after = np.ones_like(left), np.ones_like(left)
     before[..., 1:] = np.cumprod(left[..., :-1], axis=-1)
     after[..., :-1] = np.cumprod(left[..., :0:-1], axis=-1)[..., ::-1]
-    products = before * after
-    for i, j in combinations(range(k), 2):
-        axes = tuple(m for m in range(k) if m not in (i, j))
-        products = np.where(np.expand_dims(taken, axes), 0, products)
-    return products
+    return before * after
 
 
 class SlogdetResult(NamedTuple):

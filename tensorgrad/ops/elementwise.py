@@ -101,8 +101,8 @@ def float_power(a, b):
 
 @kernel("power")
 def _quiet_power(a, b):
-    """a ** b for slopes, where a pole matters only if something flows back."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    """a ** b for slopes, which matter only where something flows back."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         return a**b
 
 

@@ -52,6 +52,29 @@ def _holds_tensors(a: Any) -> bool:
     return nested and any(type(item) is Tensor or _holds_tensors(item) for item in a)
 
 
+def cast_to(name: str, values: Any, dtype: Any) -> Any:
+    """Return values as NumPy's assignment casts them; refuse to lose a gradient."""
+    if values.dtype == dtype:
+        return values
+    if dtype.kind != "f" and type(values) is Tensor and values.requires_grad:
+        raise TypeError(
+            f"{name}: values of dtype {values.dtype} that need a gradient would be "
+            f"truncated to {dtype}; give the array a floating-point dtype with "
+            ".astype(float)"
+        )
+    return values.astype(dtype)
+
+
+def without_leading_ones(values: Any, ndim: int) -> Any:
+    """Return the values with at most `ndim` axes, as NumPy's assignment takes them."""
+    extra = max(values.ndim - ndim, 0)
+    if set(values.shape[:extra]) - {1}:
+        raise ValueError(
+            f"values of shape {values.shape} do not fit where there are {ndim} axes"
+        )
+    return values.reshape(values.shape[extra:]) if extra else values
+
+
 def operands(arrays: Any, dtype: Any = None, casting: Any = "same_kind") -> list[Any]:
     """Return what is joined as tensors and arrays, cast to `dtype` if one is given."""
     rows = unstack(arrays) if type(arrays) is Tensor else arrays

@@ -11,7 +11,7 @@ from ..core.tensor import plain
 from .axes import along
 from .define import composed
 from .gather import WITHIN_THREE
-from .joining import operand
+from .joining import cast_to, operand, without_leading_ones
 
 
 @composed(
@@ -71,20 +71,22 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     n, obj = arr.shape[axis], plain(obj)
     at = np.arange(n)[obj] if isinstance(obj, slice) else np.asarray(obj)
     count = np.count_nonzero(at) if at.dtype == bool else at.size
-    values = _inserted(operand(values).astype(arr.dtype), arr.ndim, at, axis)
+    values = cast_to("insert", operand(values), arr.dtype)
     if count == 1:
+        values = _for_one_place(values, arr.ndim, at.ndim, axis)
         count = values.shape[axis]
+    values = without_leading_ones(values, arr.ndim)
     shape = (*arr.shape[:axis], count, *arr.shape[axis + 1 :])
     order = np.insert(np.arange(n), obj, np.arange(n, n + count))
     joined = np.concatenate([arr, np.broadcast_to(values, shape)], axis)
     return np.take(joined, order, axis)
 
 
-def _inserted(values: Any, ndim: int, at: Any, axis: int) -> Any:
-    """Return the values with all axes, ready to be broadcast to their places."""
+def _for_one_place(values: Any, ndim: int, place_ndim: int, axis: int) -> Any:
+    """Return values that all go in at one place, with as many axes as the array."""
     values = values.reshape((1,) * (ndim - values.ndim) + values.shape)
-    # At one place given as a number, the first axis of the values is what runs along.
-    return np.moveaxis(values, 0, axis) if at.ndim == 0 else values
+    # If a number says the place, it is the first axis of the values that runs along.
+    return values if place_ndim else np.moveaxis(values, 0, axis)
 
 
 @composed(

@@ -129,21 +129,15 @@ def remainder(a, b):
     return np.remainder(a, b)
 
 
-remainder.vjp(
-    a=lambda g: g, b=lambda g, a, b: -scaled(g, np.floor_divide(a, b))
-)
-
-
 @operation(np.fmod, kind="piecewise", domains=_RATIO_BELOW_3, kinks=_WHOLE)
 def fmod(a, b):
     """a - b * trunc(a / b), of the sign of a."""
     return np.fmod(a, b)
 
 
-# (a - y) / b is an integer but for rounding.
-fmod.vjp(
-    a=lambda g: g, b=lambda g, y, a, b: -scaled(g, np.rint((a - y) / b))
-)
+# (a - y) / b is the integer but for rounding.
+for _op in (remainder, fmod):
+    _op.vjp(a=lambda g: g, b=lambda g, y, a, b: -scaled(g, np.rint((a - y) / b)))
 
 
 @operation(np.floor_divide, kind="piecewise", domains=_RATIO_BELOW_3, kinks=_JUMPS)

@@ -38,7 +38,7 @@ def add_at(whole: Array, index: Any, x: Any) -> None:
         whole[index] += x
         return
     picks, rows = _picks(index, whole.shape)
-    if x.size < 500 or x.size < 8 * picks.size:
+    if x.size < max(500, 8 * picks.size) or not whole.flags.c_contiguous:
         np.add.at(whole, index, x)
     elif _all_different(picks, rows):
         whole[index] += x

@@ -183,7 +183,9 @@ def _spherical(z, order):
     digits where z exceeds the order (Abramowitz and Stegun 1964, 10.1.2 and 10.1.19).
     """
     near = np.abs(z) < order + 2
-    return np.where(near, _series(np.where(near, z, 0), order), _recurred(z, order))
+    with np.errstate(invalid="ignore"):
+        far = _recurred(z, order)
+    return np.where(near, _series(np.where(near, z, 0), order), far)
 
 
 def _series(z: Any, order: int) -> Any:
@@ -230,7 +232,8 @@ def _modified(x, order):
     y = np.zeros_like(x)
     for k in range(_NODES):
         t = (k + 0.5) * math.pi / (2 * _NODES)
-        y = y + np.cosh(x * math.cos(t)) * math.sin(t) ** (2 * order)
+        with np.errstate(over="ignore"):
+            y = y + np.cosh(x * math.cos(t)) * math.sin(t) ** (2 * order)
     return y / (_NODES * math.prod(range(1, 2 * order, 2)))
 
 

@@ -214,12 +214,12 @@ def average(
     a = array(a)
     if weights is None:
         mean = reduce.mean(a, axis, keepdims=keepdims)
-        total = constant_like(mean.dtype.type(a.size / mean.size), mean)
+        total = mean.dtype.type(a.size / mean.size)
     else:
         mean, total = _weighted(a, axis, weights, keepdims)
     if not returned:
         return mean
-    return mean, np.broadcast_to(total, mean.shape)
+    return mean, np.broadcast_to(constant_like(total, mean), mean.shape)
 
 
 def _rows(m: Any, rowvar: bool, dtype: Any) -> Any:

@@ -12,7 +12,7 @@ from ..core.tensor import Tensor, plain
 from .axes import kernel
 from .gather import DISTINCT, WITHIN_THREE, along_axis, within
 from .index import plain_index
-from .joining import operand
+from .joining import cast_to, operand, without_leading_ones
 from .scatter import add_at, is_last, places, repeats_nothing
 
 
@@ -69,7 +69,7 @@ def index_update(a: Any, index: Any, values: Any) -> Any:
     Raises
     ------
     TypeError
-        If `a` holds integers, which would truncate the values.
+        If `a` holds integers, which would truncate values that need a gradient.
 
     Examples
     --------
@@ -102,15 +102,10 @@ def index_add(a: Any, index: Any, values: Any) -> Any:
 def _prepared(name: str, a: Any, index: Any, values: Any) -> tuple[Any, Any, Any]:
     """Return the arguments as arrays, without leading axes that NumPy would drop."""
     a, index, values = operand(a), plain_index(index), operand(values)
-    if a.dtype.kind != "f" and values.dtype.kind == "f":
-        raise TypeError(
-            f"{name}: values of dtype {values.dtype} would be truncated to the "
-            f"{a.dtype} of the array; pass a.astype({values.dtype.name!r})"
-        )
+    values = cast_to(name, values, a.dtype)
     if values.ndim > 1 and values.shape[0] == 1:
-        ndim = np.broadcast_to(np.False_, a.shape)[index].ndim
-        extra = max(values.ndim - ndim, 0)
-        values = values.reshape(values.shape[extra:])
+        part = np.broadcast_to(np.False_, a.shape)[index]
+        values = without_leading_ones(values, part.ndim)
     return a, index, values
 
 

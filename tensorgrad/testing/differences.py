@@ -288,10 +288,11 @@ def one_sided(lines: Lines, which: Sequence[int]) -> Sides:
     h = np.array(steps)[:, None, None]
     estimates, slopes = [], []
     with np.errstate(all="ignore"):
+        noise = 2 * roughness(lines, which) / h
         for sign in (1, -1):
             values = lines.values(which, [sign * t for t in steps])
             slope = sign * (values - lines.base) / h
-            rounding = _rounding(lines, values, values, slope, h)
+            rounding = np.maximum(_rounding(lines, values, values, slope, h), noise)
             estimates.append(extrapolate(steps, slope, rounding, power=1))
             slopes.append(slope)
     return Sides(estimates[0], estimates[1], steps, (slopes[0], slopes[1]))

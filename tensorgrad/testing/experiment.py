@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +39,8 @@ class Experiment:
         What the claimed gradient says.
     columns, rows : sequences of Direction
         Along what in the inputs a line goes, what of the outputs a row takes.
+    claim : callable
+        From a problem to `analytic` at its point.
     entries : bool
         Whether lines and rows are single entries of inputs and outputs.
     """
@@ -48,7 +51,21 @@ class Experiment:
     analytic: Array
     columns: Sequence[Direction]
     rows: Sequence[Direction]
+    claim: Callable[[Problem], Array]
     entries: bool
+
+    @cached_property
+    def unsteady(self) -> Array:
+        """The error bar of the claimed gradient: how it moves with the last digits of
+        the inputs. Where terms cancel, that is more than its own last digits."""
+        moves = np.zeros(self.analytic.shape)
+        rng = np.random.default_rng(0)
+        for _ in range(3):
+            x = self.problem.point
+            x = x + 1e-11 * x * rng.uniform(-1, 1, x.shape)
+            moved = self.problem.at(self.problem.packing.unpack(x))
+            moves = np.fmax(moves, np.abs(self.claim(moved) - self.analytic))
+        return moves
 
     @property
     def units(self) -> Array:
@@ -68,11 +85,13 @@ def full(
     x, scale, m = problem.point, problem.scale, problem.out.size
     # Cotangents of random size and sign: a rule may be right for 1 alone.
     weights = rng.uniform(0.5, 1.5, m) * rng.choice([-1.0, 1.0], m)
-    jacobian = np.empty((m, x.size))
-    for i, w in enumerate(weights):
-        cotangent = np.zeros(m)
-        cotangent[i] = w
-        jacobian[i] = problem.taken_back(back, cotangent) / w
+
+    def claim(problem: Problem, back: Back | None = None) -> Array:
+        back = back or problem.pulled()
+        jacobian = np.empty((m, x.size))
+        for i, w in enumerate(weights):
+            jacobian[i] = problem.taken_back(back, _unit(m, i, w)) / w
+        return (jacobian * scale).T
 
     def along(j: int, t: float) -> Array:
         moved = x.copy()
@@ -88,8 +107,8 @@ def full(
         imaginary=lambda j: problem.imaginary(_unit(x.size, j, scale[j])),
         exact=problem.exact,
     )
-    analytic = (jacobian * scale).T
-    return Experiment(name, problem, lines, analytic, columns, rows, True)
+    analytic = claim(problem, back)
+    return Experiment(name, problem, lines, analytic, columns, rows, claim, True)
 
 
 def _entries(
@@ -118,15 +137,23 @@ def projected(
     of magnitude are in different directions too.
     """
     rows = directions(problem.out, count, rng, np.ones(problem.out.size))
-    gradients = np.array([problem.taken_back(back, r.vector) for r in rows])
-    gradients = gradients.reshape(len(rows), problem.packing.size)
+    gradients = _taken_back(problem, back, rows)
     scale = problem.scale
     importance = np.abs(gradients).max(axis=0, initial=0) * scale
     columns = directions(problem.packing, count, rng, scale, importance)
-    analytic = np.array([gradients @ c.vector for c in columns])
+    matrix = np.array([c.vector for c in columns]).reshape(len(columns), scale.size)
+
+    def claim(problem: Problem) -> Array:
+        return matrix @ _taken_back(problem, problem.pulled(), rows).T
+
     lines = _combined(problem, rows, columns, gradients)
-    analytic = analytic.reshape(len(columns), len(rows))
-    return Experiment(name, problem, lines, analytic, columns, rows, False)
+    analytic = matrix @ gradients.T
+    return Experiment(name, problem, lines, analytic, columns, rows, claim, False)
+
+
+def _taken_back(problem: Problem, back: Back, rows: Sequence[Direction]) -> Array:
+    gradients = np.array([problem.taken_back(back, r.vector) for r in rows])
+    return gradients.reshape(len(rows), problem.packing.size)
 
 
 def _combined(
@@ -221,5 +248,6 @@ def blend(experiment: Experiment, which: Array, rng: np.random.Generator) -> Exp
         weights @ experiment.analytic[which],
         columns,
         experiment.rows,
+        lambda p: weights @ experiment.claim(p)[which],
         False,
     )

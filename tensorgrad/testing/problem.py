@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.errors import RuleError
 from .findings import Finding
 
 Array = np.ndarray[Any, Any]
@@ -210,8 +211,9 @@ def reported() -> Iterator[None]:
     except UnusableError:
         raise
     except Exception as error:
+        fault = "rule" if isinstance(error, RuleError) else "raises"
         what = f"{type(error).__name__}: {error}"
-        raise UnusableError("raises", f"the gradient raised {what}") from error
+        raise UnusableError(fault, f"the gradient raised {what}") from error
 
 
 EPS = float(np.finfo(np.float64).eps)

@@ -104,23 +104,22 @@ def backward(
 
 
 def tensors(result: Any) -> list[Tensor]:
-    """Return what `f` gave as a list of tensors.
+    """Return the tensors among what `f` gave; plain arrays beside them are constants.
 
     Raises
     ------
     UnusableError
-        If it is anything else.
+        If there is none.
     """
-    several = isinstance(result, tuple | list)
-    found = list(result) if several else [result]
-    for k, y in enumerate(found):
-        if not isinstance(y, Tensor):
-            what = f"{type(y).__name__} as output {k}" if several else type(y).__name__
-            raise UnusableError(
-                "no tensor",
-                f"f must return a Tensor or a tuple of Tensors, got {what}; a value "
-                "taken out with .item(), .numpy() or float() carries no gradient",
-            )
+    several = list(result) if isinstance(result, tuple | list) else [result]
+    found = [y for y in several if isinstance(y, Tensor)]
+    if not found:
+        kinds = ", ".join(type(y).__name__ for y in several) or "nothing"
+        raise UnusableError(
+            "no tensor",
+            f"f must return a Tensor or a tuple of Tensors, got {kinds}; a value "
+            "taken out with .item(), .numpy() or float() carries no gradient",
+        )
     return found
 
 
@@ -162,7 +161,7 @@ def gradient_of(f: Function, count: int) -> Function:
             ys = floating(f(*xs))
             for y, v in zip(ys, arguments[count:], strict=True):
                 if y.requires_grad:
-                    y.backward(v, create_graph=recorded)
+                    y.backward(v, retain_graph=True, create_graph=recorded)
         gradients = tuple(
             Tensor(np.zeros_like(x.numpy())) if x.grad is None else x.grad for x in xs
         )

@@ -31,22 +31,30 @@ class Tolerance:
     """What is allowed besides the error bar.
 
     Without `atol` and `rtol`: what the rounding of the gradient itself may come to,
-    relative to the entry and to the smaller of the largest entries of its row and its
-    column, so that a Jacobian may hold entries of any scale.
+    relative to the entry, to the smaller of the largest entries of its row and its
+    column, and to what rounding may leave of terms that cancel. So a Jacobian may hold
+    entries of any scale.
     """
 
     atol: float | None = None
     rtol: float | None = None
 
-    def __call__(self, analytic: Array, found: Estimate, precision: float) -> Array:
+    def __call__(self, analytic: Array, found: Estimate, lines: Lines) -> Array:
         bars = 2 * found.error
         if self.atol is not None or self.rtol is not None:
             numerical = np.abs(found.value)
             return np.asarray(bars + (self.atol or 0) + (self.rtol or 0) * numerical)
-        coarser = precision / EPS
         size = sizes(analytic, found.value)
-        floor = 1e-12 * min(coarser, 1e8) * neighbours(size)
-        return np.asarray(bars + max(1e-8, 64 * precision) * size + floor)
+        floor = 1e-12 * min(lines.eps / EPS, 1e8) * neighbours(size)
+        # A residue is not much smaller than the rounding it comes from.
+        residue = lines.eps * terms(size, lines)
+        floor += np.where(size > 1e-4 * residue, 8 * residue, 0)
+        return np.asarray(bars + max(1e-8, 64 * lines.eps) * size + floor)
+
+
+def terms(size: Array, lines: Lines) -> Array:
+    """Return for each row the scale of what its derivatives are made of."""
+    return np.asarray(np.maximum(size.max(axis=0, initial=0), lines.magnitude))
 
 
 def sizes(analytic: Array, numerical: Array) -> Array:
@@ -113,7 +121,7 @@ def compare(experiment: Experiment, tolerance: Tolerance) -> Comparison:
 
 def _within(result: Comparison, tolerance: Tolerance) -> Array:
     found = Estimate(result.numerical, result.error)
-    allowed = tolerance(result.analytic, found, result.experiment.problem.precision)
+    allowed = tolerance(result.analytic, found, result.experiment.lines)
     return np.asarray(np.abs(result.analytic - result.numerical) <= allowed)
 
 
@@ -192,10 +200,12 @@ def _at_infinity(
 
 
 def _judge(result: Comparison, tolerance: Tolerance) -> None:
-    problem = result.experiment.problem
     found = Estimate(result.numerical, result.error)
-    allowed = tolerance(result.analytic, found, problem.precision)
-    within = np.abs(result.analytic - result.numerical) <= allowed
+    allowed = tolerance(result.analytic, found, result.experiment.lines)
+    apart = np.abs(result.analytic - result.numerical)
+    if _small(result, apart > allowed, apart):
+        allowed = allowed + 8 * result.experiment.unsteady
+    within = apart <= allowed
     state = np.where(within, AGREES, DISAGREES)
     state[within & ~_resolved(result)] = NOISY
     state[~np.isfinite(result.numerical) | ~np.isfinite(result.error)] = NOISY
@@ -206,12 +216,20 @@ def _judge(result: Comparison, tolerance: Tolerance) -> None:
     result.state = np.where(kink, np.where(inside, KINK, DISAGREES), state)
 
 
+def _small(result: Comparison, wrong: Array, apart: Array) -> bool:
+    """Whether some difference is so small beside the values that it may be what
+    rounding leaves of terms that cancel in the gradient."""
+    size = sizes(result.analytic, result.numerical)
+    scale = terms(size, result.experiment.lines)
+    return bool((wrong & (apart <= 1e-8 * scale)).any())
+
+
 def _resolved(result: Comparison) -> Array:
     """Whether the error bar is small enough for an agreement to mean something."""
     bar = 2 * result.error
     size = sizes(result.analytic, result.numerical)
     lines = result.experiment.lines
     rounding = max(1e-6, 100 * lines.eps)
-    scale = np.maximum(size.max(axis=0, initial=0), lines.magnitude)
+    scale = terms(size, lines)
     enough = (bar <= 1e-2 * size) | (bar <= 1e-2 * neighbours(size))
     return np.asarray(enough | (bar <= rounding * scale))

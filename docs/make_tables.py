@@ -1,0 +1,109 @@
+"""Write the pages of coverage and of kinks from the registry and the battery's checks.
+
+    python docs/make_tables.py
+
+Each described case of each operation is put through the checks of the test suite; the
+page says what passed. A test fails where a page no longer names what the registry holds.
+"""
+
+import sys
+import warnings
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "tests"))
+
+from battery import CHECKS, described_calls  # noqa: E402
+
+from tensorgrad.core.registry import registry  # noqa: E402
+
+COLUMNS = ["forward", "gradient", "second order", "float32"]
+
+
+def numpy_name(entry):
+    """Return the public name of the NumPy function an operation stands for."""
+    module = getattr(entry.reference, "__module__", "") or ""
+    name = getattr(entry.reference, "__name__", "")
+    if isinstance(entry.reference, type(abs)) or module.startswith("numpy"):
+        module = module.replace("numpy._core", "numpy").split(".")
+        inner = ["linalg"] if "linalg" in module else []
+        return ".".join(["np", *inner, name])
+    if type(entry.reference).__name__ == "ufunc":
+        return f"np.{name}"
+    return ""
+
+
+def passes(check, name):
+    """Whether every described case of an operation passes a check."""
+    try:
+        for call in described_calls(name):
+            CHECKS[check](call)
+    except AssertionError:
+        return False
+    return True
+
+
+def mark(entry, check):
+    """Return a cell: passed, failed, or without meaning for a constant."""
+    if entry.kind == "constant" and check != "forward":
+        return "–"
+    return "✓" if passes(check, entry.name) else "✗"
+
+
+def coverage():
+    """Return the page of coverage."""
+    rows = []
+    for name in sorted(registry):
+        entry = registry[name]
+        cells = [mark(entry, check) for check in COLUMNS]
+        kinks = "; ".join(entry.kinks.split("; ")) or "–"
+        reference = f"`{numpy_name(entry)}`" if numpy_name(entry) else "–"
+        rows.append([f"`{name}`", reference, entry.kind, *cells, kinks])
+    covered = sum(1 for e in registry.values() if numpy_name(e) and e.kind != "constant")
+    return f"""# Coverage
+
+Made by `python docs/make_tables.py` from the registry of operations and the checks of the
+test suite; do not edit. {len(registry)} operations, of which {covered} are NumPy functions
+that a gradient flows through, each to second order.
+
+- **forward**: equals NumPy bit for bit, in value and dtype
+- **gradient**, **second order**: agree with differences, for random cotangents
+- **float32**: float32 in gives float32 gradients
+
+{table(["operation", "stands for", "kind", *COLUMNS, "kinks"], rows)}
+"""
+
+
+def kinks():
+    """Return the page of kinks."""
+    rows = [
+        [f"`{name}`", entry.kinks] for name, entry in sorted(registry.items()) if entry.kinks
+    ]
+    return f"""# Kinks
+
+Made by `python docs/make_tables.py` from the registry of operations; do not edit. Where a
+function has no derivative, the library takes one value, the same everywhere: an element of
+the subdifferential that treats equals equally.
+
+{table(["operation", "where: what is taken"], rows)}
+"""
+
+
+def table(header, rows):
+    """Return a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
+
+
+def main():
+    """Write both pages."""
+    warnings.simplefilter("ignore")
+    for page, text in (("kinks.md", kinks()), ("coverage.md", coverage())):
+        (HERE / page).write_text(text, encoding="utf-8")
+        print(f"wrote docs/{page}")
+
+
+if __name__ == "__main__":
+    main()

@@ -71,6 +71,12 @@ class Call:
         return f"{self.entry.name}{shapes} {self.kwargs} {self.layout}"
 
 
+def is_numpy(function):
+    """Whether a reference is a function of NumPy's, which passes tensors on."""
+    module = getattr(function, "__module__", None) or ""
+    return isinstance(function, np.ufunc) or module.startswith("numpy")
+
+
 def is_real(y):
     return np.asarray(y.numpy() if isinstance(y, tg.Tensor) else y).dtype.kind == "f"
 
@@ -126,6 +132,8 @@ def check_forward(call):
 
 def check_protocol(call):
     """The NumPy function itself, called on tensors, gives the same."""
+    if not is_numpy(call.entry.reference):
+        return
     found = as_tuple(call(*map(tg.Tensor, call.arrays), function=call.entry.reference))
     expected = as_tuple(call(*map(tg.Tensor, call.arrays)))
     for f, e in zip(found, expected, strict=True):

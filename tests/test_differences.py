@@ -4,17 +4,13 @@ import inspect
 
 import numpy as np
 import pytest
-from two_orders import check, gradient_of
+from two_orders import check, gradient_of, sample
 
 import tensorgrad as tg
 from tensorgrad.core.dispatch import operations
-from tensorgrad.ops import polynomials
+from tensorgrad.ops import convolution
 
 MODES = ["full", "same", "valid"]
-
-
-def sample(*shape, seed=6):
-    return np.random.default_rng(seed).normal(size=shape)
 
 
 def matrix_of(linear, n):
@@ -33,6 +29,13 @@ def matrix_of(linear, n):
         "correlate",
         "polyval",
         "vander",
+        "poly",
+        "polyadd",
+        "polysub",
+        "polymul",
+        "polyder",
+        "polyint",
+        "polyfit",
     ],
 )
 def test_parameters_are_those_of_numpy(name):
@@ -119,8 +122,9 @@ def test_slopes_are_differentiated_in_the_spacing(edge_order):
     even = tg.Tensor([0.0, 1.0, 2.0, 3.0], requires_grad=True)
     slopes = np.gradient(np.array([0.0, 1.0, 4.0, 9.0]), even)
     np.testing.assert_allclose(slopes.numpy(), [1, 2, 4, 5])
-    slopes[0].backward()
-    np.testing.assert_allclose(even.grad.numpy(), [1, -1, 0, 0])
+    slopes[1].backward()
+    # Of (3 h_0 / h_1 + h_1 / h_0) / (h_0 + h_1): 0 by h_0 and -2 by h_1.
+    np.testing.assert_allclose(even.grad.numpy(), [0, 2, -2, 0])
 
 
 def test_slopes_of_one_axis_or_several():
@@ -252,9 +256,61 @@ def test_powers_are_of_float64_as_in_numpy():
     assert t.grad.dtype == np.float32
 
 
+@pytest.mark.parametrize("m", [0, 1, 2, 4])
+def test_derivatives_and_antiderivatives_of_polynomials(m):
+    p, k = sample(4), sample(4, seed=9)
+    np.testing.assert_array_equal(np.polyder(tg.Tensor(p), m).numpy(), np.polyder(p, m))
+    check(lambda a: operations["polyder"](a, m), p)
+    for constants in (None, k, k[:1]):
+        y = np.polyint(tg.Tensor(p), m, constants)
+        np.testing.assert_array_equal(y.numpy(), np.polyint(p, m, constants))
+    if m > 0:
+        check(lambda a, b: operations["polyint"](a, m, b), p, k)
+        check(lambda a, b: operations["polyint"](a, m, b), p, 0.5)
+
+
+@pytest.mark.parametrize("name", ["polyadd", "polysub", "polymul"])
+def test_sums_and_products_of_polynomials(name):
+    f = operations[name]
+    for n, m in ((3, 3), (1, 4), (4, 2)):
+        a, b = sample(n), sample(m, seed=7)
+        y = getattr(np, name)(tg.Tensor(a), tg.Tensor(b))
+        np.testing.assert_array_equal(y.numpy(), getattr(np, name)(a, b))
+        check(f, a, b)
+    for a in ([0.0, 0.0, 2.0, 1.0], [0.0, 0.0]):
+        y = getattr(np, name)(tg.Tensor(a), np.array([1.0, 3.0]))
+        np.testing.assert_array_equal(y.numpy(), getattr(np, name)(a, [1.0, 3.0]))
+    with pytest.raises(TypeError, match="got a poly1d"):
+        getattr(np, name)(tg.Tensor(sample(2)), np.poly1d([1.0]))
+
+
+def test_polynomials_with_given_zeros():
+    z = [1.0, 2.0, -0.5, 1.0]
+    np.testing.assert_array_equal(np.poly(tg.Tensor(z)).numpy(), np.poly(z))
+    check(operations["poly"], z)
+    with pytest.raises(TypeError, match="vector of zeros"):
+        np.poly(tg.Tensor(sample(2, 2)))
+
+
+def test_fitting_a_polynomial():
+    f = operations["polyfit"]
+    x, y, w = sample(7), sample(7, seed=7), np.abs(sample(7, seed=8)) + 0.2
+    found = np.polyfit(tg.Tensor(x), tg.Tensor(y), 2, w=w)
+    np.testing.assert_array_equal(found.numpy(), np.polyfit(x, y, 2, w=w))
+    check(lambda a, b, c: f(a, b, 2, w=c), x, y, w, rtol=1e-5, atol=1e-6)
+    check(lambda a, b: f(a, b, 1), x, sample(7, 2), rtol=1e-5, atol=1e-6)
+    for wrong in ({"full": True}, {"cov": True}):
+        with pytest.raises(TypeError, match="full= and cov= have no rule"):
+            np.polyfit(tg.Tensor(x), y, 1, **wrong)
+    with pytest.raises(TypeError, match="as many y"):
+        np.polyfit(tg.Tensor(x), y[1:], 1)
+    with pytest.warns(np.exceptions.RankWarning):
+        np.polyfit(tg.Tensor(x[:2]), y[:2], 3)
+
+
 def test_a_planted_fault_is_caught():
     """The kernel not turned round, and a part that begins one too early."""
-    op = polynomials.convolve
+    op = convolution.convolve
     right = op.rules[0][0]
     wrong = {
         "unturned": lambda g, v, a_shape: np.convolve(g, v, "valid"),

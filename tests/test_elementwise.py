@@ -1,155 +1,21 @@
-"""Elementwise operations where they are hard: kinks, ties, infinities, zeros, types."""
+"""Elementwise operations where they are hard: kinks, extremes, types, refusals."""
 
-import itertools
 import math
 
 import numpy as np
 import pytest
+from derivatives import derivatives, leaf, slopes
 
 import tensorgrad as tg
-from tensorgrad.core.registry import Domain, registry
+from tensorgrad.core.registry import registry
 from tensorgrad.ops.special import erf, erfc
 
 INF, NAN = math.inf, math.nan
-
-
-def leaf(values, dtype=None):
-    return tg.Tensor(values, requires_grad=True, dtype=dtype)
-
-
-def slopes(function, *values, dtype=None):
-    """Return the gradient of the sum of function(*values) in each of them."""
-    xs = [leaf(v, dtype) for v in values]
-    with np.errstate(all="ignore"):
-        y = function(*xs)
-    y.backward(np.ones(y.shape))
-    grads = [x.grad.numpy() for x in xs]
-    return grads[0] if len(grads) == 1 else grads
-
-
-def derivatives(function, value, order):
-    """Return the value of a function of one number and its derivatives up to `order`."""
-    x = leaf(value)
-    with np.errstate(all="ignore"):
-        y = function(x)
-    found = [float(y)]
-    for _ in range(order):
-        x.grad = None
-        y.backward(create_graph=True)
-        y = x.grad
-        found.append(float(y))
-    return found
-
-
-# Where nothing flows back.
-
 UNARY = [
     n
     for n, e in registry.items()
-    if e.elementwise and e.arity == 1 and e.kind != "constant"
+    if e.elementwise and e.arity == 1 and n != "modf" and e.kind != "constant"
 ]
-SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, -30.0, 1e3, -1e3, 1e200, INF, -INF, NAN]
-BINARY = [
-    "add",
-    "arctan2",
-    "copysign",
-    "divide",
-    "fmax",
-    "fmin",
-    "fmod",
-    "heaviside",
-    "hypot",
-    "logaddexp",
-    "logaddexp2",
-    "maximum",
-    "minimum",
-    "multiply",
-    "power",
-    "remainder",
-]
-
-
-@pytest.mark.parametrize("name", [*UNARY, "gelu", "silu", "elu", "leaky_relu"])
-@pytest.mark.parametrize("wrap", [float, lambda v: [v]], ids=["scalar", "array"])
-def test_zero_gradient_stays_zero_in_one_argument(name, wrap):
-    for value in SPECIAL:
-        x = leaf(wrap(value))
-        with np.errstate(all="ignore"):
-            y = registry[name].function(x)
-            y.backward(np.zeros(y.shape))
-        assert (x.grad.numpy() == 0).all(), value
-
-
-@pytest.mark.parametrize("name", BINARY)
-@pytest.mark.parametrize("wrap", [float, lambda v: [v]], ids=["scalar", "array"])
-def test_zero_gradient_stays_zero_in_two_arguments(name, wrap):
-    for a, b in itertools.product(SPECIAL, repeat=2):
-        xs = leaf(wrap(a)), leaf(wrap(b))
-        with np.errstate(all="ignore"):
-            y = registry[name].function(*xs)
-            y.backward(np.zeros(y.shape))
-        assert all((x.grad.numpy() == 0).all() for x in xs), (a, b)
-
-
-@pytest.mark.parametrize(
-    ("function", "good", "bad"),
-    [
-        (np.log, 2.0, 0.0),
-        (np.log, 2.0, -1.0),
-        (np.sqrt, 4.0, 0.0),
-        (np.sqrt, 4.0, -1.0),
-        (np.cbrt, 8.0, 0.0),
-        (np.log1p, 1.0, -1.0),
-        (np.arcsin, 0.5, 1.0),
-        (np.arccos, 0.5, 2.0),
-        (np.arccosh, 2.0, 0.5),
-        (np.arctanh, 0.5, 1.0),
-        (np.reciprocal, 2.0, 0.0),
-        (lambda x: x**0.5, 4.0, 0.0),
-        (lambda x: x**0.5, 4.0, -1.0),
-        (lambda x: x**-1, 4.0, 0.0),
-        (lambda x: x**1.5, 4.0, -1.0),
-        (lambda x: np.sin(x) / x, 4.0, 0.0),
-        (lambda x: x * np.log(x), 4.0, 0.0),
-        (lambda x: np.exp(x) * 2, 1.0, 1e3),
-        (lambda x: np.exp(x * x), 1.0, 1e3),
-        (lambda x: x * x, 3.0, NAN),
-        (lambda x: np.tanh(x) * 3, 3.0, NAN),
-        (lambda x: 1 / (x - 1) ** 2, 3.0, 1.0),
-    ],
-)
-@pytest.mark.parametrize("order", [1, 2])
-def test_the_branch_not_taken_leaks_nothing(function, good, bad, order):
-    """As from the function itself where it is taken, 0 elsewhere, without a warning."""
-    x = leaf([good, bad])
-    with np.errstate(all="ignore"):
-        y = np.where([True, False], function(x), 0.0)
-    for _ in range(order):
-        x.grad = None
-        y.sum().backward(create_graph=True)
-        y = x.grad
-    expected = derivatives(function, good, order)[-1]
-    np.testing.assert_allclose(y.numpy(), [expected, 0.0], rtol=1e-14)
-
-
-@pytest.mark.parametrize(
-    ("residual", "at", "curvature"),
-    [
-        (lambda x: np.sqrt(x) - 1, 1.0, 0.25),
-        (lambda x: x * x - 4, 2.0, 16.0),
-        (lambda x: 1 / x - 1, 1.0, 1.0),
-        (lambda x: x**3.0 - 8, 2.0, 144.0),
-        (lambda x: np.log(x), 1.0, 1.0),
-        (lambda x: np.exp(x) - 1, 0.0, 1.0),
-        (lambda x: np.hypot(x, 3.0) - 5, 4.0, 0.64),
-        (lambda x: np.arctan2(x, 1.0), 0.0, 1.0),
-    ],
-)
-def test_a_gradient_of_zero_keeps_its_curvature(residual, at, curvature):
-    """At the minimum of r^2 / 2 the gradient is 0; its derivative is (r')^2."""
-    _, first, second = derivatives(lambda x: residual(x) ** 2 / 2, at, 2)
-    assert first == 0
-    assert second == pytest.approx(curvature, rel=1e-14)
 
 
 # Kinks and ties.
@@ -231,157 +97,6 @@ def test_mixed_derivative_of_power_where_the_exponent_is_zero():
     assert float(b.grad) == 0.25
 
 
-# Rounding.
-
-
-@pytest.mark.parametrize(
-    "function",
-    [
-        np.floor,
-        np.ceil,
-        np.trunc,
-        np.fix,
-        np.rint,
-        np.round,
-        np.around,
-        np.sign,
-        lambda x: np.round(x, 1),
-        lambda x: np.heaviside(x, 0.5),
-        lambda x: np.floor_divide(x, 0.5),
-        lambda x: np.modf(x)[1],
-    ],
-)
-def test_rounding_has_the_gradient_zero(function):
-    x = leaf([-1.5, 0.0, 2.0, 2.7])
-    function(x).sum().backward()
-    np.testing.assert_array_equal(x.grad.numpy(), np.zeros(4))
-    x.grad = None
-    (x * function(x)).sum().backward()
-    np.testing.assert_array_equal(x.grad.numpy(), function(x.numpy()))
-
-
-def test_parts_of_numbers():
-    fraction, whole = np.modf(x := leaf([1.25, -INF]))
-    np.testing.assert_array_equal(fraction.numpy(), [0.25, -0.0])
-    (fraction * [1.0, 2.0] + whole).sum().backward()
-    np.testing.assert_array_equal(x.grad.numpy(), [1, 2])
-    mantissa, exponent = np.frexp(x := leaf([3.0, -0.5, 0.0]))
-    np.testing.assert_array_equal(mantissa.numpy(), [0.75, -0.5, 0])
-    assert not exponent.requires_grad
-    mantissa.sum().backward()
-    np.testing.assert_array_equal(x.grad.numpy(), [0.25, 1, 1])
-    quotient, rest = np.divmod(leaf([7.0]), 2)
-    assert (float(quotient[0]), float(rest[0])) == (3, 1)
-
-
-def test_unwrap_moves_by_whole_periods():
-    p = np.array([0.0, 3.0, 6.5, 0.2])
-    x = leaf(p)
-    y = np.unwrap(x)
-    np.testing.assert_array_equal(y.numpy(), np.unwrap(p))
-    (y * [1.0, 2.0, 3.0, 4.0]).sum().backward()
-    np.testing.assert_array_equal(x.grad.numpy(), [1, 2, 3, 4])
-
-
-# Selections.
-
-
-def test_clip_passes_at_its_bounds():
-    np.testing.assert_array_equal(
-        slopes(lambda x: np.clip(x, -1, 1), [-2.0, -1.0, 0.0, 1.0, 2.0]),
-        [0, 1, 1, 1, 0],
-    )
-
-
-def test_clip_gives_the_bounds_what_lies_outside():
-    a, low, high = slopes(np.clip, [-2.0, 0.0, 3.0, 1.0], -1.0, [1.0] * 4)
-    np.testing.assert_array_equal(a, [0, 1, 0, 1])
-    np.testing.assert_array_equal(low, 1)
-    np.testing.assert_array_equal(high, [0, 0, 1, 0])
-    crossed = slopes(np.clip, [-5.0, 0.0, 5.0], 2.0, 1.0)
-    np.testing.assert_array_equal(crossed[0], [0, 0, 0])
-    assert (float(crossed[1]), float(crossed[2])) == (0, 3)
-    equal = slopes(np.clip, [0.0, 1.0, 2.0], 1.0, 1.0)
-    np.testing.assert_array_equal(equal[0], [0, 1, 0])
-    assert (float(equal[1]), float(equal[2])) == (1, 1)
-
-
-def test_clip_in_every_spelling():
-    x = tg.Tensor([-2.0, 0.5, 2.0])
-    for y in (
-        np.clip(x, -1, 1),
-        np.clip(a=x, a_min=-1, a_max=1),
-        np.clip(x, min=-1, max=1),
-        x.clip(-1, 1),
-        x.clip(min=-1, max=1),
-    ):
-        np.testing.assert_array_equal(y.numpy(), [-1, 0.5, 1])
-    np.testing.assert_array_equal(np.clip(x, max=1).numpy(), [-2, 0.5, 1])
-    np.testing.assert_array_equal(np.clip(x, None, None).numpy(), x.numpy())
-    with pytest.raises(ValueError, match="a_min and a_max or as min and max"):
-        np.clip(x, 0, 1, min=0)
-
-
-def test_where_with_one_argument_tells_where():
-    (at,) = np.where(leaf([0.0, 2.0, 0.0, 1.0]))
-    np.testing.assert_array_equal(at, [1, 3])
-
-
-def test_where_with_a_float_condition():
-    c, a, b = slopes(np.where, [0.0, 2.0], [3.0, 4.0], 5.0)
-    np.testing.assert_array_equal(c, [0, 0])
-    np.testing.assert_array_equal(a, [0, 1])
-    assert float(b) == 1
-
-
-def test_nan_to_num():
-    x = [1.0, NAN, INF, -INF]
-    y = np.nan_to_num(leaf(x), nan=7.0, posinf=8.0)
-    np.testing.assert_array_equal(y.numpy()[:3], [1, 7, 8])
-    np.testing.assert_array_equal(slopes(np.nan_to_num, x), [1, 0, 0, 0])
-    with pytest.raises(TypeError, match="copy=False would write"):
-        np.nan_to_num(leaf(x), copy=False)
-
-
-def test_parts_of_what_is_real():
-    x = leaf([1.0, -2.0])
-    for f in (np.real, np.conj, np.conjugate, np.real_if_close):
-        np.testing.assert_array_equal(f(x).numpy(), x.numpy())
-        np.testing.assert_array_equal(slopes(f, [1.0, -2.0]), [1, 1])
-    np.testing.assert_array_equal(np.imag(x).numpy(), [0, 0])
-    np.testing.assert_array_equal(np.angle(x).numpy(), [0, np.pi])
-
-
-# Interpolation.
-
-
-def test_interp_outside_and_at_the_points():
-    xp, fp = np.array([0.0, 1.0, 3.0]), np.array([0.0, 2.0, 3.0])
-    x = [-1.0, 0.0, 0.5, 1.0, 2.0, 3.0, 4.0]
-    np.testing.assert_array_equal(
-        slopes(lambda x: np.interp(x, xp, fp), x), [0, 2, 2, 0.5, 0.5, 0.5, 0]
-    )
-    values = leaf(fp)
-    np.interp(x, xp, values).sum().backward()
-    np.testing.assert_array_equal(values.grad.numpy(), [2.5, 2.0, 2.5])
-
-
-def test_interp_with_values_for_the_outside():
-    fp, left, right = leaf([1.0, 2.0]), leaf(5.0), leaf(6.0)
-    y = np.interp([-1.0, 0.5, 3.0, 4.0], [0.0, 1.0], fp, left=left, right=right)
-    np.testing.assert_array_equal(y.numpy(), [5, 1.5, 6, 6])
-    y.sum().backward()
-    np.testing.assert_array_equal(fp.grad.numpy(), [0.5, 0.5])
-    assert (float(left.grad), float(right.grad)) == (1, 2)
-
-
-def test_interp_where_points_coincide():
-    x, xp, fp = slopes(np.interp, [0.5, 1.5], [0.0, 1.0, 1.0, 2.0], [0.0, 1.0, 5.0, 6.0])
-    np.testing.assert_array_equal(x, [1, 1])
-    np.testing.assert_array_equal(fp, [0.5, 0.5, 0.5, 0.5])
-    np.testing.assert_array_equal(xp, [-0.5, -0.5, -0.5, -0.5])
-
-
 # Extreme arguments: value, slope and curvature, and no warning on the way back.
 
 TINY = 5e-324
@@ -411,8 +126,8 @@ TINY = 5e-324
         (lambda x: np.logaddexp(x, 0.0), 1e3, (1e3, 1, 0)),
         (lambda x: np.logaddexp(x, 0.0), -1e3, (0, 0, 0)),
         (lambda x: np.logaddexp(x, 0.0), -INF, (0, 0, 0)),
-        (lambda x: np.logaddexp(x, 1e6), 1e6 - 1, (1e6 + math.log1p(math.exp(-1)),
-                                                   1 / (1 + math.e), 0.19661193324148185)),
+        (lambda x: np.logaddexp(x, 1e6), 1e6 - 1,
+         (1e6 + math.log1p(math.exp(-1)), 1 / (1 + math.e), 0.19661193324148185)),
         (lambda x: np.hypot(x, 1e200), 1e200, (math.sqrt(2) * 1e200, math.sqrt(0.5),
                                                math.sqrt(0.5) / 2e200)),
         (lambda x: np.hypot(x, 1.0), 1e-200, (1, 1e-200, 1)),
@@ -437,13 +152,17 @@ def test_extreme(function, at, expected):
             found = derivatives(function, at, 2)
     else:
         found = derivatives(function, at, 2)
-    np.testing.assert_allclose(found, expected, rtol=4e-14, atol=1e-17 * (at == 1))
+    np.testing.assert_allclose(found, expected, rtol=4e-14, atol=1e-16 * (at == 1))
 
 
 @pytest.mark.parametrize(
     ("function", "at", "expected"),
     [
-        (np.sinc, 0.0, [1, 0, -math.pi**2 / 3, 0, math.pi**4 / 5, 0, -math.pi**6 / 7]),
+        (
+            np.sinc,
+            0.0,
+            [1, 0, -(math.pi**2) / 3, 0, math.pi**4 / 5, 0, -(math.pi**6) / 7],
+        ),
         (np.i0, 0.0, [1, 0, 1 / 2, 0, 3 / 8, 0, 5 / 16]),
         (np.arctan, 0.0, [0, 1, 0, -2, 0, 24]),
         (np.arcsinh, 0.0, [0, 1, 0, -1, 0, 9]),
@@ -458,47 +177,11 @@ def test_derivatives_of_higher_order(function, at, expected):
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
 
 
-# The error function.
-
-
-@pytest.mark.parametrize(
-    ("dtype", "last"), [(np.float64, 27.0), (np.float32, 9.0), (np.float16, 3.5)]
-)
-def test_error_function_to_the_last_digits(dtype, last):
-    rng = np.random.default_rng(0)
-    spread = np.concatenate(
-        [rng.uniform(-last, last, 3000), 10.0 ** rng.uniform(-30, 0, 500), [0.0, 1.0]]
-    )
-    x = spread.astype(dtype)
-    eps = np.finfo(dtype).eps
-    for function, reference, off in ((erf, math.erf, 2), (erfc, math.erfc, 7)):
-        y = function(x)
-        exact = np.array([reference(float(v)) for v in x])
-        assert y.dtype == dtype
-        normal = np.abs(exact) > np.finfo(dtype).tiny
-        relative = np.abs(y.astype(float) - exact)[normal] / np.abs(exact)[normal]
-        assert relative.max() < off * eps
-        assert np.abs(y).max() <= (1 if function is erf else 2)
-
-
-def test_error_function_of_anything():
-    np.testing.assert_array_equal(erf([NAN, INF, -INF, -0.0]), [NAN, 1, -1, -0.0])
-    np.testing.assert_array_equal(erfc([NAN, INF, -INF]), [NAN, 0, 2])
-    assert erf(np.array([1, 2])).dtype == np.float64
-    assert erf(0.5) == pytest.approx(math.erf(0.5), rel=1e-15)
-    assert erf(np.zeros((0, 3))).shape == (0, 3)
-    long = np.linspace(-3, 3, 20001)
-    np.testing.assert_array_equal(erf(long)[::5000], erf(long[::5000]))
-    np.testing.assert_array_equal(erf(long[::-1]), -erf(long))
-
-
 # Types, names and what is refused.
-
-ONE = [n for n in UNARY if n not in ("ldexp", "frexp")]
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
-@pytest.mark.parametrize("name", ONE)
+@pytest.mark.parametrize("name", UNARY)
 def test_narrow_types_stay_narrow(name, dtype):
     entry = registry[name]
     at = entry.domain(0).sample(np.random.default_rng(0), (4,)).astype(dtype)
@@ -620,28 +303,3 @@ def test_questions_are_answered_in_python():
     np.testing.assert_array_equal(np.gcd(i, 6).numpy(), [6, 3])
     np.testing.assert_array_equal(np.bitwise_and(i, 3).numpy(), [2, 1])
     np.testing.assert_array_equal(np.invert(i).numpy(), [-7, -10])
-
-
-def test_a_planted_mask_on_the_gradient_is_caught():
-    """A strong zero made by a mask on g == 0 loses the curvature at a minimum."""
-    sqrt = registry["sqrt"].function
-    right = sqrt.rules[0][0]
-    masked = lambda g, y: np.where(g == 0, 0, g / (2 * np.where(g == 0, 1, y)))  # noqa: E731
-    try:
-        sqrt.vjp(x=masked)
-        with pytest.raises(AssertionError):
-            test_a_gradient_of_zero_keeps_its_curvature(
-                lambda x: np.sqrt(x) - 1, 1.0, 0.25
-            )
-        sqrt.vjp(x=lambda g, y: g / (2 * y))
-        with pytest.raises((AssertionError, RuntimeWarning)):
-            test_the_branch_not_taken_leaks_nothing(np.sqrt, 4.0, 0.0, 1)
-    finally:
-        sqrt.vjp(x=right)
-
-
-def test_samples_keep_away_from_the_jumps():
-    between = registry["floor"].domain(0)
-    assert isinstance(between, Domain)
-    x = between.sample(np.random.default_rng(1), (60,))
-    assert np.abs(x * 2 - np.rint(x * 2)).min() > 0.1

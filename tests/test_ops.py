@@ -5,17 +5,15 @@ import pytest
 from battery import (
     BINARY,
     CHECKS,
-    ENTRIES,
     SMOOTH,
     Call,
     as_tuple,
     assert_close,
     calls,
-    check_forward,
     check_gradient,
     described_calls,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numerical import central_difference, gradients, total
 
@@ -26,17 +24,13 @@ from tensorgrad.core.primitive import Primitive
 from tensorgrad.core.registry import POSITIVE, registry
 
 
-@pytest.mark.parametrize("name", ENTRIES)
-@given(data=st.data())
-def test_forward(name, data):
-    check_forward(data.draw(calls(name)))
-
-
 @pytest.mark.parametrize("name", SMOOTH)
-@pytest.mark.parametrize("check", [c for c in CHECKS if c != "forward"])
+@settings(max_examples=settings().max_examples // 2)
 @given(data=st.data())
-def test_check(check, name, data):
-    CHECKS[check](data.draw(calls(name)))
+def test_operation(name, data):
+    call = data.draw(calls(name))
+    for check in CHECKS.values():
+        check(call)
 
 
 @pytest.mark.parametrize("name", BINARY)

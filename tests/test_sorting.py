@@ -4,17 +4,13 @@ import inspect
 
 import numpy as np
 import pytest
-from two_orders import check, gradient_of
+from two_orders import check, gradient_of, sample
 
 import tensorgrad as tg
 from tensorgrad.core.dispatch import operations
 from tensorgrad.ops import sorting
 
 NAN = np.nan
-
-
-def sample(*shape):
-    return np.random.default_rng(4).normal(size=shape)
 
 
 @pytest.mark.parametrize("name", ["sort", "partition", "unique", "union1d"])
@@ -63,6 +59,15 @@ def test_ties_follow_the_first_order(kind):
     assert g.tolist() == [3, 1, 4, 2]
     g = gradient_of(lambda t: np.partition(t, 1), [1.0, 1.0, 1.0], v[:3])
     assert g.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("n", [100, 1000])
+def test_ties_follow_the_first_order_in_long_arrays_too(n):
+    x = np.random.default_rng(n).integers(0, 3, n).astype(float)
+    v = np.arange(float(n))
+    expected = np.empty(n)
+    expected[np.argsort(x, kind="stable")] = v
+    assert gradient_of(np.sort, x, v).tolist() == expected.tolist()
 
 
 def test_nan_is_sorted_last_and_carries_its_gradient():

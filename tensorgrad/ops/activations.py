@@ -41,7 +41,9 @@ def _tanh_argument(x: Any) -> tuple[Any, Any, Any]:
     return x, scale * (x + cubic * (x * x * x)), scale * (1 + 3 * cubic * (x * x))
 
 
-@operation(kind="smooth", cases=[case((3, 4)), case(()), case((3,), approximate="tanh")])
+@operation(
+    kind="smooth", cases=[case((3, 4)), case(()), case((3,), approximate="tanh")]
+)
 def gelu(x, approximate="none"):
     """Gaussian error linear unit, x * P(X <= x) for a standard normal X.
 

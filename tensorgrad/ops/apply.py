@@ -88,7 +88,7 @@ for _function, _reference, _first, _cases in (
 @composed(
     np.piecewise,
     kind="smooth",
-    domains=(POSITIVE, Domain(shaped=lambda x: x > 0)),
+    domains=(POSITIVE, Domain(shaped=lambda x: x > x.min())),
     cases=[
         case((5,), [(5,), (5,)], funclist=[np.exp, np.log]),
         case((5,), [(5,)], funclist=[np.sqrt, 2.5]),

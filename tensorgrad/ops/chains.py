@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.registry import case
+from .axes import array, refuse_out
 from .define import composed
 from .systems import INVERTIBLE
 
@@ -23,28 +24,30 @@ from .systems import INVERTIBLE
         case([(3,), (3, 2), (2, 4)]),
     ],
 )
-def multi_dot(arrays: Sequence[Any]) -> Any:
+def multi_dot(arrays: Sequence[Any], *, out: Any = None) -> Any:
     """Product of several matrices in the order that takes the fewest multiplications.
 
     The first and the last may be vectors. The order is found by dynamic programming
     (Cormen et al., Introduction to Algorithms, 3rd ed. 2009, section 15.2).
     """
+    refuse_out("multi_dot", out)
     if len(arrays) < 2:
         raise ValueError(
             f"multi_dot: expected at least two arrays, got {len(arrays)}; use matmul"
         )
-    factors = [a if hasattr(a, "dtype") else np.asarray(a) for a in arrays]
-    tail = factors[-1].shape[1:]
-    head = factors[0].shape[:-1]
-    factors[0] = factors[0].reshape(-1, factors[0].shape[-1])
-    factors[-1] = factors[-1].reshape(factors[-1].shape[0], -1)
+    factors = list(map(array, arrays))
+    shape = factors[0].shape[:-1] + factors[-1].shape[1:]
+    if factors[0].ndim == 1:
+        factors[0] = factors[0].reshape((1, -1))
+    if factors[-1].ndim == 1:
+        factors[-1] = factors[-1].reshape((-1, 1))
     if any(f.ndim != 2 for f in factors):
         raise ValueError(
             "multi_dot: expected matrices, with vectors only at the ends, got shapes "
             f"{', '.join(str(np.shape(a)) for a in arrays)}"
         )
     sizes = (factors[0].shape[0], *(f.shape[1] for f in factors))
-    return _chain(factors, sizes, 0, len(factors)).reshape(head + tail)
+    return _chain(factors, sizes, 0, len(factors)).reshape(shape)
 
 
 def _chain(factors: list[Any], sizes: tuple[int, ...], i: int, j: int) -> Any:

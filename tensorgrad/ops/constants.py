@@ -1,4 +1,4 @@
-"""Functions that only ask or answer whole numbers: they take Tensors, give constants."""
+"""Questions about arrays and functions of integers: on Tensors they give constants."""
 
 import numpy as np
 

@@ -269,7 +269,7 @@ def _reduced_svd_vjp(g: Any, y: Any) -> Any:
     # (J S + S K) / (s_j^2 - s_i^2) + diag(gs); split by sums and differences of s,
     # which loses no digits where two values are near.
     (gu, gs, gvt), (u, s, vt) = g, y
-    largest = s[..., :1, None]
+    largest = s[..., None, :1]
     j, k = _off_diagonal(u.mT @ gu), _off_diagonal(vt @ gvt.mT)
     used = np.abs(j) + np.abs(k)
     used = used + used.mT
@@ -285,10 +285,10 @@ def _outside(gu: Any, gvt: Any, u: Any, s: Any, vt: Any) -> Any:
     x = np.zeros_like(u @ vt)
     if u.shape[-2] > u.shape[-1]:
         out = gu - u @ (u.mT @ gu)
-        x = x + _over(out, s[..., None, :], s[..., :1, None], out) @ vt
+        x = x + _over(out, s[..., None, :], s[..., None, :1], out) @ vt
     if vt.shape[-1] > vt.shape[-2]:
         out = (gvt - (gvt @ vt.mT) @ vt).mT
-        x = x + u @ _over(out, s[..., None, :], s[..., :1, None], out).mT
+        x = x + u @ _over(out, s[..., None, :], s[..., None, :1], out).mT
     return x
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from ..core.dispatch import implement
 from ..core.primitive import primitive
 from ..core.registry import case, describe
+from .axes import array, kernel
 from .define import constant
 
 _LABELS = string.ascii_uppercase + string.ascii_lowercase
@@ -28,19 +29,19 @@ one plain loop, measured for two and for three operands."""
 Shapes = tuple[tuple[int, ...], ...]
 
 
-@primitive
+@kernel("einsum")
 def einsum_one(x, subscripts, optimize=False):
     """Diagonals, sums and another order of the axes of one array."""
     return np.einsum(subscripts, x, optimize=optimize)
 
 
-@primitive
+@kernel("einsum")
 def einsum_two(a, b, subscripts, optimize=False):
     """Sum of products of two arrays over the labels the output does not have."""
     return np.einsum(subscripts, a, b, optimize=optimize)
 
 
-@primitive
+@kernel("einsum")
 def einsum_many(*arrays, subscripts, optimize=False):
     """Sum of products of arrays over the labels the output does not have."""
     return np.einsum(subscripts, *arrays, optimize=optimize)
@@ -186,20 +187,16 @@ def einsum(
 def _spelled(operands: Sequence[Any]) -> tuple[str, list[Any]]:
     """Return the subscripts as a string, and the arrays."""
     if isinstance(operands[0], str):
-        return operands[0], [_array(x) for x in operands[1:]]
+        return operands[0], [array(x) for x in operands[1:]]
     pairs = len(operands) // 2 * 2
     subscripts = ",".join(map(_letters, operands[1:pairs:2]))
     if pairs < len(operands):
         subscripts += "->" + _letters(operands[-1])
-    return subscripts, [_array(x) for x in operands[:pairs:2]]
+    return subscripts, [array(x) for x in operands[:pairs:2]]
 
 
 def _letters(labels: Sequence[Any]) -> str:
     return "".join("..." if c is Ellipsis else _LABELS[index(c)] for c in labels)
-
-
-def _array(x: Any) -> Any:
-    return x if hasattr(x, "dtype") else np.asarray(x)
 
 
 constant(np.einsum_path)

@@ -87,10 +87,17 @@ def square(x):
 square.vjp(x=lambda g, x: scaled(g, 2 * x))
 
 
+def _is_number(value: Any) -> bool:
+    """Whether a value is Python's own: one of NumPy's may be a tensor's."""
+    return type(value) is int or type(value) is float
+
+
 @operation(np.power, kind="smooth", domains=(POSITIVE, REAL))
 def power(a, b):
     """a ** b."""
-    return a**b
+    # The operator is the faster one for numbers, but of NumPy's scalars it has
+    # another last bit than np.power and arrays have.
+    return a**b if _is_number(b) else np.power(a, b)
 
 
 @operation(np.float_power, kind="smooth", domains=(POSITIVE, REAL))
@@ -108,7 +115,7 @@ def _quiet_power(a, b):
 
 def _power_by_base(g: Any, a: Any, b: Any) -> Any:
     """Return g * b * a^(b-1), which is 0 where b is, even at base 0."""
-    if not isinstance(b, int | float):
+    if not _is_number(b):
         return scaled(g, scaled(b, _quiet_power(a, b - 1)))
     if b == 0:
         return nothing(g)
@@ -118,7 +125,7 @@ def _power_by_base(g: Any, a: Any, b: Any) -> Any:
 
 def _power_by_exponent(g: Any, y: Any, a: Any) -> Any:
     """Return g * y * log(a), 0 at base 0: the derivative from the right."""
-    if isinstance(a, int | float):
+    if _is_number(a):
         return scaled(g, y * math.log(a)) if a > 0 else scaled(g, nothing(y))
     base = np.where(a == 0, math.e, np.where(a < 0, math.nan, a))
     return scaled(g, np.where(a == 0, 0, scaled(y, np.log(base))))

@@ -166,7 +166,8 @@ def choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Any:
     """Of several arrays, each element from the one whose number stands in `a`."""
     refuse_out("choose", out)
     choices = _among(choices)
-    return _choose(*choices, number=within(plain(a), len(choices), mode))
+    number = within(np.asarray(plain(a)), len(choices), mode)
+    return _choose(*choices, number=number)
 
 
 @kernel("select")

@@ -34,9 +34,7 @@ def _slope(x: Any, xp: Any, fp: Any) -> Any:
     return np.where(flat, 0, rise)
 
 
-def _values_vjp(
-    g: Any, x: Any, xp: Any, fp_shape: Any, left: Any, right: Any
-) -> Any:
+def _values_vjp(g: Any, x: Any, xp: Any, fp_shape: Any, left: Any, right: Any) -> Any:
     if left is not None:
         g = np.where(x < xp[0], 0, g)
     if right is not None:

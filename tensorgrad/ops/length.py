@@ -69,11 +69,11 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     """The array with values put in before some places along an axis."""
     arr, axis = _flat_or_along(arr, axis)
     n, obj = arr.shape[axis], plain(obj)
-    at = np.arange(n)[obj] if isinstance(obj, slice) else np.asarray(obj)
-    count = np.count_nonzero(at) if at.dtype == bool else at.size
+    count = np.insert(np.arange(n), obj, 0).size - n
     values = cast_to("insert", operand(values), arr.dtype)
     if count == 1:
-        values = _for_one_place(values, arr.ndim, at.ndim, axis)
+        a_number = not isinstance(obj, slice) and np.ndim(obj) == 0
+        values = _for_one_place(values, arr.ndim, axis, a_number)
         count = values.shape[axis]
     values = without_leading_ones(values, arr.ndim)
     shape = (*arr.shape[:axis], count, *arr.shape[axis + 1 :])
@@ -82,11 +82,11 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     return np.take(joined, order, axis)
 
 
-def _for_one_place(values: Any, ndim: int, place_ndim: int, axis: int) -> Any:
+def _for_one_place(values: Any, ndim: int, axis: int, a_number: bool) -> Any:
     """Return values that all go in at one place, with as many axes as the array."""
     values = values.reshape((1,) * (ndim - values.ndim) + values.shape)
     # If a number says the place, it is the first axis of the values that runs along.
-    return values if place_ndim else np.moveaxis(values, 0, axis)
+    return np.moveaxis(values, 0, axis) if a_number else values
 
 
 @composed(

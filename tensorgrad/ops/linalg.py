@@ -7,8 +7,8 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from ..core.dispatch import implement
-from ..core.primitive import primitive
 from ..core.registry import case
+from .axes import array, kernel, refuse_out
 from .define import composed, operation
 
 _PRODUCTS = [
@@ -59,7 +59,7 @@ def _right(g: Any, a: Any, b_shape: Any) -> Any:
 matmul.vjp(a=_left, b=_right)
 
 
-@primitive
+@kernel("tensordot")
 def contract(a, b, axes_a, axes_b):
     """Sum of products over pairs of axes; the axes left of a come before those of b."""
     return np.tensordot(a, b, (axes_a, axes_b))
@@ -102,7 +102,7 @@ contract.vjp(a=_contract_a, b=_contract_b)
 )
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """Sum of products over the last and first `axes` axes, or over pairs of axes."""
-    a, b = _array(a), _array(b)
+    a, b = array(a), array(b)
     if hasattr(axes, "__len__"):
         axes_a, axes_b = axes
     else:
@@ -110,10 +110,6 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     return contract(
         a, b, normalize_axis_tuple(axes_a, a.ndim), normalize_axis_tuple(axes_b, b.ndim)
     )
-
-
-def _array(x: Any) -> Any:
-    return x if hasattr(x, "dtype") else np.asarray(x)
 
 
 @composed(
@@ -129,8 +125,9 @@ def _array(x: Any) -> Any:
         case((2, 3), (2, 3, 2)),
     ],
 )
-def dot(a: Any, b: Any) -> Any:
+def dot(a: Any, b: Any, out: Any = None) -> Any:
     """Sum of products over the last axis of a and the last but one of b."""
+    refuse_out("dot", out)
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return np.multiply(a, b)
     return np.matmul(a, b) if np.ndim(b) <= 2 else tensordot(a, b, (-1, -2))
@@ -169,8 +166,9 @@ def vdot(a: Any, b: Any) -> Any:
     kind="multilinear",
     cases=[case((3,), (2,)), case((2, 2), (3, 1)), case((), (2,)), case((0,), (2,))],
 )
-def outer(a: Any, b: Any) -> Any:
+def outer(a: Any, b: Any, out: Any = None) -> Any:
     """Product of each element of a with each of b, both in C order."""
+    refuse_out("outer", out)
     return np.multiply(np.reshape(a, (-1, 1)), np.reshape(b, (1, -1)))
 
 
@@ -199,7 +197,7 @@ def kron(a: Any, b: Any) -> Any:
     )
 
 
-@primitive
+@kernel("cross")
 def cross_last(a, b):
     """Vector product along the last axis."""
     return np.cross(a, b)
@@ -231,7 +229,7 @@ def cross(
     """Vector product of vectors of three components."""
     if axis is not None:
         axisa = axisb = axisc = axis
-    a, b = np.moveaxis(_array(a), axisa, -1), np.moveaxis(_array(b), axisb, -1)
+    a, b = np.moveaxis(array(a), axisa, -1), np.moveaxis(array(b), axisb, -1)
     if a.shape[-1] != 3 or b.shape[-1] != 3:
         raise ValueError(
             f"cross: expected vectors of 3 components, got {a.shape[-1]} and "
@@ -271,7 +269,7 @@ def _trace_vjp(g: Any, a_shape: Any, offset: int, axis1: int, axis2: int) -> Any
 trace.vjp(a=_trace_vjp)
 
 
-@primitive
+@kernel("vecdot")
 def vecdot_last(a, b):
     """Sum of products along the last axis."""
     return np.vecdot(a, b)

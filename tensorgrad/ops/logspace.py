@@ -73,6 +73,8 @@ logaddexp2.vjp(
 
 def _exponentials(x: Any, axis: Any) -> tuple[Any, Any, Any]:
     """Return the maximum m, x - m and the sum of exp(x - m); m may be infinite."""
+    x = np.asarray(x)
+    x = x if x.dtype.kind == "f" else x.astype(np.float64)
     m = np.maximum.reduce(x, axis=axis, keepdims=True, initial=-math.inf)
     z = _excess(x, m)
     return m, z, np.add.reduce(np.exp(z), axis=axis, keepdims=True)

@@ -6,16 +6,21 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from ..core.primitive import primitive
 from ..core.registry import Domain, case
+from .axes import array, kernel
 from .decompositions import SEPARATED
 from .define import composed
 
-# Not symmetric about 0, or values of the same size would tie.
-_UNTIED = Domain(-2.3, 3.0, away_from=(0.0,), margin=0.3)
+
+def _uneven(x: Any) -> Any:
+    """Return samples of which no sizes and no sums of sizes tie."""
+    return x * (1 + np.sqrt(np.arange(2, x.size + 2)).reshape(x.shape) / 20)
 
 
-@primitive
+_UNTIED = Domain(-2.3, 3.0, away_from=(0.0,), margin=0.3, shaped=_uneven)
+
+
+@kernel("norm")
 def euclidean_norm(x, axis=None, keepdims=False):
     """Square root of the sum of squares."""
     return np.linalg.norm(x, axis=axis, keepdims=keepdims)
@@ -35,7 +40,7 @@ def _euclidean_vjp(g: Any, x: Any, y: Any, axis: Any, keepdims: bool) -> Any:
 euclidean_norm.vjp(x=_euclidean_vjp)
 
 
-@primitive
+@kernel("norm")
 def power_norm(x, ord, axis, keepdims=False):
     """The sum of abs(x)**p, to the power 1 / p."""
     return np.linalg.norm(x, ord, axis, keepdims)
@@ -51,16 +56,23 @@ def _power_vjp(g: Any, x: Any, y: Any, ord: Any, axis: Any, keepdims: bool) -> A
 
 power_norm.vjp(x=_power_vjp)
 
-_VECTOR: dict[Any, Callable[..., Any]] = {np.inf: np.max, -np.inf: np.min, 1: np.sum}
+
+def _largest(x: Any, axis: Any, keepdims: bool = False) -> Any:
+    """Return the maximum, 0 over nothing."""
+    start: dict[str, Any] = {} if np.size(x) else {"initial": 0}
+    return np.max(x, axis=axis, keepdims=keepdims, **start)
+
+
+_VECTOR: dict[Any, Callable[..., Any]] = {np.inf: _largest, -np.inf: np.min, 1: np.sum}
 _OVER_SINGULAR: dict[Any, Callable[..., Any]] = {
-    2: np.max,
+    2: _largest,
     -2: np.min,
     "nuc": np.sum,
 }
 _OVER_SUMS: dict[Any, Callable[..., Any]] = {
-    1: np.max,
+    1: _largest,
     -1: np.min,
-    np.inf: np.max,
+    np.inf: _largest,
     -np.inf: np.min,
 }
 _WHOLE = ((2, 1), ("fro", 2), ("f", 2))
@@ -129,7 +141,7 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
 )
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Norm of vectors along an axis, or of matrices in two axes, of every order."""
-    x = x if hasattr(x, "dtype") else np.asarray(x)
+    x = array(x)
     if axis is None and (ord is None or (ord, x.ndim) in _WHOLE):
         return euclidean_norm(x, None, keepdims)
     axes = normalize_axis_tuple(tuple(range(x.ndim)) if axis is None else axis, x.ndim)
@@ -173,7 +185,7 @@ def vector_norm(
     x: Any, *, axis: Any = None, keepdims: bool = False, ord: Any = 2
 ) -> Any:
     """Norm of all elements along one axis, several, or all, as of one vector."""
-    x = x if hasattr(x, "dtype") else np.asarray(x)
+    x = array(x)
     axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
     rest = [i for i in range(x.ndim) if i not in axes]
     joined = np.transpose(x, (*axes, *rest)).reshape((-1, *(x.shape[i] for i in rest)))

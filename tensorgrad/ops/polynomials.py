@@ -1,97 +1,14 @@
-"""Polynomials: their values, and their products, which are convolutions."""
+"""Polynomials, as vectors of coefficients with the highest power first."""
 
+import warnings
 from typing import Any
 
 import numpy as np
 
-from ..core.registry import case
+from ..core.registry import Domain, case
+from ..core.tensor import plain
 from .axes import array, turned
 from .define import composed, operation
-from .index import put_part
-
-
-@operation(
-    np.convolve,
-    kind="multilinear",
-    cases=[
-        case((5,), (3,)),
-        case((3,), (4,)),
-        case((), (3,)),
-        *(case((5,), (n,), mode="same") for n in (2, 3)),
-        case((2,), (4,), mode="same"),
-        case((5,), (2,), mode="valid"),
-        case((2,), (3,), mode="valid"),
-    ],
-)
-def convolve(a, v, mode="full"):
-    """Product of polynomials, y_k = sum_i a_i v_(k-i); all of it or its middle."""
-    return np.convolve(a, v, mode)
-
-
-def _length(shape: tuple[int, ...]) -> int:
-    return shape[0] if shape else 1
-
-
-def _whole(g: Any, a_shape: Any, v_shape: Any, start: int) -> Any:
-    """Return the gradient of the full convolution, whose part from `start` g is."""
-    n = _length(a_shape) + _length(v_shape) - 1
-    if g.shape == (n,):
-        return g
-    return put_part(g, slice(start, start + g.shape[0]), (n,))
-
-
-def _convolved(g: Any, a_shape: Any, v_shape: Any) -> Any:
-    # The middle of the full result, which begins where the arrays overlap enough.
-    missing = _length(a_shape) + _length(v_shape) - 1 - g.shape[0]
-    return _whole(g, a_shape, v_shape, missing // 2)
-
-
-def _against(g: Any, v: Any, shape: Any) -> Any:
-    """Return sum_k g_k v_(k-i), the correlation of all of a convolution with v."""
-    return np.convolve(g, turned(v.reshape(-1), 0), "valid").reshape(shape)
-
-
-convolve.vjp(
-    a=lambda g, v, a_shape: _against(_convolved(g, a_shape, v.shape), v, a_shape),
-    v=lambda g, a, v_shape: _against(_convolved(g, a.shape, v_shape), a, v_shape),
-)
-
-
-@operation(
-    np.correlate,
-    kind="multilinear",
-    cases=[
-        case((5,), (3,)),
-        case((2,), (4,)),
-        *(case((5,), (n,), mode="same") for n in (2, 3, 4)),
-        *(case((n,), (5,), mode="same") for n in (2, 3, 4)),
-        case((4,), (4,), mode="same"),
-        case((4,), (2,), mode="full"),
-        case((2,), (4,), mode="full"),
-    ],
-)
-def correlate(a, v, mode="valid"):
-    """Sliding scalar products, y_k = sum_i a_(i+k) v_i."""
-    return np.correlate(a, v, mode)
-
-
-def _correlated(g: Any, a_shape: Any, v_shape: Any) -> Any:
-    n, m = _length(a_shape), _length(v_shape)
-    missing = n + m - 1 - g.shape[0]
-    # With the shorter array first NumPy reverses, and rounds to the other side.
-    start = missing // 2 if n >= m else (missing + 1) // 2
-    return _whole(g, a_shape, v_shape, start)
-
-
-# A correlation is the convolution with v reversed.
-correlate.vjp(
-    a=lambda g, v, a_shape: np.convolve(
-        _correlated(g, a_shape, v.shape), v.reshape(-1), "valid"
-    ).reshape(a_shape),
-    v=lambda g, a, v_shape: turned(
-        _against(_correlated(g, a.shape, v_shape), a, -1), 0
-    ).reshape(v_shape),
-)
 
 
 @operation(
@@ -135,3 +52,142 @@ def polyval(p: Any, x: Any) -> Any:
     for coefficient in array(p):
         y = y * x + coefficient
     return y
+
+
+def _coefficients(name: str, p: Any) -> Any:
+    if isinstance(p, np.poly1d):
+        raise TypeError(f"{name}: expected an array, got a poly1d; pass its .coeffs")
+    return np.atleast_1d(array(p))
+
+
+def _aligned(name: str, a1: Any, a2: Any) -> list[Any]:
+    """Return coefficients of two polynomials, the shorter after zeros."""
+    both = [_coefficients(name, a1), _coefficients(name, a2)]
+    n = max(len(a) for a in both)
+    return [
+        np.concatenate([np.zeros(n - len(a), dtype=a.dtype), a]) if len(a) < n else a
+        for a in both
+    ]
+
+
+_PAIRS = [case((3,), (3,)), case((2,), (4,)), case((3,), ())]
+
+
+@composed(np.polyadd, kind="linear", cases=_PAIRS)
+def polyadd(a1: Any, a2: Any) -> Any:
+    """Sum of two polynomials."""
+    a1, a2 = _aligned("polyadd", a1, a2)
+    return a1 + a2
+
+
+@composed(np.polysub, kind="linear", cases=_PAIRS)
+def polysub(a1: Any, a2: Any) -> Any:
+    """Difference of two polynomials."""
+    a1, a2 = _aligned("polysub", a1, a2)
+    return a1 - a2
+
+
+def _trimmed(name: str, p: Any) -> Any:
+    """Return coefficients without leading zeros, as a poly1d holds them."""
+    p = _coefficients(name, p)
+    (places,) = np.nonzero(plain(p))
+    return p[places[0] :] if len(places) else p[:0].sum(keepdims=True)
+
+
+@composed(np.polymul, kind="multilinear", cases=_PAIRS)
+def polymul(a1: Any, a2: Any) -> Any:
+    """Product of two polynomials; leading zeros are dropped, as NumPy does."""
+    return np.convolve(_trimmed("polymul", a1), _trimmed("polymul", a2))
+
+
+@composed(
+    np.polyder, kind="linear", cases=[case((4,)), case((4,), m=2), case((2,), m=0)]
+)
+def polyder(p: Any, m: int = 1) -> Any:
+    """Derivative of a polynomial, taken m times."""
+    if m < 0:
+        raise ValueError(f"polyder: expected m of at least 0, got {m}")
+    p = _coefficients("polyder", p)
+    for _ in range(m):
+        p = p[:-1] * np.arange(len(p) - 1, 0, -1)
+    return p
+
+
+@composed(
+    np.polyint,
+    kind="linear",
+    cases=[case((4,)), case((3,), m=2, k=0.5), case((2,), m=0)],
+)
+def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
+    """Antiderivative of a polynomial, taken m times, with constants k."""
+    none = np.zeros(max(m, 1), dtype=np.float64)
+    constants = np.atleast_1d(none if k is None else array(k))
+    if m < 0 or len(constants) not in (1, *range(m, len(constants) + 1)):
+        raise ValueError(
+            "polyint: expected m of at least 0 and a constant for each time, got "
+            f"m={m} and {len(constants)} constants"
+        )
+    p = _coefficients("polyint", p)
+    for i in range(m):
+        one = constants[i : i + 1] if len(constants) > 1 else constants
+        p = np.concatenate([p / np.arange(len(p), 0, -1), one])
+    return p
+
+
+@composed(np.poly, kind="multilinear", cases=[case((3,)), case((1,))])
+def poly(seq_of_zeros: Any) -> Any:
+    """Polynomial with the given zeros, (x - z_0) (x - z_1) ..."""
+    zeros = np.atleast_1d(array(seq_of_zeros))
+    if zeros.ndim != 1:
+        raise TypeError(
+            f"poly: expected a vector of zeros, got shape {zeros.shape}; the "
+            "characteristic polynomial of a matrix has no rule"
+        )
+    p = np.ones(1, dtype=zeros.dtype)
+    for i in range(len(zeros)):
+        p = np.convolve(
+            p, np.concatenate([np.ones(1, dtype=p.dtype), -zeros[i : i + 1]])
+        )
+    return p
+
+
+def _weighed(a: Any, w: Any) -> Any:
+    return a if w is None else a * (w if a.ndim == 1 else w[:, None])
+
+
+@composed(
+    np.polyfit,
+    kind="smooth",
+    domains=(Domain(-1.0, 1.0), Domain()),
+    cases=[
+        case((6,), (6,), deg=1),
+        case((7,), (7, 2), deg=2, w=np.array([1.0, 2.0, 0.5, 1.0, 1.0, 0.3, 2.0])),
+    ],
+)
+def polyfit(
+    x: Any,
+    y: Any,
+    deg: int,
+    rcond: float | None = None,
+    full: bool = False,
+    w: Any = None,
+    cov: Any = False,
+) -> Any:
+    """Polynomial of a degree that is nearest to points, in weighted least squares."""
+    if full or cov:
+        raise TypeError("polyfit: full= and cov= have no rule; only coefficients do")
+    x, y, w = array(x) + 0.0, array(y) + 0.0, None if w is None else array(w) + 0.0
+    if x.ndim != 1 or y.shape[:1] != x.shape or y.ndim > 2 or not x.size:
+        raise TypeError(
+            "polyfit: expected a vector x and as many y, in a vector or in columns, "
+            f"got shapes {x.shape} and {y.shape}"
+        )
+    rcond = x.size * np.finfo(x.dtype).eps if rcond is None else rcond
+    powers = _weighed(np.vander(x, int(deg) + 1), w)
+    scale = np.sqrt(np.sum(powers * powers, axis=0))
+    c, _, rank, _ = np.linalg.lstsq(powers / scale, _weighed(y, w), rcond)
+    if plain(rank) != int(deg) + 1:
+        warnings.warn(
+            "Polyfit may be poorly conditioned", np.exceptions.RankWarning, stacklevel=2
+        )
+    return (c.T / scale).T

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core.dispatch import implement_method
+from ..core.dispatch import implement, implement_method
 from ..core.registry import NONZERO, case
+from ..core.tensor import plain, wrap
 from .axes import check_dtype, count, kernel, number, refuse_out, spread
 from .define import composed
 
@@ -232,6 +233,11 @@ def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> An
     return _max(a, axis, keepdims) - _min(a, axis, keepdims)
 
 
+# amax and amin are functions of their own in NumPy.
+implement("max", max, np.amax)
+implement("min", min, np.amin)
+
+
 # The methods of ufuncs; their axis is 0 where not given, which the tensor sees to.
 def untyped(name: str, reduction: Any) -> Any:
     """Return a reduction that takes the `dtype` of a ufunc's method, and refuses it."""
@@ -247,3 +253,17 @@ def untyped(name: str, reduction: Any) -> Any:
 implement_method(np.add, "reduce", sum)
 implement_method(np.maximum, "reduce", untyped("numpy.maximum.reduce", max))
 implement_method(np.minimum, "reduce", untyped("numpy.minimum.reduce", min))
+
+
+def _truth(ufunc: np.ufunc) -> Any:
+    """Return a reduction whose result has no derivative."""
+
+    def method(a: Any, **kwargs: Any) -> Any:
+        given = {name: plain(value) for name, value in kwargs.items()}
+        return wrap(ufunc.reduce(plain(a), **given), None)
+
+    return method
+
+
+implement_method(np.logical_and, "reduce", _truth(np.logical_and))
+implement_method(np.logical_or, "reduce", _truth(np.logical_or))

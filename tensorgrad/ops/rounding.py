@@ -168,7 +168,7 @@ def divmod(a: Any, b: Any) -> Any:
         case((5,)),
         case((2, 4), axis=0),
         case((2, 3), discont=4.0, axis=-1),
-        case((4,), period=2.5),
+        case((4,), period=2.3),
     ],
     kinks="where a whole period is added: 1, as everywhere",
 )

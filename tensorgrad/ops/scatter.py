@@ -83,9 +83,9 @@ def places(shape: tuple[int, ...], index: Any) -> Array:
     flat: Any = 0
     step = 1
     for axis in reversed(range(len(shape))):
-        along_axis = np.arange(0, shape[axis] * step, step)
-        steps = along_axis.reshape((-1, *[1] * (len(shape) - 1 - axis)))
-        flat = flat + np.broadcast_to(steps, shape)[index]
+        steps = np.arange(shape[axis]) * step
+        column = steps.reshape((-1, *[1] * (len(shape) - 1 - axis)))
+        flat = flat + np.broadcast_to(column, shape)[index]
         step *= shape[axis]
     return np.asarray(flat)
 

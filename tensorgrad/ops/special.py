@@ -209,7 +209,7 @@ _spherical.vjp(
     z=lambda g, z, order: scaled(g, -z * _spherical(z, order + 1)),
 )
 sinc.vjp(
-    x=lambda g, x: scaled(g, x * (-math.pi**2) * _spherical(x * math.pi, 1)),
+    x=lambda g, x: scaled(g, x * (-(math.pi**2)) * _spherical(x * math.pi, 1)),
 )
 
 

@@ -24,6 +24,10 @@ from .axes import (
 from .define import composed
 
 
+def _as(dtype: Any, x: Any) -> Any:
+    return x if x.dtype == dtype else x.astype(dtype)
+
+
 def centered(x: Any, axis: Any, where: Any) -> Any:
     """Return deviations from the mean, of the elements selected by `where`."""
     if where is True:
@@ -48,7 +52,7 @@ def _selected(x: Any, where: Any) -> Any:
 
 def var_vjp(g, a, axis, ddof, keepdims, where, center):
     """Return g * 2 (a - mean) / (n - ddof)."""
-    x = _selected(a.astype(g.dtype), where)
+    x = _as(g.dtype, a)
     deviation = centered(x, axis, where) if center is None else x - center
     slope = deviation * (2 / _freedom(x.shape, axis, ddof, where, g.dtype))
     return _selected(spread(g, x.shape, axis, keepdims) * slope, where)
@@ -56,7 +60,7 @@ def var_vjp(g, a, axis, ddof, keepdims, where, center):
 
 def std_vjp(g, a, y, axis, ddof, keepdims, where, center):
     """Return g (a - mean) / ((n - ddof) std), 0 where the deviation is 0."""
-    x = _selected(a.astype(g.dtype), where)
+    x = _as(g.dtype, a)
     if center is None:
         # Twice, because the mean of equal elements may differ from them by a rounding
         # error, and the deviations are nothing but that then.
@@ -228,10 +232,6 @@ def _rows(m: Any, rowvar: bool, dtype: Any) -> Any:
         raise ValueError(f"cov: expected at most 2 axes, got shape {m.shape}")
     rows = m.astype(dtype).reshape(m.shape if m.ndim == 2 else (1, m.size))
     return rows if rowvar or m.ndim < 2 else rows.T
-
-
-def _as(dtype: Any, x: Any) -> Any:
-    return x if x.dtype == dtype else x.astype(dtype)
 
 
 def _observation_weights(fweights: Any, aweights: Any, n: int) -> Any:

@@ -1,9 +1,13 @@
-"""Products and quotients for gradient rules, in which a zero gradient stays zero.
+"""Products and quotients for gradient rules, in which zero annihilates infinity.
 
 Where nothing flows back, as to the branch that `where` has not taken, a slope does not
-matter, be it infinite or NaN; but 0 * inf and 0 * nan are NaN. These are operations of
-their own rather than masks on g == 0, which would cut off the derivative in g itself:
-at the minimum of a sum of squares every residual is 0, its curvature is not.
+matter, be it infinite or NaN; but 0 * inf and 0 * nan are NaN. Nor does an infinite
+gradient, as of sqrt at 0, matter where the slope is 0: sqrt(x * x) has the gradient 0
+at 0, as abs and every norm. A NaN gradient stays NaN.
+
+These are operations of their own rather than masks on g == 0, which would cut off the
+derivative in g itself: at the minimum of a sum of squares every residual is 0, its
+curvature is not.
 """
 
 import math
@@ -16,7 +20,7 @@ from .axes import kernel
 
 
 def scaled(g: Any, slope: Any) -> Any:
-    """Return g * slope, 0 where g is 0 whatever the slope."""
+    """Return g * slope, 0 where g is 0 or the slope is, whatever the other."""
     if type(g) is Tensor or type(slope) is Tensor:
         return _scaled(g, slope)
     if type(slope) is float and math.isfinite(slope):
@@ -37,25 +41,21 @@ def nothing(g: Any) -> Any:
 
 
 def _product(a: Any, b: Any) -> Any:
-    if isinstance(a, np.generic) and not isinstance(b, np.ndarray):
-        return a * b if a else a * type(b)(0)
+    if isinstance(a, np.generic) and not isinstance(b, np.ndarray) and a and b:
+        return a * b
     with np.errstate(invalid="ignore"):
-        return _settled(np.asarray(a * b), a)
+        y = np.asarray(a * b)
+    # A copy under a mask that is False nearly everywhere costs next to nothing;
+    # np.where would cost more than the product.
+    np.copyto(y, 0, where=(y != y) & ((a == 0) | (b == 0) & (a == a)))
+    return y
 
 
 def _quotient(a: Any, b: Any) -> Any:
-    if isinstance(a, np.generic) and not isinstance(b, np.ndarray):
-        return a / b if a else a / type(b)(1)
-    with np.errstate(invalid="ignore"):
-        return _settled(np.asarray(a / b), a)
-
-
-def _settled(y: Any, a: Any) -> Any:
-    """Return y with NaN replaced by 0 where a is 0, in place.
-
-    A copy under a mask that is False nearly everywhere costs next to nothing;
-    np.where would cost more than the product.
-    """
+    if isinstance(a, np.generic) and not isinstance(b, np.ndarray) and a and b:
+        return a / b
+    with np.errstate(divide="ignore", invalid="ignore"):
+        y = np.asarray(a / b)
     np.copyto(y, 0, where=(y != y) & (a == 0))
     return y
 
@@ -71,6 +71,4 @@ def _divided(a, b):
 
 
 _scaled.vjp(a=lambda g, b: scaled(g, b), b=lambda g, a: scaled(g, a))
-_divided.vjp(
-    a=lambda g, b: divided(g, b), b=lambda g, y, b: -divided(scaled(g, y), b)
-)
+_divided.vjp(a=lambda g, b: divided(g, b), b=lambda g, y, b: -divided(scaled(g, y), b))

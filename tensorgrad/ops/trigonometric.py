@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.registry import ABOVE_ONE, INSIDE_ONE, NONZERO, REAL
+from ..core.registry import ABOVE_ONE, INSIDE_ONE, NONZERO
 from .define import operation
 from .strong import divided, scaled
 

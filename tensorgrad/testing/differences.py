@@ -259,11 +259,11 @@ def roughness(lines: Lines, which: Sequence[int]) -> Array:
     counts where least is left, but not one in which the values hardly change.
     """
     least = np.full((len(which), lines.base.size), np.inf)
-    for width in (1e-5, 1e-3, 1e-1):
+    for width in (1e-5, 1e-3, 1e-1, 1.0):
         values = lines.values(which, (width * _UNEVEN).tolist())
         left = np.einsum("kt,tjm->kjm", _LEFT_BY_QUARTIC, values)
         noise = np.sqrt(np.sum(left**2, axis=0) / len(left))
-        still = np.mean(np.diff(values, axis=0) == 0, axis=0) >= 0.5
+        still = np.mean(np.diff(values, axis=0) == 0, axis=0) >= 0.6
         least = np.fmin(least, np.where(still, np.inf, noise))
     return np.where(np.isfinite(least), least, 0)
 

@@ -40,6 +40,7 @@ class Examination:
     comparisons: list[Comparison] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     error: UnusableError | None = None
+    order: int = 1
 
     @property
     def fatal(self) -> list[Finding]:
@@ -65,15 +66,16 @@ INVALID = ("mutates", "nondeterministic", "no tensor", "integers", "raises", "dt
 
 
 def examine(
-    problem: Problem, settings: Settings, rng: np.random.Generator
+    problem: Problem, settings: Settings, rng: np.random.Generator, order: int = 1
 ) -> Examination:
     """Return everything that can be told of a problem."""
-    found = Examination(problem)
+    found = Examination(problem, order=order)
     try:
-        if problem.inspect is not None:
-            found.findings += problem.inspect()
-        if not found.fatal:
-            _examine(found, settings, rng)
+        with np.errstate(all="ignore"):
+            if problem.inspect is not None:
+                found.findings += problem.inspect()
+            if not found.fatal:
+                _examine(found, settings, rng)
     except UnusableError as error:
         found.error = error
         found.findings.append(Finding(error.fault, error.sentence))
@@ -111,13 +113,13 @@ def second_point(
 ) -> list[Finding]:
     """Compare at a second point, with the passes through both points interleaved."""
     problem = found.problem
-    moved = nearby(problem, rng)
+    moved = elsewhere(problem, rng)
     if moved is None:
         return []
     v = rng.normal(size=problem.out.size)
     before = problem.taken_back(back, v)
-    elsewhere, again = moved.pulled(), problem.pulled()
-    experiment = projected(moved, elsewhere, rng, 2, "a second point")
+    there, again = moved.pulled(), problem.pulled()
+    experiment = projected(moved, there, rng, 2, "a second point")
     found.comparisons.append(compare(experiment, settings.tolerance))
     problem.evaluations += moved.evaluations
     after = problem.taken_back(again, v)
@@ -133,20 +135,24 @@ def second_point(
     ]
 
 
-def nearby(problem: Problem, rng: np.random.Generator) -> Problem | None:
-    """Return the problem at a point close by, None where the function is not defined
-    there or returns another shape."""
+def elsewhere(problem: Problem, rng: np.random.Generator) -> Problem | None:
+    """Return the problem at a second point: the entries of each input in reverse order,
+    which is likely to be where the function is defined, or the same entries; slightly
+    moved. None where the function is not defined at either or gives other shapes."""
     step = rng.uniform(1.5e-3, 3e-3, problem.point.shape)
-    sign = rng.choice([-1.0, 1.0], problem.point.shape)
-    x = problem.point + problem.scale * step * sign
-    moved = problem.at(problem.packing.unpack(x))
-    moved.evaluations = 0
-    try:
-        finite = all(np.isfinite(y).all() for y in moved.outputs)
-    except (ValueError, ArithmeticError, IndexError):
-        return None
-    same = [y.shape for y in moved.outputs] == [y.shape for y in problem.outputs]
-    return moved if finite and same else None
+    step *= problem.scale * rng.choice([-1.0, 1.0], problem.point.shape)
+    reverse = [x.reshape(-1)[::-1] for x in problem.inputs]
+    for x in (problem.packing.pack(reverse), problem.point):
+        moved = problem.at(problem.packing.unpack(x + step))
+        moved.evaluations = 0
+        try:
+            finite = all(np.isfinite(y).all() for y in moved.outputs)
+        except (ValueError, ArithmeticError, IndexError):
+            continue
+        same = [y.shape for y in moved.outputs] == [y.shape for y in problem.outputs]
+        if finite and same:
+            return moved
+    return None
 
 
 def symmetric(

@@ -32,10 +32,10 @@ def linear_in_cotangent(
         problem.taken_back(back, w) for w in (u, v, a * u + b * v, 0 * u)
     )
     terms = np.abs(a * of_u) + np.abs(b * of_v)
-    scale = terms + 1e-3 * np.max(terms, initial=0) + np.finfo(float).tiny
+    scale = terms + 1e-3 * np.max(terms, initial=0) + np.finfo(np.float64).tiny
     found = []
     apart = differ(of_sum, a * of_u + b * of_v, scale)
-    if apart > max(ROUNDING, 256 * problem.precision) and np.isfinite(terms).all():
+    if apart > max(ROUNDING, 256 * problem.rounding) and np.isfinite(terms).all():
         found.append(
             Finding(
                 "nonlinear",
@@ -94,7 +94,7 @@ def adjoint(
         taken = problem.taken_back(back, v)
         scale = np.abs(v) @ np.abs(pushed) + np.abs(taken) @ np.abs(u)
         worst = max(worst, differ(v @ pushed, taken @ u, scale or 1.0))
-    if worst <= max(ROUNDING, 256 * problem.precision):
+    if worst <= max(ROUNDING, 256 * problem.rounding):
         return []
     return [
         Finding(

@@ -25,8 +25,7 @@ def changed(
     return [
         Finding(
             "mutates",
-            f"{who} changes its {what} {k} in place; work on a copy, or build a new "
-            "array",
+            f"{who} changes {what} {k} in place; work on a copy, or build a new array",
         )
         for k, (a, b) in pairs
         if not same_bits(np.asarray(a, dtype=np.float64), b.astype(np.float64))

@@ -11,7 +11,15 @@ import numpy as np
 
 from .findings import Finding
 from .inspection import changed, coarse, shared
-from .problem import Array, Arrays, Back, GradientShapeError, Problem, UnusableError
+from .problem import (
+    Array,
+    Arrays,
+    Back,
+    GradientShapeError,
+    Problem,
+    UnusableError,
+    reported,
+)
 
 Function = Callable[..., Any]
 
@@ -49,7 +57,8 @@ def inspected(f: Function, vjp: Function, inputs: Sequence[Array]) -> list[Findi
     cotangents = [np.ones_like(y) for y in outputs]
     given, seeds = as_given(inputs), as_given(cotangents)
     g = seeds[0] if len(seeds) == 1 else tuple(seeds)
-    gradients = as_gradients(vjp(g, *given), inputs)
+    with reported():
+        gradients = as_gradients(vjp(g, *given), inputs)
     found += changed(given, inputs, "the gradient function")
     found += changed(seeds, cotangents, "the gradient function", "cotangent")
     arrived = [a for a in gradients if a is not None]

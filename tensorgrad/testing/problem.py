@@ -95,6 +95,8 @@ class Problem:
         From a dtype to the same problem computed in that dtype.
     inspect : callable, optional
         Calls the function and its gradient once, and finds what they do besides.
+    uses : callable, optional
+        From cotangents to what arrives at each input from each of its uses.
     exact : bool
         Whether along every axis the function is linear, so that any step is exact.
     """
@@ -106,8 +108,10 @@ class Problem:
     analytic: Callable[[list[Array]], list[Array]] | None = None
     lowered: Callable[[Any], Problem] | None = None
     inspect: Callable[[], list[Finding]] | None = None
+    uses: Callable[[Arrays], list[list[Array]]] | None = None
     exact: bool = False
     evaluations: int = 0
+    claimed_eps: float = 0.0
 
     def at(self, inputs: list[Array]) -> Problem:
         """Return the same problem at another point."""
@@ -139,6 +143,11 @@ class Problem:
         """The coarsest machine epsilon among the outputs."""
         kinds = [y.dtype for y in self.outputs if y.dtype.kind == "f"]
         return max((float(np.finfo(d).eps) for d in kinds), default=EPS)
+
+    @property
+    def rounding(self) -> float:
+        """The coarsest machine epsilon among outputs and gradients."""
+        return max(self.precision, self.claimed_eps)
 
     @property
     def scale(self) -> Array:
@@ -197,6 +206,9 @@ class Problem:
         """
         with reported(), np.errstate(all="ignore"):
             gradients = back(self.out.unpack(cotangent))
+        for g in gradients:
+            if g is not None and g.dtype.kind == "f" and g.dtype.itemsize < 8:
+                self.claimed_eps = max(self.claimed_eps, float(np.finfo(g.dtype).eps))
         pairs = zip(gradients, self.inputs, strict=True)
         return self.packing.pack(
             [np.zeros_like(x) if g is None else g for g, x in pairs]

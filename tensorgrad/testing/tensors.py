@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ..core.backward import fit, interior
 from ..core.mode import enable_grad, no_grad
 from ..core.tensor import Tensor
 from .findings import Finding
 from .inspection import changed, coarse, shared, unreached
-from .problem import Array, Arrays, Back, Problem, UnusableError
+from .problem import Array, Arrays, Back, Problem, UnusableError, reported
 
 Function = Callable[..., Any]
 
@@ -64,6 +65,12 @@ def tensor_problem(
         written = changed([t.numpy() for t in constants], inputs, "f")
         return written or inspected(f, leaves(inputs, True))
 
+    def uses(cotangents: Arrays) -> list[list[Array]]:
+        xs = leaves(inputs, True)
+        with enable_grad():
+            ys = floating(f(*xs))
+        return contributions(xs, ys, cotangents)
+
     points = [np.asarray(x, dtype=np.float64) for x in inputs]
     return Problem(
         points,
@@ -72,18 +79,23 @@ def tensor_problem(
         derivative,
         lowered=lowered,
         inspect=inspect,
+        uses=uses,
         exact=exact,
     )
 
 
 def inspected(f: Function, xs: Sequence[Tensor]) -> list[Finding]:
     """Return what one forward and one backward pass of `f` do besides."""
-    with enable_grad():
+    with reported(), enable_grad():
         ys = floating(f(*xs))
     values, outputs = [x.numpy() for x in xs], [y.numpy() for y in ys]
     found = shared(outputs, values, "output", "input")
     found += coarse(outputs, values, "output")
-    gradients = backward(xs, ys, [np.ones_like(y) for y in outputs])
+    before = [a.copy() for a in (*values, *outputs)]
+    with reported():
+        gradients = backward(xs, ys, [np.ones_like(y) for y in outputs])
+    found += changed(values, before[: len(values)], "a gradient rule")
+    found += changed(outputs, before[len(values) :], "a gradient rule", "output")
     found += unreached(gradients)
     arrived = [g for g in gradients if g is not None]
     found += coarse(arrived, [x for x, g in zip(values, gradients, strict=True) if g is not None], "gradient", fatal=True)
@@ -101,6 +113,26 @@ def backward(
     for x in xs:
         x.grad = None
     return gradients
+
+
+def contributions(
+    xs: Sequence[Tensor], ys: Sequence[Tensor], cotangents: Arrays
+) -> list[list[Array]]:
+    """Return what arrives at each of the leaves `xs` from each of its uses: the rules
+    of the graph, with a walk that does nothing but add."""
+    table: dict[Any, Any] = {}
+    for y, v in zip(ys, cotangents, strict=True):
+        if y.node is not None:
+            table[y.node] = table[y.node] + v if y.node in table else v
+    arrived: dict[Any, list[Array]] = {x.node: [] for x in xs}
+    for node in interior(list(table)):
+        g = table.pop(node)
+        for parent, (rule, pick) in zip(node.parents, node.plan.steps, strict=False):
+            dx = fit(rule(g, *pick(node.saved)), parent, node)
+            table[parent] = table[parent] + dx if parent in table else dx
+            if parent in arrived:
+                arrived[parent].append(np.asarray(dx))
+    return [arrived[x.node] for x in xs]
 
 
 def tensors(result: Any) -> list[Tensor]:

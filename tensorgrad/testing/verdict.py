@@ -39,17 +39,17 @@ class Tolerance:
     atol: float | None = None
     rtol: float | None = None
 
-    def __call__(self, analytic: Array, found: Estimate, lines: Lines) -> Array:
+    def __call__(self, analytic: Array, found: Estimate, experiment: Experiment) -> Array:
         bars = 2 * found.error
         if self.atol is not None or self.rtol is not None:
             numerical = np.abs(found.value)
             return np.asarray(bars + (self.atol or 0) + (self.rtol or 0) * numerical)
-        size = sizes(analytic, found.value)
-        floor = 1e-12 * min(lines.eps / EPS, 1e8) * neighbours(size)
+        size, eps = sizes(analytic, found.value), experiment.problem.rounding
+        floor = 1e-12 * min(eps / EPS, 1e8) * neighbours(size)
         # A residue is not much smaller than the rounding it comes from.
-        residue = lines.eps * terms(size, lines)
+        residue = eps * terms(size, experiment.lines)
         floor += np.where(size > 1e-4 * residue, 8 * residue, 0)
-        return np.asarray(bars + max(1e-8, 64 * lines.eps) * size + floor)
+        return np.asarray(bars + max(1e-8, 64 * eps) * size + floor)
 
 
 def terms(size: Array, lines: Lines) -> Array:
@@ -121,7 +121,7 @@ def compare(experiment: Experiment, tolerance: Tolerance) -> Comparison:
 
 def _within(result: Comparison, tolerance: Tolerance) -> Array:
     found = Estimate(result.numerical, result.error)
-    allowed = tolerance(result.analytic, found, result.experiment.lines)
+    allowed = tolerance(result.analytic, found, result.experiment)
     return np.asarray(np.abs(result.analytic - result.numerical) <= allowed)
 
 
@@ -201,7 +201,7 @@ def _at_infinity(
 
 def _judge(result: Comparison, tolerance: Tolerance) -> None:
     found = Estimate(result.numerical, result.error)
-    allowed = tolerance(result.analytic, found, result.experiment.lines)
+    allowed = tolerance(result.analytic, found, result.experiment)
     apart = np.abs(result.analytic - result.numerical)
     if _small(result, apart > allowed, apart):
         allowed = allowed + 8 * result.experiment.unsteady

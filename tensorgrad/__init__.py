@@ -6,6 +6,7 @@ from .core.mode import enable_grad, is_grad_enabled, no_grad
 from .core.primitive import Primitive, primitive
 from .core.tensor import Tensor
 from .core.writes import debug
+from .ops.activations import dropout, elu, gelu, leaky_relu, silu
 from .ops.elementwise import (
     add,
     divide,
@@ -19,21 +20,16 @@ from .ops.elementwise import (
     subtract,
     tanh,
 )
+from .ops.joining import array, concatenate, stack
 from .ops.linalg import dot, matmul
+from .ops.logspace import log_softmax, logsumexp, sigmoid, softplus
 from .ops.losses import categorical_cross_entropy, one_hot, softmax_cross_entropy
 from .ops.neural import dense, relu, softmax, softmax_jacobian
 from .ops.piecewise import absolute, clip, maximum, minimum, where
 from .ops.reduce import max, mean, min, sum
-from .ops.shape import (
-    broadcast_to,
-    concatenate,
-    expand_dims,
-    reshape,
-    squeeze,
-    stack,
-    swapaxes,
-    transpose,
-)
+from .ops.shape import broadcast_to, expand_dims, reshape, squeeze, swapaxes, transpose
+from .ops.special import erf, erfc
+from .ops.update import index_add, index_update, put, put_along_axis
 from .transforms import (
     checkpoint,
     grad,
@@ -51,15 +47,6 @@ tensor = Tensor
 abs = absolute
 
 __all__ = [
-    "checkpoint",
-    "grad",
-    "hessian",
-    "hvp",
-    "jacobian",
-    "jvp",
-    "value_and_grad",
-    "vjp",
-    "data",
     "GraphError",
     "MutationError",
     "Primitive",
@@ -69,8 +56,10 @@ __all__ = [
     "abs",
     "absolute",
     "add",
+    "array",
     "broadcast_to",
     "categorical_cross_entropy",
+    "checkpoint",
     "clip",
     "concatenate",
     "data",
@@ -78,11 +67,26 @@ __all__ = [
     "dense",
     "divide",
     "dot",
+    "dropout",
+    "elu",
     "enable_grad",
+    "erf",
+    "erfc",
     "exp",
     "expand_dims",
+    "gelu",
+    "grad",
+    "hessian",
+    "hvp",
+    "index_add",
+    "index_update",
     "is_grad_enabled",
+    "jacobian",
+    "jvp",
+    "leaky_relu",
     "log",
+    "log_softmax",
+    "logsumexp",
     "matmul",
     "max",
     "maximum",
@@ -97,11 +101,16 @@ __all__ = [
     "optim",
     "power",
     "primitive",
+    "put",
+    "put_along_axis",
     "relu",
     "reshape",
+    "sigmoid",
+    "silu",
     "softmax",
     "softmax_cross_entropy",
     "softmax_jacobian",
+    "softplus",
     "sqrt",
     "square",
     "squeeze",
@@ -112,5 +121,7 @@ __all__ = [
     "tanh",
     "tensor",
     "transpose",
+    "value_and_grad",
+    "vjp",
     "where",
 ]

@@ -619,6 +619,7 @@ class TestPad:
         check(lambda a: np.pad(a, 2, "constant"), np.array(1.0))
         check(lambda a: np.pad(a, 2, "edge"), np.array(1.0))
         check(lambda a: np.pad(a, ((0, 0), (1, 1)), "edge"), np.ones((0, 2)))
+        check(lambda a: np.pad(a, (1, 2), constant_values=7.0), np.ones((0, 2)))
         with pytest.raises(ValueError, match="empty axis"):
             np.pad(tg.Tensor(np.ones((0, 2))), 1, "edge")
 

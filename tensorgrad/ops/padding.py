@@ -188,6 +188,8 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
     options = {name: plain(value) for name, value in kwargs.items()}
     values = plain(array)
     widths = _widths(pad_width, np.ndim(values))
+    if mode in ("constant", "empty"):
+        return surround(array, widths, mode, options)
     if np.result_type(values).kind != "f":
         # Nothing to differentiate, and NumPy rounds the statistics to integers.
         padded = np.pad(values, widths or 0, mode, **options)
@@ -195,9 +197,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
     if not np.size(values):
         # NumPy raises where there should be elements to pad with.
         np.pad(values, widths, mode, **options)
-        mode, options = "empty", {}
-    if mode in ("constant", "empty"):
-        return surround(array, widths, mode, options)
+        return surround(array, widths, "empty", {})
     for axis, own in enumerate(_for_each_axis(options, len(widths))):
         if any(widths[axis]):
             array = _MODES[mode](array, axis, widths[axis], **own)

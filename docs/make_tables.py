@@ -59,7 +59,9 @@ def coverage():
         kinks = "; ".join(entry.kinks.split("; ")) or "–"
         reference = f"`{numpy_name(entry)}`" if numpy_name(entry) else "–"
         rows.append([f"`{name}`", reference, entry.kind, *cells, kinks])
-    covered = sum(1 for e in registry.values() if numpy_name(e) and e.kind != "constant")
+    covered = sum(
+        1 for e in registry.values() if numpy_name(e) and e.kind != "constant"
+    )
     return f"""# Coverage
 
 Made by `python docs/make_tables.py` from the registry of operations and the checks of the
@@ -77,7 +79,9 @@ that a gradient flows through, each to second order.
 def kinks():
     """Return the page of kinks."""
     rows = [
-        [f"`{name}`", entry.kinks] for name, entry in sorted(registry.items()) if entry.kinks
+        [f"`{name}`", entry.kinks]
+        for name, entry in sorted(registry.items())
+        if entry.kinks
     ]
     return f"""# Kinks
 
@@ -93,7 +97,8 @@ def table(header, rows):
     """Return a Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |"
+        for line in lines
     )
 
 

@@ -73,16 +73,18 @@ def ops(tg):
             continue
         rng = np.random.default_rng(0)
         xs, y = one_call(tg, entry, rng)
-        (y * rng.normal(size=y.shape)).sum().backward(create_graph=True)
-        first = [x.grad for x in xs]
+        ys = [t for t in (y if isinstance(y, tuple | list) else [y]) if t.requires_grad]
+        weighted = [(t * rng.normal(size=t.shape)).sum() for t in ys]
+        sum(weighted[1:], weighted[0]).backward(create_graph=True)
+        first = [x.grad for x in xs if x.grad is not None]
         for x in xs:
             x.grad = None
         total = sum((g * g).sum() for g in first)
         if total.requires_grad:
             total.backward()
         second = [x.grad for x in xs if x.grad is not None]
-        assert all(g.dtype == np.float64 for g in [y, *first, *second]), name
-        found[name] = digest([y, *first, *second])
+        assert all(g.dtype == np.float64 for g in [*ys, *first, *second]), name
+        found[name] = digest([*ys, *first, *second])
     return found
 
 

@@ -640,8 +640,9 @@ class TestPad:
             np.pad(TENSOR, 1, "mirror")
         with pytest.raises(ValueError, match="no mode"):
             np.pad(TENSOR, 1, lambda *args: None)
-        with pytest.raises(TypeError, match="constants"):
-            np.pad(TENSOR, 1, constant_values=TENSOR[0, 0])
+        for value in (TENSOR[0, 0], (TENSOR[0, 0], 1.0)):
+            with pytest.raises(TypeError, match="cut the graph"):
+                np.pad(TENSOR, 1, constant_values=value)
         with pytest.raises(TypeError, match="integers"):
             np.pad(TENSOR, 1.5)
         with pytest.raises(ValueError, match="not negative"):

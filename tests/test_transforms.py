@@ -325,6 +325,16 @@ class TestCheckpoint:
             y.backward()
 
 
+def test_second_output_alone_to_second_order():
+    x = tg.Tensor([1.5, -2.5], requires_grad=True)
+    _, whole = np.modf(x)
+    whole.sum().backward(create_graph=True)
+    assert x.grad.numpy().tolist() == [0.0, 0.0]
+    np.testing.assert_array_equal(
+        tg.grad(lambda t: np.sum(tg.grad(lambda u: np.sum(np.modf(u)[1]))(t)))(X), 0 * X
+    )
+
+
 class TestHooks:
     def test_hook_sees_the_total_once(self):
         x = tg.Tensor(X, requires_grad=True)

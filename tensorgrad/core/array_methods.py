@@ -140,6 +140,9 @@ class ArrayMethods:
     resize = _refused("resize", "np.resize(t, shape)")
     sort = _refused("sort", "np.sort(t)")
 
+    def __round__(self, digits: int = 0) -> Any:
+        return operations["round"](self, digits)
+
     def compress(self, condition: Any, axis: int | None = None) -> Any:
         """As ``numpy.ndarray.compress``, and differentiable."""
         return operations["compress"](condition, self, axis)

@@ -12,7 +12,7 @@ from .node import Leaf, Node
 from .place import Place, user_place
 from .writes import check_unwritten
 
-Lift = Callable[[Any, "Node | Leaf"], Any]
+Lift = Callable[[Any, "Node | Leaf | None"], Any]
 
 _NOTHING: Any = np.zeros(0)
 _newest_first = attrgetter("index")
@@ -93,9 +93,20 @@ def differentiate(
         nodes = [node for node in nodes if node in wanted]
     check_unwritten(nodes)
     freed_at = None if retain_graph else Place(*user_place())
-    table = _walk(nodes, dict(seeds), wanted, lift, freed_at)
+    # What overflows where nothing flows back is no news to the caller.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        table = _walk(nodes, dict(seeds), wanted, lift, freed_at)
     found = table if targets is None else {n: table[n] for n in targets if n in table}
-    return {n: hooked(n, g) for n, g in found.items()} if hooks else found
+    if hooks:
+        found = {n: hooked(n, g) for n, g in found.items()}
+    if lift is not None:
+        found = {n: lift(g, None) if _plain(g) else g for n, g in found.items()}
+    return found
+
+
+def _plain(g: Any) -> bool:
+    """Whether a gradient of a recorded pass is constant: zeros that a rule made."""
+    return isinstance(g, np.ndarray | np.generic)
 
 
 def _walk(

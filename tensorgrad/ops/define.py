@@ -70,12 +70,29 @@ def constant(reference: Any) -> Callable[..., Any]:
 
     @functools.wraps(reference)
     def function(*args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("out") is not None:
+            raise TypeError(
+                f"{reference.__name__}: out= is not supported with Tensors; use the "
+                "returned value"
+            )
         y = reference(
             *map(plain, args), **{name: plain(v) for name, v in kwargs.items()}
         )
-        given = (*args, *kwargs.values())
-        arrays = isinstance(y, np.ndarray | np.generic)
-        return wrap(y, None) if arrays and any(type(v) is Tensor for v in given) else y
+        return _constants(y) if _holds_tensor((*args, *kwargs.values())) else y
 
     implement(reference.__name__, function, reference)
     return function
+
+
+def _holds_tensor(values: Any) -> bool:
+    return any(
+        type(v) is Tensor or (type(v) in (tuple, list) and _holds_tensor(v))
+        for v in values
+    )
+
+
+def _constants(y: Any) -> Any:
+    """Return arrays as constant tensors, also those in a tuple; the rest as it is."""
+    if type(y) is tuple:
+        return tuple(map(_constants, y))
+    return wrap(y, None) if isinstance(y, np.ndarray | np.generic) else y

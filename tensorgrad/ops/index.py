@@ -49,13 +49,14 @@ _BASIC = (int, slice, type(None), type(Ellipsis))
 
 
 def _plain_item(item: Any) -> Any:
-    if type(item) in _BASIC:
+    if type(item) in _BASIC or (type(item) is np.ndarray and item.ndim):
         return item
     array = np.asarray(plain(item))
     if array.dtype == object and hasattr(item, "__index__"):
         return operator.index(item)
     if not array.ndim:
         return array if array.dtype == bool else array[()]
+    # NumPy takes an empty list for a list of integers.
     listed = not isinstance(item, np.ndarray | Tensor)
     return array.astype(np.intp) if listed and not array.size else array
 

@@ -144,6 +144,11 @@ def _widths(pad_width: Any, ndim: int) -> tuple[Pair, ...]:
     return tuple((int(w[0]), int(w[1])) for w in np.broadcast_to(widths, (ndim, 2)))
 
 
+def _constant(value: Any) -> Any:
+    """Return an option as an array; tensors that need a gradient raise there."""
+    return value if value is None or isinstance(value, str) else np.asarray(value)
+
+
 def _for_each_axis(options: dict[str, Any], ndim: int) -> Iterator[dict[str, Any]]:
     """Return the options for each axis: pairs of values, one for each of its ends."""
     pairs = [
@@ -183,9 +188,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
             f"pad: no mode {mode!r} with a gradient; there are constant, empty, "
             f"{', '.join(_MODES)}"
         )
-    if any(type(value) is Tensor and value.requires_grad for value in kwargs.values()):
-        raise TypeError("pad: the values to pad with are constants; pass .detach()")
-    options = {name: plain(value) for name, value in kwargs.items()}
+    options = {name: _constant(value) for name, value in kwargs.items()}
     values = plain(array)
     widths = _widths(pad_width, np.ndim(values))
     if mode in ("constant", "empty"):

@@ -95,7 +95,7 @@ def gradcheck(
     'agrees'
     """
     seed = as_seed(rng)
-    settings = Settings(Tolerance(atol, rtol), directions, largest)
+    settings = Settings(Tolerance(atol, rtol), directions, largest, explain)
     values = [_constant_or_array(x) for x in inputs]
     live = _live(values, argnums)
     if not live:
@@ -110,7 +110,7 @@ def gradcheck(
     points = [np.asarray(values[k]) for k in live]
     problem, dtypes = _problem(of_live, points, linear)
     held = [_held(k, v) for k, v in enumerate(values) if _integral(v)]
-    result = _checked(problem, order, settings, seed, dtypes, held, explain)
+    result = _checked(problem, order, settings, seed, dtypes, held)
     return _finished(result, raise_on_failure)
 
 
@@ -166,9 +166,9 @@ def check_gradient(
     'agrees'
     """
     points = _points(x)
-    settings = Settings(Tolerance(atol, rtol), directions, largest)
+    settings = Settings(Tolerance(atol, rtol), directions, largest, explain)
     problem = gradient_problem(f, df, points)
-    result = _checked(problem, 1, settings, as_seed(rng), explain=explain)
+    result = _checked(problem, 1, settings, as_seed(rng))
     return _finished(result, raise_on_failure)
 
 
@@ -224,10 +224,10 @@ def check_vjp(
     'transposed'
     """
     points = _points(x)
-    settings = Settings(Tolerance(atol, rtol), directions, largest)
+    settings = Settings(Tolerance(atol, rtol), directions, largest, explain)
     problem = vjp_problem(f, vjp, points)
     seed = as_seed(rng)
-    result = _checked(problem, 1, settings, seed, explain=explain)
+    result = _checked(problem, 1, settings, seed)
     if jvp is not None and result.ok:
         _check_adjoint(result, jvp, seed)
     return _finished(result, raise_on_failure)
@@ -332,7 +332,6 @@ def _checked(
     seed: int,
     dtypes: Sequence[Any] = (),
     notes: Sequence[Finding] = (),
-    explain: bool = True,
 ) -> Result:
     """Examine order after order, up to the first that fails."""
     rng = np.random.default_rng(seed)
@@ -358,7 +357,7 @@ def _checked(
     if verdict == "agrees" and any(e.verdict == "kink" for e in found):
         verdict = "kink"
     result = Result(verdict, len(found), seed, list(found[0].problem.inputs), found)
-    if explain and verdict != "agrees":
+    if settings.explain and verdict != "agrees":
         _explain(result, settings)
     return result
 
@@ -367,7 +366,9 @@ def _next(lower: Problem, rng: np.random.Generator) -> Problem:
     """Return the problem one order higher, with random cotangents."""
     if lower.derivative is None:
         raise ValueError("order: derivatives of plain functions are checked one by one")
-    return lower.derivative([np.asarray(rng.normal(size=y.shape)) for y in lower.outputs])
+    return lower.derivative(
+        [np.asarray(rng.normal(size=y.shape)) for y in lower.outputs]
+    )
 
 
 def _of_order(

@@ -76,7 +76,8 @@ def _noise(comparison: Comparison) -> Diagnosis:
     at = comparison.state == NOISY
     if not np.isfinite(comparison.experiment.lines.base).all():
         return Diagnosis(
-            "not finite", "the function is NaN or infinite at this point: nothing to tell"
+            "not finite",
+            "the function is NaN or infinite at this point: nothing to tell",
         )
     if np.isfinite(comparison.numerical[at]).any():
         return Diagnosis(
@@ -375,11 +376,13 @@ def _permuted(wrong: Block) -> Diagnosis | None:
     directions = np.random.default_rng(0)
     for axis, what in ((0, "its entries"), (1, "the incoming gradient's entries")):
         w = directions.normal(size=wrong.analytic.shape[axis])
-        claimed = np.sort(np.tensordot(w, wrong.analytic, (0, axis)))
-        real = np.sort(np.tensordot(w, wrong.numerical, (0, axis)))
-        bar = np.max(np.tensordot(np.abs(w), wrong.bar, (0, axis)), initial=0)
-        scale = np.max(np.abs(real), initial=0)
-        if np.allclose(claimed, real, rtol=1e-6, atol=4 * bar + 1e-9 * scale):
+        claimed = np.tensordot(w, wrong.analytic, (0, axis))
+        real = np.tensordot(w, wrong.numerical, (0, axis))
+        size = np.tensordot(np.abs(w), np.abs(wrong.numerical), (0, axis))
+        allowed = 1e-6 * size + 4 * np.tensordot(np.abs(w), wrong.bar, (0, axis))
+        order, as_claimed = np.argsort(real), np.argsort(claimed)
+        apart = np.abs(claimed[as_claimed] - real[order])
+        if (apart <= allowed[order]).all() and (order != as_claimed).any():
             return Diagnosis(
                 "permuted",
                 f"the gradient of input {wrong.input} holds the right numbers in the "

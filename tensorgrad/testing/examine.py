@@ -25,11 +25,14 @@ class Settings:
         Random directions for each input and output, where the Jacobian is too large.
     largest : int
         Entries of a Jacobian that is checked entry by entry.
+    explain : bool
+        Whether to go on after a failure, for the diagnosis.
     """
 
     tolerance: Tolerance = Tolerance()
     directions: int = 8
     largest: int = LARGEST
+    explain: bool = True
 
 
 @dataclass
@@ -82,20 +85,30 @@ def examine(
     return found
 
 
-def _examine(
-    found: Examination, settings: Settings, rng: np.random.Generator
-) -> None:
-    problem, comparisons = found.problem, found.comparisons
+def _examine(found: Examination, settings: Settings, rng: np.random.Generator) -> None:
+    problem = found.problem
     back = problem.pulled()
     found.findings += identities.repeatable(problem, back, rng)
-    comparisons.append(main(problem, back, settings, rng))
-    kinked = comparisons[0].state == KINK
-    if kinked.any() and comparisons[0].experiment.entries:
-        which = np.flatnonzero(kinked.any(axis=1))
-        mixed = blend(comparisons[0].experiment, which, rng)
-        comparisons.append(compare(mixed, settings.tolerance))
-    found.findings += identities.linear_in_cotangent(problem, back, rng)
-    found.findings += second_point(found, back, settings, rng)
+    found.comparisons.append(main(problem, back, settings, rng))
+    for part in (_at_kinks, _linear, second_point):
+        if settings.explain or found.verdict in ("agrees", "kink"):
+            part(found, back, settings, rng)
+
+
+def _at_kinks(
+    found: Examination, back: Back, settings: Settings, rng: np.random.Generator
+) -> None:
+    first = found.comparisons[0]
+    which = np.flatnonzero((first.state == KINK).any(axis=1))
+    if which.size and first.experiment.entries:
+        mixed = blend(first.experiment, which, rng)
+        found.comparisons.append(compare(mixed, settings.tolerance))
+
+
+def _linear(
+    found: Examination, back: Back, settings: Settings, rng: np.random.Generator
+) -> None:
+    found.findings += identities.linear_in_cotangent(found.problem, back, rng)
 
 
 def main(
@@ -110,12 +123,12 @@ def main(
 
 def second_point(
     found: Examination, back: Back, settings: Settings, rng: np.random.Generator
-) -> list[Finding]:
+) -> None:
     """Compare at a second point, with the passes through both points interleaved."""
     problem = found.problem
     moved = elsewhere(problem, rng)
     if moved is None:
-        return []
+        return
     v = rng.normal(size=problem.out.size)
     before = problem.taken_back(back, v)
     there, again = moved.pulled(), problem.pulled()
@@ -125,14 +138,12 @@ def second_point(
     after = problem.taken_back(again, v)
     scale = np.max(np.abs(before), initial=0) or 1.0
     if same_bits(before, after) or identities.differ(before, after, scale) <= 1e-12:
-        return []
-    return [
-        Finding(
-            "stale",
-            "the gradient at a point changes once another point has been asked for: "
-            "it is computed from stale values, kept from an earlier call",
-        )
-    ]
+        return
+    sentence = (
+        "the gradient at a point changes once another point has been asked for: it is "
+        "computed from stale values, kept from an earlier call"
+    )
+    found.findings.append(Finding("stale", sentence))
 
 
 def elsewhere(problem: Problem, rng: np.random.Generator) -> Problem | None:
@@ -155,9 +166,7 @@ def elsewhere(problem: Problem, rng: np.random.Generator) -> Problem | None:
     return None
 
 
-def symmetric(
-    problem: Problem, count: int, rng: np.random.Generator
-) -> list[Finding]:
+def symmetric(problem: Problem, count: int, rng: np.random.Generator) -> list[Finding]:
     """Check that the second derivative is symmetric.
 
     Parameters

@@ -142,7 +142,11 @@ def _stale(rule: Rule, lead: int) -> Rule:
 
     def mutated(*args: Any) -> Any:
         saved = args[lead + 1 :]
-        key = (args[0] if lead else 0, tuple(map(np.shape, saved)), np.shape(args[lead]))
+        key = (
+            args[0] if lead else 0,
+            tuple(map(np.shape, saved)),
+            np.shape(args[lead]),
+        )
         return rule(*args[: lead + 1], *kept.setdefault(key, saved))
 
     return mutated
@@ -154,7 +158,11 @@ def _behind(rule: Rule, lead: int) -> Rule:
 
     def mutated(*args: Any) -> Any:
         saved = args[lead + 1 :]
-        key = (args[0] if lead else 0, tuple(map(np.shape, saved)), np.shape(args[lead]))
+        key = (
+            args[0] if lead else 0,
+            tuple(map(np.shape, saved)),
+            np.shape(args[lead]),
+        )
         used, kept[key] = kept.get(key, saved), saved
         return rule(*args[: lead + 1], *used)
 
@@ -356,5 +364,3 @@ def primitives_below(outputs: Any) -> list[Primitive]:
     roots = [y.node for y in several if isinstance(y, Tensor) and y.node is not None]
     found = {id(n.plan.op): n.plan.op for n in interior(roots)}
     return list(found.values())
-
-

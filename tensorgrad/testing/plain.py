@@ -53,7 +53,9 @@ def inspected(f: Function, vjp: Function, inputs: Sequence[Array]) -> list[Findi
     given = as_given(inputs)
     outputs = as_outputs(f(*given))
     found = changed(given, inputs, "f")
-    found += shared(outputs, given, "output", "input") + coarse(outputs, given, "output")
+    found += shared(outputs, given, "output", "input") + coarse(
+        outputs, given, "output"
+    )
     cotangents = [np.ones_like(y) for y in outputs]
     given, seeds = as_given(inputs), as_given(cotangents)
     g = seeds[0] if len(seeds) == 1 else tuple(seeds)

@@ -38,7 +38,9 @@ def draw(result: Result, ax: Any = None) -> Any:
     ends = [*ax.get_xlim()]
     ax.plot(ends, ends, color="black", linewidth=0.8, zorder=0)
     ax.set(xlabel="numerical derivative", ylabel="claimed gradient")
-    ax.set_title(f"{result.verdict}: {result.fault}" if result.fault else result.verdict)
+    ax.set_title(
+        f"{result.verdict}: {result.fault}" if result.fault else result.verdict
+    )
     ax.legend()
     return ax
 

@@ -164,7 +164,9 @@ class Problem:
         except (ValueError, ArithmeticError, IndexError):
             return np.full(self.out.size, np.nan)
         packed = self.out.pack(outputs)
-        return packed if packed.size == self.out.size else np.full(self.out.size, np.nan)
+        return (
+            packed if packed.size == self.out.size else np.full(self.out.size, np.nan)
+        )
 
     def imaginary(self, direction: Array) -> Array | None:
         """Return the derivative along a direction by a step in the imaginary direction,

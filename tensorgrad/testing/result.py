@@ -280,5 +280,3 @@ def _array(k: int, x: Array) -> list[str]:
         return [f"    x{k}: shape {x.shape}, result.inputs[{k}]"]
     lines = text.replace("\n", "\n" + " " * (len(head) - 0)).split("\n")
     return [head + lines[0], *lines[1:]]
-
-

@@ -98,7 +98,12 @@ def inspected(f: Function, xs: Sequence[Tensor]) -> list[Finding]:
     found += changed(outputs, before[len(values) :], "a gradient rule", "output")
     found += unreached(gradients)
     arrived = [g for g in gradients if g is not None]
-    found += coarse(arrived, [x for x, g in zip(values, gradients, strict=True) if g is not None], "gradient", fatal=True)
+    found += coarse(
+        arrived,
+        [x for x, g in zip(values, gradients, strict=True) if g is not None],
+        "gradient",
+        fatal=True,
+    )
     return found + shared(arrived, values, "gradient", "input", fatal=True)
 
 

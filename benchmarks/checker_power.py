@@ -261,20 +261,21 @@ def at_kinks(several: list[Call]) -> bool:
 
 
 def gradients(call: Call, order: int, dtype: Any) -> list[Any]:
-    """Return gradients at several points in turn, the first again at the end."""
-    rng = np.random.default_rng(3)
+    """Return gradients at two points in turn, the first again at the end."""
     found = []
-    for k in (0, 1, 2, 0):
-        arrays = [np.roll(a, k).astype(dtype) for a in call.arrays]
-        problem = tensor_problem(call, arrays, [dtype] * len(arrays))
-        if order == 2:
-            assert problem.derivative is not None
-            ones = [np.ones_like(y) for y in problem.outputs]
-            problem = problem.derivative(ones)
-        back = problem.pulled()
-        v = np.random.default_rng(4).normal(size=problem.out.size)
-        found += [problem.taken_back(back, v), problem.taken_back(back, v)]
-        found.append(rng.normal(size=0))
+    for turn in (1, -1, 1):
+        arrays = [a.reshape(-1)[::turn].reshape(a.shape) for a in call.arrays]
+        try:
+            problem = tensor_problem(call, arrays, [np.dtype(dtype)] * len(arrays))
+            if order == 2:
+                assert problem.derivative is not None
+                ones = [np.ones_like(y) for y in problem.outputs]
+                problem = problem.derivative(ones)
+            back = problem.pulled()
+            v = np.random.default_rng(4).normal(size=problem.out.size)
+            found += [problem.taken_back(back, v), problem.taken_back(back, v)]
+        except Exception as error:
+            found.append(np.array(len(str(error)), dtype=float))
     return found
 
 

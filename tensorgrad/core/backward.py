@@ -94,10 +94,11 @@ def differentiate(
     check_unwritten(nodes)
     freed_at = None if retain_graph else Place(*user_place())
     # What overflows where nothing flows back is no news to the caller.
+    hooking = bool(hooks)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        table = _walk(nodes, dict(seeds), wanted, lift, freed_at)
+        table = _walk(nodes, dict(seeds), wanted, lift, freed_at, hooking)
     found = table if targets is None else {n: table[n] for n in targets if n in table}
-    if hooks:
+    if hooking:
         found = {n: hooked(n, g) for n, g in found.items()}
     if lift is not None:
         found = {n: lift(g, None) if _plain(g) else g for n, g in found.items()}
@@ -115,12 +116,12 @@ def _walk(
     wanted: set[Any] | None,
     lift: Lift | None,
     freed_at: Place | None,
+    hooking: bool,
 ) -> dict[Node | Leaf, Any]:
     """Apply the rules of `nodes`, newest first, to what arrives in `table`.
 
     Return the table: what is left in it arrived at nodes that were not to be walked.
     """
-    hooking = bool(hooks)
     owned: set[Any] = set()
     node, dx = None, _NOTHING
     try:
@@ -188,6 +189,8 @@ def unbroadcast(g: Any, shape: tuple[int, ...], name: str) -> Any:
     """Sum `g` over the axes along which an input of `shape` was broadcast."""
     lead = g.ndim - len(shape)
     tail = g.shape[lead:] if lead >= 0 else ()
+    if tail == shape and lead > 0:
+        return np.add.reduce(g, axis=tuple(range(lead)))
     if len(tail) != len(shape) or any(
         n not in (1, m) for n, m in zip(shape, tail, strict=True)
     ):

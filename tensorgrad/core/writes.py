@@ -10,6 +10,7 @@ import weakref
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from types import CodeType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ class Write(NamedTuple):
 
     stamp: int
     what: str
-    place: Place
+    place: tuple[CodeType, int]
 
 
 _writes: dict[int, Write] = {}
@@ -38,7 +39,7 @@ debugging = False
 def record_write(values: Iterable[Any], what: str) -> None:
     """Note that `what` has written into each of `values` in place."""
     global _last_stamp
-    write = Write(next(clock), what, Place(*user_place()))
+    write = Write(next(clock), what, user_place())
     _last_stamp = max(_last_stamp, write.stamp)
     for value in values:
         owner = root(value)
@@ -126,7 +127,7 @@ def _check_stamps(node: Node) -> None:
         if write is not None and write.stamp > node.index:
             raise MutationError(
                 f"{node.name}, called at {node.place}, saved an array of shape "
-                f"{array.shape} for backward, and {write.what} at {write.place} has "
+                f"{array.shape} for backward, and {write.what} at {Place(*write.place)} has "
                 "written to it since; call backward before the write, or let the "
                 "operation use a copy"
             )

@@ -195,4 +195,5 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
     return _select(*choices, conditions=conditions, number=number)
 
 
-constant(np.ix_)
+for _reference in (np.ix_, np.ravel_multi_index, np.unravel_index):
+    constant(_reference)

@@ -4,6 +4,7 @@ Labels are class integers of shape (n,), or rows of shape (n, classes) that are 
 or soft: not negative, and each with sum 1.
 """
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -45,9 +46,16 @@ def as_target(labels: Any, scores: Any, name: str) -> Any:
     if t.ndim == 2 and t.shape == shape:
         return _checked_rows(t, scores.dtype, name)
     n, classes = shape
-    starts = np.arange(0, n * classes, classes)
-    # In the type of an index: added as they are, uint64 labels would give floats.
-    starts += _checked_classes(t, shape, name).astype(np.intp, copy=False)
+    t = _checked_classes(t, shape, name)
+    # uint64 and int64 would give floats.
+    return _starts(n, classes) + (t.astype(np.intp) if t.dtype.kind == "u" else t)
+
+
+@functools.lru_cache(maxsize=64)
+def _starts(n: int, classes: int) -> Any:
+    """Return where each row begins in flattened scores; kept for the next batch."""
+    starts = np.arange(0, n * classes, classes, dtype=np.intp)
+    starts.flags.writeable = False
     return starts
 
 

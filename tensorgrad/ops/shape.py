@@ -10,9 +10,7 @@ from ..core.registry import case, describe
 from ..core.tensor import plain
 from .axes import kernel
 from .define import composed, operation
-from .joining import concatenate, operand, stack
-
-__all__ = ["concatenate", "stack"]
+from .joining import operand
 
 Shape = tuple[int, ...]
 

@@ -90,7 +90,9 @@ class Plain:
             rows = np.eye(problem.out.size, dtype=float)
             found = [problem.taken_back(back, row) for row in rows]
             claimed = np.array(found).reshape(problem.out.size, problem.point.size).T
-            full = np.allclose(claimed, self.jacobian.reshape(claimed.shape), 1e-3, 1e-5)
+            full = np.allclose(
+                claimed, self.jacobian.reshape(claimed.shape), 1e-3, 1e-5
+            )
             one = problem.taken_back(back, self.v) @ self.u
         except Exception:
             return False, False
@@ -341,7 +343,9 @@ def print_mutants(
     unrun: list[str],
 ) -> None:
     """Print the table of kill rates."""
-    print(f"{'fault':18}{'mutants':>9}{'ours':>9}{'plain':>9}{'one dir.':>9}  equivalent")
+    print(
+        f"{'fault':18}{'mutants':>9}{'ours':>9}{'plain':>9}{'one dir.':>9}  equivalent"
+    )
     total: collections.Counter[str] = collections.Counter()
     for kind, c in (*counts.items(), ("all", total)):
         n = c["mutants"]

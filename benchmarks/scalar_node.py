@@ -32,7 +32,9 @@ def run(nodes):
 def main():
     """Print a row for each size."""
     run(1000)
-    print(f"{'nodes':>9s}{'forward':>10s}{'backward':>10s}{'both':>10s}{'freeing':>10s}")
+    print(
+        f"{'nodes':>9s}{'forward':>10s}{'backward':>10s}{'both':>10s}{'freeing':>10s}"
+    )
     for nodes in SIZES:
         runs = [run(nodes) for _ in range(max(3, 10**5 // nodes))]
         forward, backward, freeing = (

@@ -370,8 +370,8 @@ class Tensor(ArrayMethods):
         )
         if tracked:
             raise self._immutable(
-                "tg.where(mask, value, x), tg.concatenate or tg.stack, which make a "
-                "new tensor, or write inside tg.no_grad()"
+                "tg.index_update(x, index, value) or tg.where(mask, value, x), which "
+                "make a new tensor, or write inside tg.no_grad()"
             )
         data = self.data
         data[plain(index)] = plain(value)

@@ -172,12 +172,20 @@ def again(lines: Lines, which: list[int]) -> Estimate:
     found = Estimate(*np.full((2, lines.count, lines.base.size), np.nan))
     with np.errstate(all="ignore"):
         left = set(_settle(lines, which, COARSE + FINE, found))
-        wide, narrow = central(lines, which, COARSE), central(lines, which, FINE)
-        agree = np.abs(wide.value - narrow.value) <= wide.error + narrow.error
-        agree &= wide.error <= 1e-2 * np.abs(wide.value) + narrow.error
-        left |= {j for j, same in zip(which, agree, strict=True) if not same.all()}
+        for j, calm in zip(which, _calm(lines, which), strict=True):
+            left |= set() if calm.all() else {j}
         _settle(lines, sorted(left), COARSE + FINE + TINY, found, noise=True)
     return Estimate(found.value[which], found.error[which])
+
+
+def _calm(lines: Lines, which: list[int]) -> Array:
+    """Whether large and small steps say the same, and the values are no staircase."""
+    wide, narrow = central(lines, which, COARSE), central(lines, which, FINE)
+    agree = np.abs(wide.value - narrow.value) <= wide.error + narrow.error
+    agree &= wide.error <= 1e-2 * np.abs(wide.value) + narrow.error
+    small, large = (central_slopes(lines, which, s)[0] for s in (FINE, COARSE))
+    stairs = (small == 0).all(axis=0) & (large != 0).any(axis=0)
+    return np.asarray(agree & ~stairs)
 
 
 def stretched(lines: Lines, which: list[int]) -> Estimate:

@@ -2,8 +2,9 @@
 
     python docs/make_tables.py
 
-Each described case of each operation is put through the checks of the test suite; the
-page says what passed. A test fails where a page no longer names what the registry holds.
+Each described case of each operation is put through the checks of the test suite, and
+the page says what passed. A test fails where a page does not name what the registry
+holds.
 """
 
 import sys
@@ -46,7 +47,7 @@ def passes(check, name):
 def mark(entry, check):
     """Return a cell: passed, failed, or without meaning for a constant."""
     if entry.kind == "constant" and check != "forward":
-        return "–"
+        return "-"
     return "✓" if passes(check, entry.name) else "✗"
 
 
@@ -56,17 +57,17 @@ def coverage():
     for name in sorted(registry):
         entry = registry[name]
         cells = [mark(entry, check) for check in COLUMNS]
-        kinks = "; ".join(entry.kinks.split("; ")) or "–"
-        reference = f"`{numpy_name(entry)}`" if numpy_name(entry) else "–"
+        kinks = "; ".join(entry.kinks.split("; ")) or "-"
+        reference = f"`{numpy_name(entry)}`" if numpy_name(entry) else "-"
         rows.append([f"`{name}`", reference, entry.kind, *cells, kinks])
     covered = sum(
         1 for e in registry.values() if numpy_name(e) and e.kind != "constant"
     )
     return f"""# Coverage
 
-Made by `python docs/make_tables.py` from the registry of operations and the checks of the
-test suite; do not edit. {len(registry)} operations, of which {covered} are NumPy functions
-that a gradient flows through, each to second order.
+Made by `python docs/make_tables.py` from the registry of operations and the checks of
+the test suite; do not edit. {len(registry)} operations, of which {covered} are NumPy
+functions that a gradient flows through, each to second order.
 
 - **forward**: equals NumPy bit for bit, in value and dtype
 - **gradient**, **second order**: agree with differences, for random cotangents
@@ -78,16 +79,12 @@ that a gradient flows through, each to second order.
 
 def kinks():
     """Return the page of kinks."""
-    rows = [
-        [f"`{name}`", entry.kinks]
-        for name, entry in sorted(registry.items())
-        if entry.kinks
-    ]
+    rows = [[f"`{n}`", e.kinks] for n, e in sorted(registry.items()) if e.kinks]
     return f"""# Kinks
 
-Made by `python docs/make_tables.py` from the registry of operations; do not edit. Where a
-function has no derivative, the library takes one value, the same everywhere: an element of
-the subdifferential that treats equals equally.
+Made by `python docs/make_tables.py` from the registry of operations; do not edit. Where
+a function has no derivative, the library takes one value, the same everywhere: an
+element of the subdifferential that treats equals equally.
 
 {table(["operation", "where: what is taken"], rows)}
 """

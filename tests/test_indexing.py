@@ -7,7 +7,7 @@ all numbers are small integers, so that sums do not depend on their order.
 import numpy as np
 import pytest
 from battery import LAYOUTS, lay_out
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import (
     array_shapes,
@@ -254,25 +254,36 @@ class TestGetitem:
 
 @st.composite
 def wide(draw):
-    """Draw an index of rows long enough for every way there is to add them up."""
+    """Draw an index of parts large enough for every way there is to add them up."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    shape = draw(st.sampled_from([(20, 64), (4, 5, 64), (3, 70, 5), (7, 90)]))
+    shape = draw(st.sampled_from([(20, 64), (4, 5, 64), (3, 70, 5), (4, 5, 6, 30)]))
     n = draw(st.integers(1, 12))
-    kind = draw(st.sampled_from(["rows", "pairs", "second axis", "mask", "different"]))
-    first = rng.integers(-shape[0], shape[0], n)
+
+    def numbers(axis):
+        return rng.integers(-shape[axis], shape[axis], n)
+
+    several = np.zeros(shape[:2], dtype=bool)
+    several.flat[rng.permutation(several.size)[:n]] = True
     index = {
-        "rows": first,
-        "pairs": (first, rng.integers(-shape[1], shape[1], n)),
-        "second axis": (slice(None), rng.integers(0, shape[1], n)),
-        "mask": (np.ones(shape[0], dtype=bool), rng.integers(0, shape[1], ())),
+        "rows": numbers(0),
+        "pairs": (numbers(0), numbers(1)),
+        "second axis": (slice(None), numbers(1)),
+        "last axis": (Ellipsis, numbers(-1)),
+        "new axis": (None, slice(1, None), None, numbers(1)),
+        "number and array": (1, numbers(1)),
+        "mask and array": (np.arange(shape[0]) == 1, numbers(1)),
+        "mask of two axes": (several, numbers(-1)[: several.sum()]),
         "different": rng.permutation(shape[0]),
-    }[kind]
-    if kind == "mask":
-        index = (np.arange(shape[0]) == 1, rng.integers(0, shape[1], n))
-    return shape, index, rng
+    }
+    if len(shape) == 4:
+        index["mask of two axes"] = (several, numbers(2)[: several.sum()])
+    elif len(shape) == 2:
+        del index["mask of two axes"]
+    return shape, index[draw(st.sampled_from(sorted(index)))], rng
 
 
 class TestScatter:
+    @settings(max_examples=5 * settings().max_examples)
     @given(wide())
     def test_adding_up_equals_numpys(self, drawn):
         shape, index, rng = drawn

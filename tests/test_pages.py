@@ -24,7 +24,7 @@ def test_page_is_up_to_date(page):
     found = rows(page)
     assert set(found) == set(listed), "run python docs/make_tables.py"
     for name, entry in listed.items():
-        assert found[name] == (entry.kinks.replace("|", "\\|") or "–")
+        assert found[name] == (entry.kinks.replace("|", "\\|") or "-")
 
 
 def test_every_check_passed():
@@ -32,5 +32,4 @@ def test_every_check_passed():
 
 
 def test_coverage_counts_numpy_functions():
-    numpy = [n for n in (DOCS / "coverage.md").read_text("utf-8").split("| `np.")[1:]]
-    assert len(numpy) >= 170
+    assert (DOCS / "coverage.md").read_text("utf-8").count("| `np.") >= 170

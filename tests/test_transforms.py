@@ -199,7 +199,7 @@ class TestProducts:
         )
 
     def test_jvp_of_the_identity(self):
-        out, tangent = tg.jvp(lambda x: x, (X,), (2 * X,))
+        _, tangent = tg.jvp(lambda x: x, (X,), (2 * X,))
         np.testing.assert_array_equal(tangent, 2 * X)
 
     def test_hvp(self):

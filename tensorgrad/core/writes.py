@@ -127,7 +127,7 @@ def _check_stamps(node: Node) -> None:
         if write is not None and write.stamp > node.index:
             raise MutationError(
                 f"{node.name}, called at {node.place}, saved an array of shape "
-                f"{array.shape} for backward, and {write.what} at {Place(*write.place)} has "
-                "written to it since; call backward before the write, or let the "
+                f"{array.shape} for backward, and {write.what} at "
+                f"{Place(*write.place)} has written to it since; call backward before the write, or let the "
                 "operation use a copy"
             )

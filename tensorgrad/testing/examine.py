@@ -58,10 +58,9 @@ class Examination:
     @property
     def verdict(self) -> Verdict:
         """The verdict."""
-        if self.numbers == "disagrees" or not self.fatal:
-            return self.numbers
-        broken = any(f.fault in INVALID for f in self.fatal)
-        return "invalid" if broken else "disagrees"
+        if any(f.fault in INVALID for f in self.fatal):
+            return "invalid"
+        return "disagrees" if self.fatal else self.numbers
 
 
 INVALID = ("mutates", "nondeterministic", "no tensor", "integers", "raises", "dtype")

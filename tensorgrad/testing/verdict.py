@@ -83,6 +83,8 @@ class Comparison:
         The one-sided derivatives where they differ, else NaN.
     state : array of int
         AGREES, KINK, NOISY or DISAGREES.
+    stretched : array of bool
+        Where only a large step could tell.
     """
 
     experiment: Experiment
@@ -91,6 +93,7 @@ class Comparison:
     low: Array
     high: Array
     state: Array
+    stretched: Array
 
     @property
     def analytic(self) -> Array:
@@ -108,7 +111,11 @@ def compare(experiment: Experiment, tolerance: Tolerance) -> Comparison:
     shape = experiment.analytic.shape
     found = derivatives(experiment.lines)
     result = Comparison(
-        experiment, *found, *np.full((2, *shape), np.nan), np.zeros(shape, dtype=int)
+        experiment,
+        *found,
+        *np.full((2, *shape), np.nan),
+        np.zeros(shape, dtype=int),
+        np.zeros(shape, dtype=bool),
     )
     with np.errstate(all="ignore"):
         _resolve(result)
@@ -164,6 +171,7 @@ def _resolve(result: Comparison) -> None:
         better = agree & (found.error < old.error)
         result.numerical[which] = np.where(better, found.value, old.value)
         result.error[which] = np.where(better, found.error, old.error)
+        result.stretched[which] = better
 
 
 def _bend(lines: Lines) -> Array:
@@ -187,10 +195,9 @@ def _is_sharp(result: Comparison, bend: Array) -> Array:
 def _look_again(result: Comparison, which: list[int]) -> None:
     """Take every means to the lines in doubt."""
     value, error = again(result.experiment.lines, which)
-    old = Estimate(result.numerical[which], result.error[which])
-    keep = (np.abs(value - old.value) <= error + old.error) & (old.error < error)
-    result.numerical[which] = np.where(keep, old.value, value)
-    result.error[which] = np.where(keep, old.error, error)
+    keep = result.stretched[which]
+    result.numerical[which] = np.where(keep, result.numerical[which], value)
+    result.error[which] = np.where(keep, result.error[which], error)
 
 
 def _look_at_sides(result: Comparison, which: list[int]) -> None:

@@ -128,6 +128,6 @@ def _check_stamps(node: Node) -> None:
             raise MutationError(
                 f"{node.name}, called at {node.place}, saved an array of shape "
                 f"{array.shape} for backward, and {write.what} at "
-                f"{Place(*write.place)} has written to it since; call backward before the write, or let the "
-                "operation use a copy"
+                f"{Place(*write.place)} has written to it since; call backward before "
+                "the write, or let the operation use a copy"
             )

@@ -481,3 +481,13 @@ def test_threads_build_and_differentiate_apart():
     assert not errors
     assert all((found[k] == found[0]).all() for k in found)
     assert len(found) == 4
+
+
+def test_plans_of_long_joins_are_not_kept():
+    from tensorgrad.ops import joining
+
+    xs = [leaf([1.0]) for _ in range(40)]
+    tg.concatenate(xs).sum().backward()
+    kept = [len(k) for k in joining.join.plans if isinstance(k, tuple)]
+    assert max(kept, default=0) <= 16
+    assert all(x.grad.item() == 1.0 for x in xs)

@@ -73,7 +73,7 @@ def unsupported(function: Any, method: str | None = None) -> TypeError:
     short = function.__name__
     name = short if isinstance(function, np.ufunc) else _key(function)
     name = name.removeprefix("numpy.") + (f".{method}" if method else "")
-    remedy = _hints.get(
+    remedy = _hints.get(name) or _hints.get(
         short,
         "apply it to tensor.numpy() (or tensor.detach().numpy()) if no gradient is "
         "to flow through it, or add a rule with tensorgrad.primitive",

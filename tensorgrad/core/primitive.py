@@ -18,6 +18,10 @@ from .tensor import Tensor, wrap
 __all__ = ["Primitive", "primitive"]
 
 
+_FEW = 16
+"""Plans for more inputs than that are not kept."""
+
+
 class Residual(NamedTuple):
     """How to compute a residual again, from named arguments, when it is recorded."""
 
@@ -239,7 +243,10 @@ class _Plans(dict[Any, Any]):
             inputs = [(0, i) for i in key]
         else:
             inputs = [(i, 0) for i in range(key.bit_length()) if key >> i & 1]
-        plan = self[key] = Plan(self.op, tuple(inputs))
+        plan = Plan(self.op, tuple(inputs))
+        # One for every number of operands of a long join would never be used again.
+        if len(inputs) <= _FEW:
+            self[key] = plan
         return plan
 
 

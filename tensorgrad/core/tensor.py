@@ -324,7 +324,7 @@ class Tensor(ArrayMethods):
             raise TypeError(
                 "a Tensor that needs a gradient was asked for a plain array, which "
                 "would cut the graph; use .detach() or .numpy() where that is meant, "
-                "tg.stack to join tensors"
+                "tg.array or tg.stack to join tensors"
             )
         return np.array(self._value, dtype=dtype, copy=copy)
 
@@ -389,7 +389,7 @@ class Tensor(ArrayMethods):
         return int(self._value.shape[0])
 
     def __iter__(self) -> Iterator[Tensor]:
-        return (self[i] for i in range(len(self)))
+        return iter(operations["unstack"](self) if len(self) else ())
 
     def __contains__(self, item: Any) -> bool:
         return bool(np.any(self._value == plain(item)))

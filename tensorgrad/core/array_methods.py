@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from .dispatch import operations
@@ -157,11 +157,44 @@ class ArrayMethods:
         order = axes[0] if len(axes) == 1 else (axes or None)
         return operations["transpose"](self, order)
 
-    def tolist(self: Tensor) -> Any:  # type: ignore[misc]
+    def __len__(self: Any) -> int:
+        if not self._value.shape:
+            raise TypeError("len() of a 0-d Tensor; use .size or .item()")
+        return int(self._value.shape[0])
+
+    def __iter__(self: Any) -> Iterator[Tensor]:
+        return iter(operations["unstack"](self) if len(self) else ())
+
+    def __contains__(self: Any, item: Any) -> bool:
+        return bool((self._value == getattr(item, "_value", item)).any())
+
+    def __bool__(self: Any) -> bool:
+        if self.size != 1:
+            raise ValueError(
+                f"truth value of a Tensor of shape {self.shape} is ambiguous; use "
+                ".any() or .all() of its .numpy()"
+            )
+        return bool(self._value)
+
+    def __float__(self: Any) -> float:
+        return float(self.item())
+
+    def __int__(self: Any) -> int:
+        return int(self.item())
+
+    def __index__(self: Any) -> int:
+        if self.dtype.kind not in "iu" or self.shape:
+            raise TypeError(f"a {self.dtype} Tensor of shape {self.shape} is no index")
+        return int(self._value)
+
+    def __format__(self: Any, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
+    def tolist(self: Any) -> Any:
         """Return the values as nested lists of Python scalars."""
         return self.data.tolist()
 
-    def tobytes(self: Tensor) -> bytes:  # type: ignore[misc]
+    def tobytes(self: Any) -> Any:
         """Return the values as bytes, in C order."""
         return self.data.tobytes()
 
@@ -181,17 +214,17 @@ class ArrayMethods:
         return self
 
     @property
-    def nbytes(self: Tensor) -> int:  # type: ignore[misc]
+    def nbytes(self: Any) -> int:
         """Bytes the values take."""
         return int(self._value.nbytes)
 
     @property
-    def itemsize(self: Tensor) -> int:  # type: ignore[misc]
+    def itemsize(self: Any) -> int:
         """Bytes one value takes."""
         return int(self._value.itemsize)
 
     @property
-    def strides(self: Tensor) -> tuple[int, ...]:  # type: ignore[misc]
+    def strides(self: Any) -> Any:
         """Bytes to step along each axis."""
         return self.data.strides
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,12 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from .array_methods import ArrayMethods
 from .backward import differentiate
-from .dispatch import implementation, operations, unsupported
+from .dispatch import operations
 from .errors import GraphError
 from .hooks import Handle
 from .mode import _grad_mode_set, is_grad_enabled
 from .node import Leaf, Node
+from .numpy_protocol import NumPyProtocol
 from .writes import record_write
 
 Array = np.ndarray[Any, Any]
@@ -39,7 +40,7 @@ def _in_place(name: str, ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
     return method
 
 
-class Tensor(ArrayMethods):
+class Tensor(ArrayMethods, NumPyProtocol):
     """An array that remembers how it was computed.
 
     Parameters
@@ -293,40 +294,7 @@ class Tensor(ArrayMethods):
         seed = seed.astype(self.dtype)
         return seed if recorded else seed._value.copy()
 
-    # NumPy's protocols.
-
-    def __array_ufunc__(
-        self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any
-    ) -> Any:
-        if "out" in kwargs:
-            raise TypeError(
-                f"numpy.{ufunc.__name__}: out= is not supported with Tensors, whose "
-                "values backward may need; use the returned tensor (x = x + t, not "
-                "x += t, for an array x)"
-            )
-        if method == "__call__":
-            return implementation(ufunc)(*inputs, **kwargs)
-        if method in ("reduce", "accumulate"):
-            return implementation(ufunc, method)(*inputs, **{"axis": 0} | kwargs)
-        if method == "outer":
-            return _outer(implementation(ufunc), *inputs, **kwargs)
-        raise unsupported(ufunc, method)
-
-    def __array_function__(
-        self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        return implementation(function)(*args, **kwargs)
-
-    def __array__(
-        self, dtype: DTypeLike | None = None, copy: bool | None = None
-    ) -> Array:
-        if self.node is not None:
-            raise TypeError(
-                "a Tensor that needs a gradient was asked for a plain array, which "
-                "would cut the graph; use .detach() or .numpy() where that is meant, "
-                "tg.array or tg.stack to join tensors"
-            )
-        return np.array(self._value, dtype=dtype, copy=copy)
+    # Copies and pickles.
 
     def __reduce__(self) -> tuple[Any, ...]:
         if type(self.node) is Node:
@@ -383,41 +351,6 @@ class Tensor(ArrayMethods):
             f"or of one into it; use {remedy}"
         )
 
-    def __len__(self) -> int:
-        if not self._value.shape:
-            raise TypeError("len() of a 0-d Tensor; use .size or .item()")
-        return int(self._value.shape[0])
-
-    def __iter__(self) -> Iterator[Tensor]:
-        return iter(operations["unstack"](self) if len(self) else ())
-
-    def __contains__(self, item: Any) -> bool:
-        return bool(np.any(self._value == plain(item)))
-
-    # Conversions.
-
-    def __bool__(self) -> bool:
-        if self.size != 1:
-            raise ValueError(
-                f"truth value of a Tensor of shape {self.shape} is ambiguous; use "
-                ".any() or .all() of its .numpy()"
-            )
-        return bool(self._value)
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __int__(self) -> int:
-        return int(self.item())
-
-    def __index__(self) -> int:
-        if self.dtype.kind not in "iu" or self.shape:
-            raise TypeError(f"a {self.dtype} Tensor of shape {self.shape} is no index")
-        return int(self._value)
-
-    def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec else str(self)
-
     def __repr__(self) -> str:
         text = np.array2string(self.data, separator=", ", prefix="Tensor(")
         notes = []
@@ -446,12 +379,6 @@ def _rebuilt(data: Array, requires_grad: bool, grad: Tensor | None) -> Tensor:
     tensor = Tensor(data, requires_grad)
     tensor._grad = grad
     return tensor
-
-
-def _outer(operation: Callable[..., Any], a: Any, b: Any, **kwargs: Any) -> Any:
-    """Apply an operation to each pair of an element of `a` and one of `b`."""
-    a = a if type(a) is Tensor else np.asarray(a)
-    return operation(a.reshape((*a.shape, *(1,) * np.ndim(b))), b, **kwargs)
 
 
 def plain(value: Any) -> Any:

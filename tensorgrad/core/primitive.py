@@ -157,8 +157,10 @@ class Primitive:
             y, *residuals = y
         saved: tuple[Any, ...] = ()
         if plan.save is not None:
-            shapes = [_shape(values[i]) for i in plan.shapes_of]
-            saved = plan.save((*values, y, *residuals, *shapes))
+            frame = (*values, y, *residuals)
+            if plan.shapes_of:
+                frame += tuple(_shape(values[i]) for i in plan.shapes_of)
+            saved = plan.save(frame)
         if self.multiple:
             node = Node(plan, parents, saved, *shape_and_dtype(y))
             result: Any = self.outputs(y, node)

@@ -24,6 +24,7 @@ LAYERS = {
     "core": {"core"},
     "ops": {"core", "ops", "random"},
     "transforms": {"core", "ops", "transforms"},
+    "testing": {"core", "ops", "transforms", "testing"},
     "random": set(),
     "nn": {"core", "ops", "nn", "random"},
     "optim": {"core"},

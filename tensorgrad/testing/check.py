@@ -1,0 +1,418 @@
+"""Checks of gradients: of functions of Tensors, and of plain functions of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..core.tensor import Tensor
+from .diagnosis import Diagnosis, diagnose
+from .examine import (
+    Examination,
+    Settings,
+    examine,
+    in_low_precision,
+    main,
+    symmetric,
+)
+from .experiment import LARGEST, fits
+from .findings import Finding
+from .identities import adjoint, forward_by_transposing
+from .plain import gradient_problem, vjp_problem
+from .problem import Array, Problem, UnusableError
+from .result import GradientError, Result
+from .shrink import shrink
+from .tensors import tensor_problem
+from .verdict import DISAGREES, Tolerance
+
+Seed = int | np.random.Generator | None
+
+
+def gradcheck(
+    f: Callable[..., Any],
+    *inputs: ArrayLike | Tensor,
+    order: int = 1,
+    rng: Seed = 0,
+    argnums: int | Sequence[int] | None = None,
+    atol: float | None = None,
+    rtol: float | None = None,
+    linear: bool = False,
+    directions: int = 8,
+    largest: int = LARGEST,
+    explain: bool = True,
+    raise_on_failure: bool = True,
+) -> Result:
+    """Check the gradient of a function of Tensors against numerical derivatives.
+
+    Parameters
+    ----------
+    f : callable
+        Takes Tensors and returns a Tensor or a tuple of Tensors. Must be deterministic.
+    *inputs : array_like or Tensor
+        The point. Floating-point inputs are checked, others are held constant. The
+        check is made in float64; where an input is float32 or float16 the gradient
+        computed in that precision is compared with that in float64 too.
+    order : int
+        Highest order of derivatives: 2 checks the gradient of the gradient too, in the
+        inputs and in the incoming gradient, and its symmetry.
+    rng : int, Generator or None
+        Source of the random directions and cotangents; None for a new seed. The seed
+        is in the report.
+    argnums : int or sequence of int, optional
+        Inputs to check, where not all.
+    atol, rtol : float, optional
+        Allow this besides the error bar of the numerical derivative, in place of what
+        rounding of the gradient may come to.
+    linear : bool
+        `f` is linear in every single entry of its inputs: a large step is exact then.
+    directions : int
+        Random directions for every input and output of a large Jacobian.
+    largest : int
+        Entries of a Jacobian up to which each of them is checked.
+    explain : bool
+        Whether to look for the likeliest fault and the smallest failing input.
+    raise_on_failure : bool
+        Whether a failure raises, or is returned.
+
+    Returns
+    -------
+    Result
+        True where the gradient passes; its text is the report.
+
+    Raises
+    ------
+    GradientError
+        If the check fails; the message is the report.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> from tensorgrad.testing import gradcheck
+    >>> gradcheck(lambda x: (x * tg.tanh(x)).sum(), [0.5, -2.0, 1.5]).verdict
+    'agrees'
+    """
+    seed = as_seed(rng)
+    settings = Settings(Tolerance(atol, rtol), directions, largest, explain)
+    values = [_constant_or_array(x) for x in inputs]
+    live = _live(values, argnums)
+    if not live:
+        return _finished(_of_integers(values, seed), raise_on_failure)
+
+    def of_live(*xs: Tensor) -> Any:
+        given = list(values)
+        for k, x in zip(live, xs, strict=True):
+            given[k] = x
+        return f(*given)
+
+    points = [np.asarray(values[k]) for k in live]
+    problem, dtypes = _problem(of_live, points, linear)
+    held = [_held(k, v) for k, v in enumerate(values) if _integral(v)]
+    result = _checked(problem, order, settings, seed, dtypes, held)
+    return _finished(result, raise_on_failure)
+
+
+def gradgradcheck(
+    f: Callable[..., Any], *inputs: ArrayLike | Tensor, **options: Any
+) -> Result:
+    """Check the gradient of the gradient too: :func:`gradcheck` with ``order=2``."""
+    return gradcheck(f, *inputs, order=2, **options)
+
+
+def check_gradient(
+    f: Callable[..., Any],
+    df: Callable[..., Any],
+    x: Any,
+    *,
+    rng: Seed = 0,
+    atol: float | None = None,
+    rtol: float | None = None,
+    directions: int = 8,
+    largest: int = LARGEST,
+    explain: bool = True,
+    raise_on_failure: bool = True,
+) -> Result:
+    """Check the gradient of a plain function of NumPy arrays, from any framework.
+
+    Parameters
+    ----------
+    f : callable
+        From an array, or several, to a number or an array.
+    df : callable
+        The derivative: of a number, its gradient, of the shape of `x`; of an array,
+        its Jacobian, of the shapes of `f` and `x` joined, or for a function that works
+        element by element the derivative of each element.
+    x : array_like, or tuple of them
+        The point; a tuple for a function of several arrays, `df` gives a tuple then.
+    rng, atol, rtol, directions, largest, explain, raise_on_failure
+        As in :func:`gradcheck`.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    GradientError
+        If the check fails; the message is the report.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tensorgrad.testing import check_gradient
+    >>> check_gradient(lambda x: np.sum(x**3), lambda x: 3 * x**2, [1.0, 2.0]).verdict
+    'agrees'
+    """
+    points = _points(x)
+    settings = Settings(Tolerance(atol, rtol), directions, largest, explain)
+    problem = gradient_problem(f, df, points)
+    result = _checked(problem, 1, settings, as_seed(rng))
+    return _finished(result, raise_on_failure)
+
+
+def check_vjp(
+    f: Callable[..., Any],
+    vjp: Callable[..., Any],
+    x: Any,
+    *,
+    jvp: Callable[..., Any] | None = None,
+    rng: Seed = 0,
+    atol: float | None = None,
+    rtol: float | None = None,
+    directions: int = 8,
+    largest: int = LARGEST,
+    explain: bool = True,
+    raise_on_failure: bool = True,
+) -> Result:
+    """Check a backward function of plain NumPy arrays, from any framework.
+
+    Parameters
+    ----------
+    f : callable
+        From an array, or several, to an array or a tuple of arrays.
+    vjp : callable
+        ``vjp(g, x)`` gives the gradient of <g, f(x)>, of the shape of `x`; for several
+        arrays ``vjp(g, a, b)`` gives a tuple. `g` is a tuple where `f` gives one.
+    x : array_like, or tuple of them
+        The point.
+    jvp : callable, optional
+        ``jvp(u, x)``, the derivative of `f` along `u`: checked to be the adjoint of
+        `vjp`, without differences.
+    rng, atol, rtol, directions, largest, explain, raise_on_failure
+        As in :func:`gradcheck`.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    GradientError
+        If the check fails; the message is the report.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tensorgrad.testing import check_vjp
+    >>> w = np.array([[1.0, 2.0], [3.0, 4.0]])
+    >>> wrong = check_vjp(
+    ...     lambda x: x @ w, lambda g, x: g @ w, np.ones((3, 2)), raise_on_failure=False
+    ... )
+    >>> wrong.fault
+    'transposed'
+    """
+    points = _points(x)
+    settings = Settings(Tolerance(atol, rtol), directions, largest, explain)
+    problem = vjp_problem(f, vjp, points)
+    seed = as_seed(rng)
+    result = _checked(problem, 1, settings, seed)
+    if jvp is not None and result.ok:
+        _check_adjoint(result, jvp, seed)
+    return _finished(result, raise_on_failure)
+
+
+def _check_adjoint(result: Result, jvp: Callable[..., Any], seed: int) -> None:
+    from .plain import as_given, as_outputs
+
+    last = result.last
+
+    def pushed(us: list[Array]) -> list[Array]:
+        given = as_given(us)
+        u = given[0] if len(given) == 1 else tuple(given)
+        return as_outputs(jvp(u, *as_given(last.problem.inputs)))
+
+    found = adjoint(last.problem, pushed, np.random.default_rng(seed))
+    last.findings += found
+    if found:
+        result.verdict = "disagrees"
+        result.diagnosed = Diagnosis(found[0].fault, found[0].sentence)
+
+
+def as_seed(rng: Seed) -> int:
+    """Return the seed to check with: given, or drawn and told in the report."""
+    if isinstance(rng, int | np.integer):
+        return int(rng)
+    return int(np.random.default_rng(rng).integers(2**32))
+
+
+def _points(x: Any) -> list[Array]:
+    several = x if isinstance(x, tuple) else (x,)
+    points = [np.asarray(a) for a in several]
+    return [a if a.dtype.kind == "f" else a.astype(np.float64) for a in points]
+
+
+def _constant_or_array(x: Any) -> Any:
+    """Return what an input is as an array; what is none stays as it is."""
+    if isinstance(x, Tensor):
+        return x.numpy()
+    array = np.asarray(x)
+    return array if array.dtype.kind in "fiub" else x
+
+
+def _integral(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind != "f"
+
+
+def _live(values: Sequence[Any], argnums: int | Sequence[int] | None) -> list[int]:
+    floats = [
+        k
+        for k, v in enumerate(values)
+        if isinstance(v, np.ndarray) and v.dtype.kind == "f"
+    ]
+    if argnums is None:
+        return floats
+    wanted = [argnums] if isinstance(argnums, int) else list(argnums)
+    missing = [k for k in wanted if k not in floats]
+    if missing:
+        raise TypeError(
+            f"gradcheck: argnums names input {missing[0]}, which is not floating point"
+        )
+    return wanted
+
+
+def _held(k: int, value: Any) -> Finding:
+    sentence = f"input {k} is {value.dtype}: it has no gradient and is held constant"
+    return Finding("integers", sentence, fatal=False)
+
+
+def _of_integers(values: Sequence[Any], seed: int) -> Result:
+    kinds = ", ".join(str(getattr(v, "dtype", type(v).__name__)) for v in values)
+    sentence = (
+        f"no input is floating point ({kinds or 'there is none'}): integers and "
+        "booleans have no gradient; pass x.astype(float)"
+    )
+    problem = Problem([], lambda xs: [], lambda xs: lambda vs: [])
+    found = Examination(problem, findings=[Finding("integers", sentence)])
+    diagnosed = Diagnosis("integers", sentence)
+    return Result("invalid", 1, seed, [], [found], diagnosed)
+
+
+def _problem(
+    f: Callable[..., Any], points: list[Array], linear: bool
+) -> tuple[Problem, list[Any]]:
+    """Return the problem in float64, and the lower precisions to check in as well; in
+    the precision of the inputs where the function takes no other.
+    """
+    kinds = [x.dtype for x in points]
+    low = [k for k in dict.fromkeys(kinds) if k.itemsize < 8]
+    problem = tensor_problem(f, points, exact=linear)
+    if low:
+        try:
+            _ = problem.outputs
+        except (TypeError, ValueError, UnusableError):
+            return tensor_problem(f, points, kinds, exact=linear), []
+    return problem, low
+
+
+def _checked(
+    problem: Problem,
+    order: int,
+    settings: Settings,
+    seed: int,
+    dtypes: Sequence[Any] = (),
+    notes: Sequence[Finding] = (),
+) -> Result:
+    """Examine order after order, up to the first that fails."""
+    rng = np.random.default_rng(seed)
+    found: list[Examination] = []
+    lower: Problem | None = None
+    for k in range(1, order + 1):
+        if lower is not None:
+            problem = _next(lower, rng)
+        examination = examine(problem, settings, rng, k)
+        found.append(examination)
+        if k == 1:
+            examination.findings[:0] = notes
+        if lower is not None and examination.verdict == "agrees":
+            examination.findings += _of_order(lower, problem, rng)
+        if examination.verdict == "agrees":
+            for dtype in dtypes:
+                examination.findings += in_low_precision(problem, dtype, rng)
+        lower = problem
+        if examination.verdict not in ("agrees", "kink"):
+            break
+    last = found[-1]
+    verdict = last.verdict
+    if verdict == "agrees" and any(e.verdict == "kink" for e in found):
+        verdict = "kink"
+    result = Result(verdict, len(found), seed, list(found[0].problem.inputs), found)
+    if settings.explain and verdict != "agrees":
+        _explain(result, settings)
+    return result
+
+
+def _next(lower: Problem, rng: np.random.Generator) -> Problem:
+    """Return the problem one order higher, with random cotangents."""
+    if lower.derivative is None:
+        raise ValueError("order: derivatives of plain functions are checked one by one")
+    return lower.derivative(
+        [np.asarray(rng.normal(size=y.shape)) for y in lower.outputs]
+    )
+
+
+def _of_order(
+    lower: Problem, problem: Problem, rng: np.random.Generator
+) -> list[Finding]:
+    """Check what must hold between two orders."""
+    count = len(lower.inputs)
+    found = symmetric(problem, count, rng)
+    return found + adjoint(lower, forward_by_transposing(lower), rng)
+
+
+def _explain(result: Result, settings: Settings) -> None:
+    """Find the likeliest fault, and a smaller input that fails too."""
+    last = result.last
+    if result.verdict == "kink":
+        last = next(e for e in result.examinations if e.verdict == "kink")
+    result.diagnosed = diagnose(last)
+    if last.numbers != "disagrees" or last.error is not None:
+        return
+    rng = np.random.default_rng(result.seed)
+
+    def fails(inputs: list[Array]) -> bool:
+        at = last.problem.at(inputs)
+        try:
+            comparison = main(at, at.pulled(), settings, rng)
+        except Exception:
+            return False
+        return comparison.worst_state == DISAGREES
+
+    if not fails(last.problem.inputs):
+        return
+    small = shrink(last.problem.inputs, fails)
+    result.shrunk = small
+    if fits(last.problem, settings.largest):
+        return
+    smaller = examine(last.problem.at(small), settings, rng, last.order)
+    found = diagnose(smaller)
+    if smaller.numbers == "disagrees" and found is not None:
+        result.diagnosed = found
+
+
+def _finished(result: Result, raise_on_failure: bool) -> Result:
+    if raise_on_failure and not result.ok:
+        cause = result.last.error
+        raise GradientError(result) from (cause.__cause__ if cause else None)
+    return result

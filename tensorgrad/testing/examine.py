@@ -1,0 +1,322 @@
+"""The examination of one problem at one order: every comparison and every identity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from . import identities
+from .experiment import LARGEST, blend, fits, full, projected
+from .findings import Finding
+from .inspection import same_bits
+from .problem import Array, Back, Problem, UnusableError
+from .verdict import (
+    AGREES,
+    DISAGREES,
+    KINK,
+    NAMES,
+    Comparison,
+    Tolerance,
+    Verdict,
+    compare,
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a check is made.
+
+    Attributes
+    ----------
+    tolerance : Tolerance
+    directions : int
+        Random directions for each input and output, where the Jacobian is too large.
+    largest : int
+        Entries of a Jacobian that is checked entry by entry.
+    explain : bool
+        Whether to go on after a failure, for the diagnosis.
+    """
+
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    directions: int = 8
+    largest: int = LARGEST
+    explain: bool = True
+
+
+@dataclass
+class Examination:
+    """What an examination found; the first comparison is the main one."""
+
+    problem: Problem
+    comparisons: list[Comparison] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    error: UnusableError | None = None
+    order: int = 1
+
+    @property
+    def fatal(self) -> list[Finding]:
+        """The findings for which the check fails."""
+        return [f for f in self.findings if f.fatal]
+
+    @property
+    def numbers(self) -> Verdict:
+        """The verdict of the comparisons alone."""
+        return NAMES[max((c.worst_state for c in self.comparisons), default=0)]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict."""
+        if any(f.fault in INVALID for f in self.fatal):
+            return "invalid"
+        return "disagrees" if self.fatal else self.numbers
+
+
+INVALID = ("mutates", "nondeterministic", "no tensor", "integers", "raises", "dtype")
+"""Faults with which no number means anything."""
+
+
+def examine(
+    problem: Problem, settings: Settings, rng: np.random.Generator, order: int = 1
+) -> Examination:
+    """Return everything that can be told of a problem."""
+    found = Examination(problem, order=order)
+    try:
+        with np.errstate(all="ignore"):
+            if problem.inspect is not None:
+                found.findings += problem.inspect()
+            if not found.fatal:
+                _examine(found, settings, rng)
+    except UnusableError as error:
+        found.error = error
+        found.findings.append(Finding(error.fault, error.sentence))
+    return found
+
+
+def _examine(found: Examination, settings: Settings, rng: np.random.Generator) -> None:
+    problem = found.problem
+    back = problem.pulled()
+    found.findings += identities.repeatable(problem, back, rng)
+    found.comparisons.append(main(problem, back, settings, rng))
+    for part in (_at_kinks, _linear, _second_point, _far_point):
+        if settings.explain or found.verdict in ("agrees", "kink"):
+            part(found, back, settings, rng)
+
+
+def _at_kinks(
+    found: Examination, back: Back, settings: Settings, rng: np.random.Generator
+) -> None:
+    first = found.comparisons[0]
+    which = np.flatnonzero((first.state == KINK).any(axis=1))
+    if which.size and first.experiment.entries:
+        mixed = blend(first.experiment, which, rng)
+        found.comparisons.append(compare(mixed, settings.tolerance))
+
+
+def _linear(
+    found: Examination, back: Back, settings: Settings, rng: np.random.Generator
+) -> None:
+    found.findings += identities.linear_in_cotangent(found.problem, back, rng)
+
+
+def main(
+    problem: Problem, back: Back, settings: Settings, rng: np.random.Generator
+) -> Comparison:
+    """Return the comparison at the point itself, entry by entry or projected."""
+    if fits(problem, settings.largest):
+        return compare(full(problem, back, rng), settings.tolerance)
+    experiment = projected(problem, back, rng, settings.directions)
+    return compare(experiment, settings.tolerance)
+
+
+def _second_point(
+    found: Examination, back: Back, settings: Settings, rng: np.random.Generator
+) -> None:
+    """Compare at a second point, with the passes through both points interleaved."""
+    problem, moved = found.problem, close_by(found.problem, rng)
+    here = projected(problem, back, rng, 2, "the first point, projected")
+    if moved is None or compare(here, settings.tolerance).worst_state == DISAGREES:
+        # Where the projection cannot tell at the point that agrees entry by entry, it
+        # cannot tell at another.
+        return
+    v = rng.normal(size=problem.out.size)
+    before = problem.taken_back(back, v)
+    there, again = moved.pulled(), problem.pulled()
+    experiment = projected(moved, there, rng, 2, "a second point")
+    found.comparisons.append(compare(experiment, settings.tolerance))
+    problem.evaluations += moved.evaluations
+    after = problem.taken_back(again, v)
+    scale = np.max(np.abs(before), initial=0) or 1.0
+    if not same_bits(before, after) and identities.differ(before, after, scale) > 1e-12:
+        sentence = (
+            "the gradient at a point changes once another point has been asked for: it "
+            "is computed from stale values, kept from an earlier call"
+        )
+        found.findings.append(Finding("stale", sentence))
+
+
+def _far_point(
+    found: Examination, back: Back, settings: Settings, rng: np.random.Generator
+) -> None:
+    """See whether the gradient is the same far away, where it should not be.
+
+    The function may mean something else there, so this alone is looked for.
+    """
+    first, moved = found.comparisons[0], far_away(found.problem)
+    if moved is None or not first.experiment.entries or first.worst_state != AGREES:
+        return
+    v, there = rng.normal(size=found.problem.out.size), moved.pulled()
+    here = found.problem.taken_back(back, v)
+    far = moved.taken_back(there, v)
+    parts = [moved.packing.part(k) for k in range(len(moved.inputs))]
+    if all((np.abs(here - far) > 1e-9 * np.abs(here))[part].any() for part in parts):
+        return
+    with np.errstate(all="ignore"):
+        experiment = projected(moved, there, rng, 2, "far away")
+        frozen = stays(first, compare(experiment, settings.tolerance))
+    found.problem.evaluations += moved.evaluations
+    if frozen:
+        found.findings.append(Finding("stale", FROZEN))
+
+
+FROZEN = (
+    "the gradient stays the same when the inputs change, and it should not: it is "
+    "computed from a stale or frozen copy of an input"
+)
+
+
+def stays(first: Comparison, second: Comparison) -> bool:
+    """Whether the claimed derivatives are the same at two points and not zero, while
+    the numerical ones are not the same.
+    """
+    rows = np.array([r.vector for r in second.experiment.rows])
+    lines = np.array([c.vector for c in second.experiment.columns])
+    if not rows.size or not lines.size:
+        return False
+    units = first.experiment.units[:, None]
+    before = lines @ (first.analytic / units) @ rows.T
+    was = lines @ (first.numerical / units) @ rows.T
+    bars = np.abs(lines) @ (first.error / units) @ np.abs(rows).T + second.error
+    scale = np.maximum(np.abs(before), np.abs(second.analytic))
+    same = np.abs(second.analytic - before) <= 1e-12 * scale
+    moves = np.abs(second.numerical - was) > 4 * bars + 1e-6 * np.abs(was)
+    wrong = (second.state == DISAGREES) & (scale > 0)
+    return bool(wrong.any() and (same & moves)[wrong].all())
+
+
+def close_by(problem: Problem, rng: np.random.Generator) -> Problem | None:
+    """Return the problem at a point close by, None where it is not defined there."""
+    step = rng.uniform(1.5e-3, 3e-3, problem.point.shape)
+    step *= problem.scale * rng.choice([-1.0, 1.0], problem.point.shape)
+    return _moved(problem, problem.point + step)
+
+
+def far_away(problem: Problem) -> Problem | None:
+    """Return the problem with the entries of each input in reverse order, which is
+    likely to be where the function is defined; None where it is not.
+    """
+    reverse = [x.reshape(-1)[::-1] for x in problem.inputs]
+    return _moved(problem, problem.packing.pack(reverse))
+
+
+def _moved(problem: Problem, x: Array) -> Problem | None:
+    moved = problem.at(problem.packing.unpack(x))
+    moved.evaluations = 0
+    try:
+        finite = all(np.isfinite(y).all() for y in moved.outputs)
+    except (ValueError, ArithmeticError, IndexError):
+        return None
+    same = [y.shape for y in moved.outputs] == [y.shape for y in problem.outputs]
+    return moved if finite and same else None
+
+
+def symmetric(problem: Problem, count: int, rng: np.random.Generator) -> list[Finding]:
+    """Check that the second derivative is symmetric.
+
+    Parameters
+    ----------
+    problem : Problem
+        The gradient as a function of `count` inputs, and of cotangents.
+    """
+    back = problem.pulled()
+    size = problem.packing.ends[count]
+    u, w = rng.normal(size=(2, size))
+    of_u: Array = problem.taken_back(back, u)[:size]
+    of_w: Array = problem.taken_back(back, w)[:size]
+    scale = np.abs(w) @ np.abs(of_u) + np.abs(u) @ np.abs(of_w)
+    if not scale or identities.differ(w @ of_u, u @ of_w, scale) <= 1e-8:
+        return []
+    return [
+        Finding(
+            "asymmetric",
+            "the second derivative is not symmetric: the gradient is not the gradient "
+            "of any function, or a rule is not right when it is recorded",
+        )
+    ]
+
+
+def in_low_precision(
+    problem: Problem, dtype: np.dtype[np.floating], rng: np.random.Generator
+) -> list[Finding]:
+    """Compare the gradient computed in `dtype` with that computed in float64.
+
+    What the rounding of the inputs does to the gradient is measured, and allowed.
+    """
+    if problem.lowered is None:
+        return []
+    low, back = problem.lowered(dtype), problem.pulled()
+    eps = float(np.finfo(dtype).eps)
+    try:
+        low_back = low.pulled()
+        for _ in range(4):
+            v = rng.normal(size=problem.out.size).astype(dtype).astype(np.float64)
+            exact, coarse = problem.taken_back(back, v), low.taken_back(low_back, v)
+            allowed = _rounding(problem, v, exact, eps, rng)
+            if not (np.abs(coarse - exact) <= allowed)[np.isfinite(exact)].all():
+                return [_only_low(problem, dtype, exact, coarse, allowed)]
+    except UnusableError as error:
+        return [Finding("float32", f"right in float64; in {dtype} {error.sentence}")]
+    return []
+
+
+def _rounding(
+    problem: Problem, v: Array, exact: Array, eps: float, rng: np.random.Generator
+) -> Array:
+    moves = np.zeros(exact.shape)
+    for _ in range(3):
+        x = problem.point * (1 + eps * rng.choice([-1.0, 1.0], problem.point.shape))
+        moved = problem.at(problem.packing.unpack(x))
+        moves = np.fmax(moves, np.abs(moved.taken_back(moved.pulled(), v) - exact))
+    largest = np.zeros(exact.shape)
+    for k in range(len(problem.inputs)):
+        part = problem.packing.part(k)
+        largest[part] = np.max(np.abs(exact[part]), initial=0)
+        moves[part] = np.max(moves[part], initial=0)
+    return np.asarray(16 * moves + 64 * eps * largest + np.finfo(np.float32).tiny)
+
+
+def _only_low(
+    problem: Problem,
+    dtype: np.dtype[np.floating],
+    exact: Array,
+    coarse: Array,
+    allowed: Array,
+) -> Finding:
+    k = int(np.argmax(np.nan_to_num(np.abs(coarse - exact) / allowed, nan=np.inf)))
+    number, index = problem.packing.entry(k)
+    return Finding(
+        "float32",
+        f"right in float64, wrong in {dtype}: entry {list(index)} of the gradient of "
+        f"input {number} is {coarse[k]:.6g} there instead of {exact[k]:.6g}",
+    )
+
+
+__all__ = [
+    "DISAGREES",
+    "Examination",
+    "Settings",
+    "examine",
+    "in_low_precision",
+    "main",
+    "symmetric",
+]

@@ -1,0 +1,280 @@
+"""What is compared: the claimed gradient and the function, in the same directions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .differences import Lines, small_steps
+from .problem import EPS, Array, Back, Packing, Problem
+
+LARGEST = 4096
+"""Entries up to which a Jacobian is checked entry by entry."""
+
+
+@dataclass(frozen=True)
+class Direction:
+    """A direction in one input or output: one entry of it, or a random combination."""
+
+    number: int
+    index: tuple[int, ...] | None
+    vector: Array
+
+
+@dataclass
+class Experiment:
+    """The derivative of the outputs, by rows, along lines through the point.
+
+    Attributes
+    ----------
+    name : str
+        Which part of the check this is.
+    problem : Problem
+    lines : Lines
+        The function along each line.
+    analytic : array, (lines, rows)
+        What the claimed gradient says.
+    columns, rows : sequences of Direction
+        Along what in the inputs a line goes, what of the outputs a row takes.
+    claim : callable
+        From a problem to `analytic` at its point.
+    values : callable
+        From all inputs, as one vector, to the rows.
+    entries : bool
+        Whether lines and rows are single entries of inputs and outputs.
+    """
+
+    name: str
+    problem: Problem
+    lines: Lines
+    analytic: Array
+    columns: Sequence[Direction]
+    rows: Sequence[Direction]
+    claim: Callable[[Problem], Array]
+    values: Callable[[Array], Array]
+    entries: bool
+
+    def around(self, line: int, step: float, k: int) -> Array:
+        """Return the rows at a step along a line through the `k`-th point close by."""
+        problem = self.problem
+        far = 10 * small_steps(problem.precision)[-1]
+        spread = np.random.default_rng(k).uniform(-1, 1, problem.point.shape)
+        moved = problem.point + 10 * far * problem.scale * spread
+        return self.values(moved + step * self.whole(line))
+
+    def whole(self, line: int) -> Array:
+        """Return the direction of a line as a vector of all inputs."""
+        column = self.columns[line]
+        if column.index is None:
+            return column.vector
+        return _unit(self.problem.packing.size, line, float(column.vector[0]))
+
+    @cached_property
+    def unsteady(self) -> Array:
+        """The error bar of the claimed gradient: how it moves with the last digits of
+        the inputs. Where terms cancel, that is more than its own last digits.
+        """
+        moves = np.zeros(self.analytic.shape)
+        rng = np.random.default_rng(0)
+        for _ in range(3):
+            x = self.problem.point
+            x = x + 1e-11 * x * rng.uniform(-1, 1, x.shape)
+            moved = self.problem.at(self.problem.packing.unpack(x))
+            moves = np.fmax(moves, np.abs(self.claim(moved) - self.analytic))
+        return moves
+
+    @property
+    def units(self) -> Array:
+        """How long each line is, where it goes along one entry: divide by it."""
+        return np.array([c.vector.sum() if self.entries else 1.0 for c in self.columns])
+
+
+def fits(problem: Problem, largest: int = LARGEST) -> bool:
+    """Whether the whole Jacobian is small enough to be checked."""
+    return problem.out.size * problem.packing.size <= largest
+
+
+def full(
+    problem: Problem, back: Back, rng: np.random.Generator, name: str = "entries"
+) -> Experiment:
+    """Return the experiment that compares the Jacobian entry by entry."""
+    x, scale, m = problem.point, problem.scale, problem.out.size
+    # Cotangents of random size and sign: a rule may be right for 1 alone.
+    weights = rng.uniform(0.5, 1.5, m) * rng.choice([-1.0, 1.0], m)
+
+    def claim(problem: Problem, back: Back | None = None) -> Array:
+        back = back or problem.pulled()
+        jacobian = np.empty((m, x.size))
+        for i, w in enumerate(weights):
+            jacobian[i] = problem.taken_back(back, _unit(m, i, w)) / w
+        return (jacobian * scale).T
+
+    def along(j: int, t: float) -> Array:
+        moved = x.copy()
+        moved[j : j + 1] += t * scale[j : j + 1]
+        return problem.value(moved)
+
+    columns = [Direction(*e, unit) for e, unit in _entries(problem.packing, scale)]
+    rows = [Direction(*e, unit) for e, unit in _entries(problem.out, np.ones(m))]
+    lines = Lines(
+        along,
+        x.size,
+        eps=problem.precision,
+        imaginary=lambda j: problem.imaginary(_unit(x.size, j, scale[j])),
+        exact=problem.exact,
+    )
+    analytic = claim(problem, back)
+    return Experiment(
+        name, problem, lines, analytic, columns, rows, claim, problem.value, True
+    )
+
+
+def _entries(
+    packing: Packing, sizes: Array
+) -> list[tuple[tuple[int, tuple[int, ...]], Array]]:
+    return [(packing.entry(k), sizes[k : k + 1]) for k in range(packing.size)]
+
+
+def _unit(size: int, k: int, length: float) -> Array:
+    unit = np.zeros(size)
+    unit[k] = length
+    return unit
+
+
+def projected(
+    problem: Problem,
+    back: Back,
+    rng: np.random.Generator,
+    count: int = 8,
+    name: str = "random directions",
+) -> Experiment:
+    """Return the experiment that compares along random directions, both ways.
+
+    Each input and each output has directions of its own, so that a large gradient
+    does not drown a small one; entries whose gradients differ by more than six orders
+    of magnitude are in different directions too.
+    """
+    rows = directions(problem.out, count, rng, np.ones(problem.out.size))
+    gradients = _taken_back(problem, back, rows)
+    scale = problem.scale
+    importance = np.abs(gradients).max(axis=0, initial=0) * scale
+    columns = directions(problem.packing, count, rng, scale, importance)
+    matrix = np.array([c.vector for c in columns]).reshape(len(columns), scale.size)
+
+    def claim(problem: Problem) -> Array:
+        return matrix @ _taken_back(problem, problem.pulled(), rows).T
+
+    lines, values = _combined(problem, rows, columns, gradients)
+    analytic = matrix @ gradients.T
+    return Experiment(
+        name, problem, lines, analytic, columns, rows, claim, values, False
+    )
+
+
+def _taken_back(problem: Problem, back: Back, rows: Sequence[Direction]) -> Array:
+    gradients = np.array([problem.taken_back(back, r.vector) for r in rows])
+    return gradients.reshape(len(rows), problem.packing.size)
+
+
+def _combined(
+    problem: Problem,
+    rows: Sequence[Direction],
+    columns: Sequence[Direction],
+    gradients: Array,
+) -> tuple[Lines, Callable[[Array], Array]]:
+    x = problem.point
+    weights = np.array([r.vector for r in rows]).reshape(len(rows), problem.out.size)
+    base = problem.out.pack(problem.outputs)
+    # Rounding of a sum goes with the size of its terms, that of x with the gradient.
+    magnitude = np.abs(weights) @ np.abs(base) + np.abs(gradients) @ np.abs(x)
+
+    def values(moved: Array) -> Array:
+        return np.asarray(weights @ problem.value(moved))
+
+    def along(j: int, t: float) -> Array:
+        return values(x + t * columns[j].vector if t else x)
+
+    def imaginary(j: int) -> Array | None:
+        found = problem.imaginary(columns[j].vector)
+        return None if found is None else np.asarray(weights @ found)
+
+    lines = Lines(
+        along,
+        len(columns),
+        magnitude=magnitude,
+        eps=problem.precision,
+        imaginary=imaginary,
+    )
+    return lines, values
+
+
+def directions(
+    packing: Packing,
+    count: int,
+    rng: np.random.Generator,
+    sizes: Array,
+    importance: Array | None = None,
+) -> list[Direction]:
+    """Return random directions in each of several arrays: their entries, if few."""
+    found = []
+    for number in range(len(packing.shapes)):
+        span = packing.part(number)
+        for group in _groups(span, importance):
+            for _ in range(count if group is None else 2):
+                vector = np.zeros(packing.size)
+                part = slice(span.start, span.stop) if group is None else group
+                draws = rng.normal(size=vector[part].shape)
+                vector[part] = draws * sizes[part]
+                found.append(Direction(number, None, vector))
+    return found
+
+
+def _groups(span: slice, importance: Array | None) -> list[Array | None]:
+    """Return None for the whole array, and its entries by order of magnitude."""
+    if importance is None or span.start == span.stop:
+        return [None]
+    part = importance[span]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        decade = np.where(part > 0, np.floor(np.log10(part) / 6), -np.inf)
+    kinds = np.unique(decade[~np.isnan(decade)])
+    if len(kinds) < 2:
+        return [None]
+    members = [span.start + np.flatnonzero(decade == k) for k in kinds]
+    return [None, *members]
+
+
+def blend(experiment: Experiment, which: Array, rng: np.random.Generator) -> Experiment:
+    """Return the experiment along random combinations of some of the lines.
+
+    At a kink the derivative along each axis may lie between the one-sided ones while
+    that along another direction does not.
+    """
+    problem, x = experiment.problem, experiment.problem.point
+    weights = rng.normal(size=(8, len(which)))
+    weights = np.concatenate([weights, np.abs(weights), np.ones((1, len(which)))])
+    scale = problem.scale[which]
+
+    def along(j: int, t: float) -> Array:
+        moved = x.copy()
+        moved[which] += t * weights[j] * scale
+        return problem.value(moved)
+
+    columns = []
+    for w in weights:
+        vector = np.zeros(x.size)
+        vector[which] = w * scale
+        columns.append(Direction(experiment.columns[which[0]].number, None, vector))
+    return Experiment(
+        "directions at the kink",
+        problem,
+        Lines(along, len(weights), eps=max(problem.precision, EPS)),
+        weights @ experiment.analytic[which],
+        columns,
+        experiment.rows,
+        lambda p: weights @ experiment.claim(p)[which],
+        problem.value,
+        False,
+    )

@@ -1,0 +1,234 @@
+"""What is checked: a function of arrays, and the gradient that is claimed for it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import RuleError
+from .findings import Finding
+
+Array = np.ndarray[Any, Any]
+Arrays = Sequence[Array]
+Back = Callable[[Arrays], "list[Array | None]"]
+"""From cotangents, one for each output, to gradients, None for an input not reached."""
+
+
+class UnusableError(Exception):
+    """The function or its gradient breaks a condition that every check rests on.
+
+    `fault` is the name of the condition, `sentence` says what is wrong and the remedy.
+    """
+
+    def __init__(self, fault: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.fault = fault
+        self.sentence = sentence
+
+
+class GradientShapeError(UnusableError):
+    """A gradient came in another shape than its input."""
+
+    def __init__(self, number: int, gradient: Array, shape: tuple[int, ...]) -> None:
+        super().__init__(
+            "shape",
+            f"the gradient of input {number} has shape {gradient.shape}, expected "
+            f"{shape}, that of the input",
+        )
+        self.number, self.gradient, self.shape = number, gradient, shape
+
+
+class Packing:
+    """Several arrays as one vector, and back."""
+
+    def __init__(self, arrays: Arrays) -> None:
+        self.shapes = [a.shape for a in arrays]
+        self.ends = np.cumsum([0, *(a.size for a in arrays)]).tolist()
+        self.size: int = self.ends[-1]
+
+    def pack(self, arrays: Arrays) -> Array:
+        """Return a float64 vector of all entries."""
+        parts = [np.asarray(a, dtype=np.float64).ravel() for a in arrays]
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float64)
+
+    def unpack(self, vector: Array) -> list[Array]:
+        """Return fresh arrays of the packed shapes."""
+        spans = zip(self.shapes, self.ends, self.ends[1:], strict=False)
+        return [vector[a:b].reshape(shape).copy() for shape, a, b in spans]
+
+    def part(self, number: int) -> slice:
+        """Where the array of that number stands in the vector."""
+        return slice(self.ends[number], self.ends[number + 1])
+
+    def entry(self, k: int) -> tuple[int, tuple[int, ...]]:
+        """Return which array, and which index in it, entry `k` of the vector is."""
+        number = int(np.searchsorted(self.ends, k, side="right")) - 1
+        at = np.unravel_index(k - self.ends[number], self.shapes[number])
+        return number, tuple(map(int, at))
+
+
+@dataclass
+class Problem:
+    """A function of float64 arrays, with the gradient that is claimed for it.
+
+    Attributes
+    ----------
+    inputs : list of arrays
+        The point at which it is checked.
+    call : callable
+        From arrays to the outputs, arrays; records nothing.
+    pullback : callable
+        From arrays to a :data:`Back`: the forward pass is made once, then any number
+        of cotangents are taken back through it.
+    derivative : callable, optional
+        From cotangents to the problem one order higher: the gradient as a function of
+        inputs and cotangents.
+    analytic : callable, optional
+        As `call`, and takes complex arrays too.
+    lowered : callable, optional
+        From a dtype to the same problem computed in that dtype.
+    inspect : callable, optional
+        Calls the function and its gradient once, and finds what they do besides.
+    uses : callable, optional
+        From cotangents to what arrives at each input from each of its uses.
+    exact : bool
+        Whether along every axis the function is linear, so that any step is exact.
+    """
+
+    inputs: list[Array]
+    call: Callable[[list[Array]], list[Array]]
+    pullback: Callable[[list[Array]], Back]
+    derivative: Callable[[list[Array]], Problem] | None = None
+    analytic: Callable[[list[Array]], list[Array]] | None = None
+    lowered: Callable[[Any], Problem] | None = None
+    inspect: Callable[[], list[Finding]] | None = None
+    uses: Callable[[Arrays], list[list[Array]]] | None = None
+    exact: bool = False
+    evaluations: int = 0
+    claimed_eps: float = 0.0
+
+    def at(self, inputs: list[Array]) -> Problem:
+        """Return the same problem at another point."""
+        return replace(self, inputs=inputs)
+
+    @cached_property
+    def packing(self) -> Packing:
+        """How the inputs lie in one vector."""
+        return Packing(self.inputs)
+
+    @cached_property
+    def point(self) -> Array:
+        """The inputs as one vector."""
+        return self.packing.pack(self.inputs)
+
+    @cached_property
+    def outputs(self) -> list[Array]:
+        """What the function returns at the point."""
+        with np.errstate(all="ignore"):
+            return self.call([x.copy() for x in self.inputs])
+
+    @cached_property
+    def out(self) -> Packing:
+        """How the outputs lie in one vector."""
+        return Packing(self.outputs)
+
+    @cached_property
+    def precision(self) -> float:
+        """The coarsest machine epsilon among the outputs."""
+        kinds = [y.dtype for y in self.outputs if y.dtype.kind == "f"]
+        return max((float(np.finfo(d).eps) for d in kinds), default=EPS)
+
+    @property
+    def rounding(self) -> float:
+        """The coarsest machine epsilon among outputs and gradients."""
+        return max(self.precision, self.claimed_eps)
+
+    @property
+    def scale(self) -> Array:
+        """The size of a step for each entry of the point, max(1, |x|)."""
+        magnitude: Array = np.maximum(1.0, np.abs(self.point))
+        return magnitude
+
+    def value(self, vector: Array) -> Array:
+        """Return the outputs at a vector as one vector; NaN where there are none."""
+        self.evaluations += 1
+        try:
+            with np.errstate(all="ignore"):
+                outputs = self.call(self.packing.unpack(vector))
+        except (ValueError, ArithmeticError, IndexError):
+            return np.full(self.out.size, np.nan)
+        packed = self.out.pack(outputs)
+        return (
+            packed if packed.size == self.out.size else np.full(self.out.size, np.nan)
+        )
+
+    def imaginary(self, direction: Array) -> Array | None:
+        """Return the derivative along a direction by a step in the imaginary direction,
+        Im f(x + ihd) / h, or None where f does not take complex numbers.
+        """
+        if self.analytic is None:
+            return None
+        h = 1e-30
+        parts = self.packing.unpack(direction)
+        moved = [x + 1j * h * d for x, d in zip(self.inputs, parts, strict=True)]
+        self.evaluations += 1
+        try:
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("error", np.exceptions.ComplexWarning)
+                outputs = self.analytic(moved)
+        except (TypeError, ValueError, ArithmeticError, np.exceptions.ComplexWarning):
+            return None
+        if any(y.dtype.kind != "c" for y in outputs):
+            return None
+        return self.out.pack([y.imag / h for y in outputs])
+
+    def pulled(self) -> Back:
+        """Return the way back from the point.
+
+        Raises
+        ------
+        UnusableError
+            If the gradient, or the recording of the function, raises.
+        """
+        with reported():
+            return self.pullback(self.packing.unpack(self.point))
+
+    def taken_back(self, back: Back, cotangent: Array) -> Array:
+        """Return the gradient for a vector of cotangents as one vector.
+
+        Raises
+        ------
+        UnusableError
+            If the gradient raises.
+        """
+        with reported(), np.errstate(all="ignore"):
+            gradients = back(self.out.unpack(cotangent))
+        for g in gradients:
+            if g is not None and g.dtype.kind == "f" and g.dtype.itemsize < 8:
+                self.claimed_eps = max(self.claimed_eps, float(np.finfo(g.dtype).eps))
+        pairs = zip(gradients, self.inputs, strict=True)
+        return self.packing.pack(
+            [np.zeros_like(x) if g is None else g for g, x in pairs]
+        )
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turn whatever a gradient raises into an UnusableError that tells it."""
+    try:
+        yield
+    except UnusableError:
+        raise
+    except Exception as error:
+        fault = "rule" if isinstance(error, RuleError) else "raises"
+        what = f"{type(error).__name__}: {error}"
+        raise UnusableError(fault, f"the gradient raised {what}") from error
+
+
+EPS = float(np.finfo(np.float64).eps)

@@ -1,0 +1,225 @@
+"""The problem of a function of Tensors: its gradient is what backward gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core.backward import fit, interior
+from ..core.mode import enable_grad, no_grad
+from ..core.tensor import Tensor
+from .findings import Finding
+from .inspection import changed, coarse, shared, unreached
+from .problem import Array, Arrays, Back, Problem, UnusableError, reported
+
+Function = Callable[..., Any]
+
+
+def tensor_problem(
+    f: Function,
+    inputs: Sequence[Array],
+    dtypes: Sequence[Any] | None = None,
+    exact: bool = False,
+) -> Problem:
+    """Return the problem of `f` at floating-point `inputs`.
+
+    Parameters
+    ----------
+    f : callable
+        Takes Tensors and returns a Tensor or a tuple or list of them.
+    dtypes : sequence of dtype, optional
+        What the inputs are cast to before `f` is called; float64 where not given.
+    exact : bool
+        Whether `f` is linear in each entry.
+    """
+    made = _Of(f, inputs, dtypes or [np.dtype(np.float64)] * len(inputs))
+    return Problem(
+        [np.asarray(x, dtype=np.float64) for x in inputs],
+        made.call,
+        made.pullback,
+        made.derivative,
+        lowered=made.lowered,
+        inspect=made.inspect,
+        uses=made.uses,
+        exact=exact,
+    )
+
+
+class _Of:
+    """The parts of the problem of `f`, on tensors of the given dtypes."""
+
+    def __init__(self, f: Function, inputs: Sequence[Array], kinds: Any) -> None:
+        self.f = f
+        self.inputs = inputs
+        self.kinds = kinds
+
+    def leaves(self, arrays: Arrays, requires_grad: bool) -> list[Tensor]:
+        """Return fresh tensors of some arrays."""
+        pairs = zip(arrays, self.kinds, strict=True)
+        return [Tensor(a, requires_grad, dtype=kind) for a, kind in pairs]
+
+    def recorded(self, arrays: Arrays) -> tuple[list[Tensor], list[Tensor]]:
+        """Return leaves and the outputs recorded from them."""
+        xs = self.leaves(arrays, True)
+        with enable_grad():
+            return xs, floating(self.f(*xs))
+
+    def call(self, arrays: list[Array]) -> list[Array]:
+        """Return the values."""
+        with no_grad():
+            return [y.numpy() for y in floating(self.f(*self.leaves(arrays, False)))]
+
+    def pullback(self, arrays: list[Array]) -> Back:
+        """Return the pass back from a point."""
+        xs, ys = self.recorded(arrays)
+        return lambda cotangents: backward(xs, ys, cotangents)
+
+    def derivative(self, cotangents: list[Array]) -> Problem:
+        """Return the problem of the gradient, in the inputs and the cotangents."""
+        gradient = gradient_of(self.f, len(self.inputs))
+        return tensor_problem(gradient, [*self.inputs, *cotangents], exact=False)
+
+    def lowered(self, dtype: Any) -> Problem:
+        """Return the problem on tensors of another dtype."""
+        kinds = [np.dtype(dtype)] * len(self.inputs)
+        return tensor_problem(self.f, self.inputs, kinds)
+
+    def inspect(self) -> list[Finding]:
+        """Return what a pass does besides computing."""
+        with no_grad():
+            constants = self.leaves(self.inputs, False)
+            self.f(*constants)
+        written = changed([t.numpy() for t in constants], self.inputs, "f")
+        return written or inspected(self.f, self.leaves(self.inputs, True))
+
+    def uses(self, cotangents: Arrays) -> list[list[Array]]:
+        """Return what each use of each input contributes to its gradient."""
+        return contributions(*self.recorded(self.inputs), cotangents)
+
+
+def inspected(f: Function, xs: Sequence[Tensor]) -> list[Finding]:
+    """Return what one forward and one backward pass of `f` do besides."""
+    with reported(), enable_grad():
+        ys = floating(f(*xs))
+    values, outputs = [x.numpy() for x in xs], [y.numpy() for y in ys]
+    found = shared(outputs, values, "output", "input")
+    found += coarse(outputs, values, "output")
+    before = [a.copy() for a in (*values, *outputs)]
+    with reported():
+        gradients = backward(xs, ys, [np.ones_like(y) for y in outputs])
+    found += changed(values, before[: len(values)], "a gradient rule")
+    found += changed(outputs, before[len(values) :], "a gradient rule", "output")
+    found += unreached(gradients)
+    arrived = [g for g in gradients if g is not None]
+    found += coarse(
+        arrived,
+        [x for x, g in zip(values, gradients, strict=True) if g is not None],
+        "gradient",
+        fatal=True,
+    )
+    return found + shared(arrived, values, "gradient", "input", fatal=True)
+
+
+def backward(
+    xs: Sequence[Tensor], ys: Sequence[Tensor], cotangents: Arrays
+) -> list[Array | None]:
+    """Return the gradients of <cotangents, ys> in leaves `xs`, which keep none."""
+    for y, v in zip(ys, cotangents, strict=True):
+        if y.requires_grad:
+            y.backward(v, retain_graph=True)
+    gradients = [None if x.grad is None else x.grad.numpy() for x in xs]
+    for x in xs:
+        x.grad = None
+    return gradients
+
+
+def contributions(
+    xs: Sequence[Tensor], ys: Sequence[Tensor], cotangents: Arrays
+) -> list[list[Array]]:
+    """Return what arrives at each of the leaves `xs` from each of its uses: the rules
+    of the graph, with a walk that does nothing but add.
+    """
+    table: dict[Any, Any] = {}
+    for y, v in zip(ys, cotangents, strict=True):
+        if y.node is not None:
+            table[y.node] = table[y.node] + v if y.node in table else v
+    arrived: dict[Any, list[Array]] = {x.node: [] for x in xs}
+    for node in interior(list(table)):
+        g = table.pop(node)
+        for parent, (rule, pick) in zip(node.parents, node.plan.steps, strict=False):
+            dx = fit(rule(g, *pick(node.saved)), parent, node)
+            table[parent] = table[parent] + dx if parent in table else dx
+            if parent in arrived:
+                arrived[parent].append(np.asarray(dx))
+    return [arrived[x.node] for x in xs]
+
+
+def tensors(result: Any) -> list[Tensor]:
+    """Return the tensors among what `f` gave; plain arrays beside them are constants.
+
+    Raises
+    ------
+    UnusableError
+        If there is none.
+    """
+    several = list(result) if isinstance(result, tuple | list) else [result]
+    found = [y for y in several if isinstance(y, Tensor)]
+    if not found:
+        kinds = ", ".join(type(y).__name__ for y in several) or "nothing"
+        raise UnusableError(
+            "no tensor",
+            f"f must return a Tensor or a tuple of Tensors, got {kinds}; a value "
+            "taken out with .item(), .numpy() or float() carries no gradient",
+        )
+    return found
+
+
+def floating(result: Any) -> list[Tensor]:
+    """Return the floating-point outputs; the others have no gradient.
+
+    Raises
+    ------
+    UnusableError
+        If there is none.
+    """
+    found = tensors(result)
+    kept = [y for y in found if y.dtype.kind == "f"]
+    if not kept:
+        kinds = ", ".join(str(y.dtype) for y in found) or "nothing"
+        raise UnusableError(
+            "dtype",
+            f"f returns {kinds}, which has no gradient; return floating-point tensors",
+        )
+    return kept
+
+
+def gradient_of(f: Function, count: int) -> Function:
+    """Return the gradient of <v, f(x)> as a function of Tensors x and v.
+
+    Parameters
+    ----------
+    f : callable
+    count : int
+        How many of the arguments are x; the others are v.
+    """
+
+    def gradient(*arguments: Tensor) -> tuple[Tensor, ...]:
+        recorded = any(a.requires_grad for a in arguments)
+        xs: Sequence[Tensor] = arguments[:count]
+        if not recorded:
+            xs = [Tensor(x, requires_grad=True) for x in xs]
+        with enable_grad():
+            ys = floating(f(*xs))
+            for y, v in zip(ys, arguments[count:], strict=True):
+                if y.requires_grad:
+                    y.backward(v, retain_graph=True, create_graph=recorded)
+        gradients = tuple(
+            Tensor(np.zeros_like(x.numpy())) if x.grad is None else x.grad for x in xs
+        )
+        for x in xs:
+            x.grad = None
+        return gradients
+
+    return gradient

@@ -13,7 +13,7 @@ import numpy as np
 from .block import Block, block, blocks_of, worst_entry
 from .examine import FROZEN, Examination, stays
 from .factors import factor_text
-from .problem import Array
+from .problem import Array, UnusableError
 from .shapes import wrong_shape
 from .verdict import AGREES, DISAGREES, KINK, NOISY, Comparison
 
@@ -44,8 +44,7 @@ FAULTS = (
 def diagnose(examination: Examination) -> Diagnosis | None:
     """Return the likeliest fault, None where nothing is wrong."""
     if examination.error is not None:
-        shape = wrong_shape(examination.error)
-        return Diagnosis(*(shape or (examination.error.fault, str(examination.error))))
+        return _of_error(examination, examination.error)
     found = {f.fault: f for f in examination.fatal}
     for fault in (*found, "stale"):
         if fault in found and fault in FIRST:
@@ -58,6 +57,14 @@ def diagnose(examination: Examination) -> Diagnosis | None:
     if worst is None or worst.worst_state == AGREES:
         return None
     return _kink(worst) if worst.worst_state == KINK else _noise(worst)
+
+
+def _of_error(examination: Examination, error: UnusableError) -> Diagnosis:
+    try:
+        shapes = examination.problem.out.shapes
+    except Exception:
+        shapes = []
+    return Diagnosis(*(wrong_shape(error, shapes) or (error.fault, error.sentence)))
 
 
 def _kink(comparison: Comparison) -> Diagnosis:
@@ -247,20 +254,19 @@ def _missing_sum(wrong: Block) -> Diagnosis | None:
     needed = wrong.numerical != 0
     shape = (*wrong.out_shape, wrong.analytic.shape[1])
     kept, needed = kept.reshape(shape), needed.reshape(shape)
-    for axis, length in enumerate(wrong.out_shape):
-        if length < 2:
-            continue
+    single = {}
+    for axis in range(len(wrong.out_shape)):
         along = tuple(k for k in range(len(shape)) if k != axis)
-        used = np.asarray(kept.any(axis=along))
-        wanted = np.asarray(needed.any(axis=along))
-        whole = np.moveaxis(kept == needed, axis, 0)[used].all()
-        spread_out = needed.sum(axis=axis).max() > 1
-        one = used.sum() == 1 and wanted.sum() > 1
+        used, wanted = kept.any(axis=along), needed.any(axis=along)
+        several = wanted.sum() > 1 and needed.sum(axis=axis).max() > 1
         # What is written last stays: that is another mistake, but for broadcasting.
         last = bool(used[-1]) and not _broadcast(wrong, axis)
-        if one and whole and spread_out and not last:
-            return Diagnosis("missing sum", _missing_text(wrong, axis, used))
-    return None
+        if used.sum() == 1 and several and not last:
+            single[axis] = int(np.flatnonzero(used)[0])
+    index = tuple(single.get(axis, slice(None)) for axis in range(len(shape)))
+    if not single or (kept != needed)[index].any():
+        return None
+    return Diagnosis("missing sum", _missing_text(wrong, single))
 
 
 def _broadcast(wrong: Block, axis: int) -> bool:
@@ -272,12 +278,11 @@ def _broadcast(wrong: Block, axis: int) -> bool:
     return axis < lead or wrong.in_shape[axis - lead] == 1
 
 
-def _missing_text(wrong: Block, axis: int, used: Array) -> str:
-    at = int(np.flatnonzero(used)[0])
+def _missing_text(wrong: Block, single: dict[int, int]) -> str:
+    which = " and ".join(f"index {at} of axis {axis}" for axis, at in single.items())
     return (
-        f"the gradient of input {wrong.input} takes index {at} of axis {axis} of the "
-        f"output alone: the sum over that axis, along which the input was broadcast, "
-        "is missing"
+        f"the gradient of input {wrong.input} takes {which} of output {wrong.output} "
+        "alone: the sum over what the input was broadcast along is missing"
     )
 
 

@@ -352,30 +352,46 @@ class Sides(NamedTuple):
 
 
 def nearby(
-    lines: Lines, around: Callable[[int, float, int], Array], which: Sequence[int]
+    lines: Lines,
+    around: Callable[[int, float, int], Array],
+    which: Sequence[int],
+    claimed: Array,
 ) -> tuple[Array, Array, Array]:
     """Return the least and the greatest derivative along lines at points close by, and
-    where these differ by more than noise.
+    where that is for a kink: there these differ as much at a tenth of the distance.
 
     Between them lies what is a generalised derivative in the sense of Clarke
     ("Optimization and Nonsmooth Analysis", 1983), whatever the kink.
 
     Parameters
     ----------
+    lines : Lines
     around : callable
-        From the number of a line, a step and the number of a point to the values there.
+        From the number of a line, a step and the number of a point to the values
+        there; points of odd number are ten times closer.
+    which : sequence of int
+        The lines.
+    claimed : array
+        What is looked for between the two: once it is, that is enough.
     """
     h = small_steps(lines.eps)[-1]
-    low, high = np.full((2, len(which), lines.base.size), np.nan)
-    for k in range(32):
+    rounding = lines.eps * lines.magnitude
+    noise = 32 * np.maximum(roughness(lines, which, LOCAL), rounding) / h
+    low, high = np.full((2, 2, len(which), lines.base.size), np.nan)
+    differ = np.zeros(claimed.shape, dtype=bool)
+    for k in range(512):
         with np.errstate(all="ignore"):
             slopes = [(around(j, h, k) - around(j, -h, k)) / (2 * h) for j in which]
-        low, high = np.fmin(low, slopes), np.fmax(high, slopes)
-        if k == 5 and (high - low <= 1e-3 * np.abs(high)).all():
-            break
-    noise = 2 * roughness(lines, which, LOCAL) / h
-    differ = high - low > 1e-3 * np.fmax(np.abs(low), np.abs(high)) + 16 * noise
-    return low, high, differ
+        low[k % 2] = np.fmin(low[k % 2], slopes)
+        high[k % 2] = np.fmax(high[k % 2], slopes)
+        if k % 32 == 31:
+            far, close = high - low
+            size = 1e-3 * np.fmax(np.abs(low[1]), np.abs(high[1]))
+            differ = (close > 0.4 * far) & (close > size + noise)
+            outside = (claimed < low[1]) | (claimed > high[1])
+            if not (differ & outside).any():
+                break
+    return low[1], high[1], differ
 
 
 def one_sided(lines: Lines, which: Sequence[int]) -> Sides:

@@ -110,7 +110,7 @@ def _at_kinks(
     which = np.flatnonzero((first.state == KINK).any(axis=1))
     if which.size and first.experiment.entries:
         mixed = blend(first.experiment, which, rng)
-        found.comparisons.append(compare(mixed, settings.tolerance))
+        found.comparisons.append(beside(compare(mixed, settings.tolerance)))
 
 
 def _linear(
@@ -132,19 +132,34 @@ def main(
 def _second_point(
     found: Examination, back: Back, settings: Settings, rng: np.random.Generator
 ) -> None:
-    """Compare at a second point, with the passes through both points interleaved."""
-    problem, moved = found.problem, close_by(found.problem, rng)
-    here = projected(problem, back, rng, 2, "the first point, projected")
-    if moved is None or compare(here, settings.tolerance).worst_state == DISAGREES:
-        # Where the projection cannot tell at the point that agrees entry by entry, it
-        # cannot tell at another.
+    """Compare at a second point."""
+    moved = close_by(found.problem, rng)
+    if moved is None:
         return
+    there = _in_turn(found, back, moved, rng)
+    experiment = projected(moved, there, rng, 2, "a second point")
+    found.comparisons.append(beside(compare(experiment, settings.tolerance)))
+    found.problem.evaluations += moved.evaluations
+
+
+def beside(comparison: Comparison) -> Comparison:
+    """Return a comparison at a point or along lines nobody asked for: that there is
+    nothing to tell there is no failure.
+    """
+    told = comparison.state == DISAGREES
+    comparison.state = np.where(told, DISAGREES, AGREES)
+    return comparison
+
+
+def _in_turn(
+    found: Examination, back: Back, moved: Problem, rng: np.random.Generator
+) -> Back:
+    """Return the way back from a second point, having asked at both points in turn."""
+    problem = found.problem
     v = rng.normal(size=problem.out.size)
     before = problem.taken_back(back, v)
     there, again = moved.pulled(), problem.pulled()
-    experiment = projected(moved, there, rng, 2, "a second point")
-    found.comparisons.append(compare(experiment, settings.tolerance))
-    problem.evaluations += moved.evaluations
+    moved.taken_back(there, v)
     after = problem.taken_back(again, v)
     scale = np.max(np.abs(before), initial=0) or 1.0
     if not same_bits(before, after) and identities.differ(before, after, scale) > 1e-12:
@@ -153,6 +168,7 @@ def _second_point(
             "is computed from stale values, kept from an earlier call"
         )
         found.findings.append(Finding("stale", sentence))
+    return there
 
 
 def _far_point(
@@ -165,15 +181,14 @@ def _far_point(
     first, moved = found.comparisons[0], far_away(found.problem)
     if moved is None or not first.experiment.entries or first.worst_state != AGREES:
         return
-    v, there = rng.normal(size=found.problem.out.size), moved.pulled()
-    here = found.problem.taken_back(back, v)
-    far = moved.taken_back(there, v)
+    there = _in_turn(found, back, moved, rng)
+    v = rng.normal(size=moved.out.size)
+    here, far = found.problem.taken_back(back, v), moved.taken_back(there, v)
     parts = [moved.packing.part(k) for k in range(len(moved.inputs))]
     if all((np.abs(here - far) > 1e-9 * np.abs(here))[part].any() for part in parts):
         return
-    with np.errstate(all="ignore"):
-        experiment = projected(moved, there, rng, 2, "far away")
-        frozen = stays(first, compare(experiment, settings.tolerance))
+    experiment = projected(moved, there, rng, 2, "far away")
+    frozen = stays(first, compare(experiment, settings.tolerance))
     found.problem.evaluations += moved.evaluations
     if frozen:
         found.findings.append(Finding("stale", FROZEN))
@@ -206,7 +221,8 @@ def stays(first: Comparison, second: Comparison) -> bool:
 
 def close_by(problem: Problem, rng: np.random.Generator) -> Problem | None:
     """Return the problem at a point close by, None where it is not defined there."""
-    step = rng.uniform(1.5e-3, 3e-3, problem.point.shape)
+    # Apart from each other, so that nothing is nearly equal there.
+    step = rng.permutation(np.linspace(1.5e-3, 3e-3, problem.point.size))
     step *= problem.scale * rng.choice([-1.0, 1.0], problem.point.shape)
     return _moved(problem, problem.point + step)
 

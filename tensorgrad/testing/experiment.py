@@ -58,11 +58,13 @@ class Experiment:
     entries: bool
 
     def around(self, line: int, step: float, k: int) -> Array:
-        """Return the rows at a step along a line through the `k`-th point close by."""
+        """Return the rows at a step along a line through the `k`-th point close by;
+        those of odd number are ten times closer.
+        """
         problem = self.problem
-        far = 10 * small_steps(problem.precision)[-1]
+        radius = (100 if k % 2 == 0 else 10) * small_steps(problem.precision)[-1]
         spread = np.random.default_rng(k).uniform(-1, 1, problem.point.shape)
-        moved = problem.point + 10 * far * problem.scale * spread
+        moved = problem.point + radius * problem.scale * spread
         return self.values(moved + step * self.whole(line))
 
     def whole(self, line: int) -> Array:
@@ -112,23 +114,30 @@ def full(
             jacobian[i] = problem.taken_back(back, _unit(m, i, w)) / w
         return (jacobian * scale).T
 
+    columns = [Direction(*e, unit) for e, unit in _entries(problem.packing, scale)]
+    rows = [Direction(*e, unit) for e, unit in _entries(problem.out, np.ones(m))]
+    lines = entry_lines(problem)
+    analytic = claim(problem, back)
+    return Experiment(
+        name, problem, lines, analytic, columns, rows, claim, problem.value, True
+    )
+
+
+def entry_lines(problem: Problem) -> Lines:
+    """Return the outputs along a line through each single entry of the inputs."""
+    x, scale = problem.point, problem.scale
+
     def along(j: int, t: float) -> Array:
         moved = x.copy()
         moved[j : j + 1] += t * scale[j : j + 1]
         return problem.value(moved)
 
-    columns = [Direction(*e, unit) for e, unit in _entries(problem.packing, scale)]
-    rows = [Direction(*e, unit) for e, unit in _entries(problem.out, np.ones(m))]
-    lines = Lines(
+    return Lines(
         along,
         x.size,
         eps=problem.precision,
         imaginary=lambda j: problem.imaginary(_unit(x.size, j, scale[j])),
         exact=problem.exact,
-    )
-    analytic = claim(problem, back)
-    return Experiment(
-        name, problem, lines, analytic, columns, rows, claim, problem.value, True
     )
 
 

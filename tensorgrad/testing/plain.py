@@ -111,7 +111,7 @@ def _applied(k: int, g: Any, derivative: Array, shape: tuple[int, ...]) -> Array
 
 def as_given(arrays: Arrays) -> list[Any]:
     """Return copies of arrays, numbers in place of arrays of no axes."""
-    return [a.copy() if a.ndim else a[()] for a in arrays]
+    return [a.copy("K") if a.ndim else a[()] for a in arrays]
 
 
 def _several(result: Any, count: int = 2) -> list[Any]:

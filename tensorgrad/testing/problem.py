@@ -49,6 +49,7 @@ class Packing:
 
     def __init__(self, arrays: Arrays) -> None:
         self.shapes = [a.shape for a in arrays]
+        self.orders = ["F" if a.flags.fnc else "C" for a in arrays]
         self.ends = np.cumsum([0, *(a.size for a in arrays)]).tolist()
         self.size: int = self.ends[-1]
 
@@ -58,9 +59,9 @@ class Packing:
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float64)
 
     def unpack(self, vector: Array) -> list[Array]:
-        """Return fresh arrays of the packed shapes."""
-        spans = zip(self.shapes, self.ends, self.ends[1:], strict=False)
-        return [vector[a:b].reshape(shape).copy() for shape, a, b in spans]
+        """Return fresh arrays of the packed shapes, Fortran's order kept."""
+        spans = zip(self.shapes, self.orders, self.ends, self.ends[1:], strict=False)
+        return [vector[a:b].reshape(s).copy(order) for s, order, a, b in spans]
 
     def part(self, number: int) -> slice:
         """Where the array of that number stands in the vector."""
@@ -131,7 +132,7 @@ class Problem:
     def outputs(self) -> list[Array]:
         """What the function returns at the point."""
         with np.errstate(all="ignore"):
-            return self.call([x.copy() for x in self.inputs])
+            return self.call([x.copy("K") for x in self.inputs])
 
     @cached_property
     def out(self) -> Packing:

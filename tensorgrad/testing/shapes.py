@@ -3,31 +3,52 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from .problem import GradientShapeError, UnusableError
 
 
-def wrong_shape(error: UnusableError) -> tuple[str, str] | None:
-    """Return the fault behind a gradient of the wrong shape and its sentence."""
+_MISFITS = ("could not be broadcast", "mismatch in its core dimension", "not aligned")
+
+
+def wrong_shape(
+    error: UnusableError, outputs: Sequence[tuple[int, ...]]
+) -> tuple[str, str] | None:
+    """Return the fault behind a gradient of the wrong shape and its sentence.
+
+    Parameters
+    ----------
+    error : UnusableError
+        What the gradient raised, or was found to be.
+    outputs : sequence of tuple of int
+        Shapes of the outputs.
+    """
     if isinstance(error, GradientShapeError):
         found, expected = error.gradient.shape, error.shape
         who = f"the gradient of input {error.number}"
     else:
         shapes = re.findall(r"\(([\d, ]*)\)", error.sentence)
+        if error.fault == "raises" and any(s in error.sentence for s in _MISFITS):
+            return "shape", f"{error.sentence} (an operand transposed?)"
         if error.fault != "rule" or len(shapes) < 2:
             return None
         found, expected = (
             tuple(int(n) for n in s.replace(",", " ").split()) for s in shapes[:2]
         )
         who = "the gradient of an input"
-    return _told(who, found, expected, error.sentence)
+    turned = any(sorted(found) == sorted(s) and found != s for s in outputs)
+    return _told(who, found, expected, error.sentence, turned)
 
 
 def _told(
-    who: str, found: tuple[int, ...], expected: tuple[int, ...], sentence: str
-) -> tuple[str, str] | None:
+    who: str,
+    found: tuple[int, ...],
+    expected: tuple[int, ...],
+    sentence: str,
+    turned: bool,
+) -> tuple[str, str]:
     what = f"{who} has shape {found} where the input has {expected}"
-    if sorted(found) == sorted(expected):
+    if sorted(found) == sorted(expected) or turned:
         return "transposed", f"{what}: it is transposed"
     axes = _stretched(found, expected)
     if axes:

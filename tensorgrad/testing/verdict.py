@@ -177,7 +177,7 @@ def _resolve(result: Comparison) -> None:
         found = stretched(result.experiment.lines, which)
         old = Estimate(result.numerical[which], result.error[which])
         agree = np.abs(found.value - old.value) <= found.error + old.error
-        better = agree & (found.error < old.error)
+        better = hidden[which] & agree & (found.error < old.error)
         result.numerical[which] = np.where(better, found.value, old.value)
         result.error[which] = np.where(better, found.error, old.error)
         result.stretched[which] = better
@@ -218,7 +218,8 @@ def _look_at_sides(result: Comparison, which: list[int]) -> None:
 def _look_around(result: Comparison, which: list[int]) -> None:
     """Where the derivative is another at points close by, allow all that they have."""
     experiment = result.experiment
-    low, high, differ = nearby(experiment.lines, experiment.around, which)
+    claimed = result.analytic[which]
+    low, high, differ = nearby(experiment.lines, experiment.around, which, claimed)
     differ |= ~np.isnan(result.low[which])
     low, high = np.where(differ, low, np.nan), np.where(differ, high, np.nan)
     result.low[which] = np.fmin(result.low[which], low)

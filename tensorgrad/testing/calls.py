@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.registry import Entry
+from ..core.tensor import Tensor
 from .problem import Array
 
 Shapes = Sequence[Any]
@@ -46,11 +47,15 @@ class Call:
     layout : str
     tied : bool
         Whether to draw values that meet kinks and each other.
+    lifted : sequence of str
+        The keywords that the call is a function of as well.
 
     Attributes
     ----------
     arrays : list of arrays
         What the call is a function of; call it with others in their place.
+    linear : bool
+        Whether it is linear in every single entry of these.
     """
 
     def __init__(
@@ -61,8 +66,11 @@ class Call:
         rng: np.random.Generator,
         layout: str = "C",
         tied: bool = False,
+        lifted: Sequence[str] = (),
     ) -> None:
+        self.lifted = tuple(lifted)
         self.entry, self.kwargs, self.layout = entry, dict(kwargs), layout
+        self.linear = entry.kind in ("linear", "multilinear") and not lifted
         self.nested = [isinstance(s, list) for s in shapes]
         self.counts = [len(s) if isinstance(s, list) else 1 for s in shapes]
         flat = [s for one in shapes for s in (one if isinstance(one, list) else [one])]
@@ -75,6 +83,7 @@ class Call:
         self.values = [lay_out(x, layout) for x in drawn]
         self.live = [i for i, v in enumerate(self.values) if v.dtype.kind == "f"]
         self.arrays = [self.values[i] for i in self.live]
+        self.arrays += [np.asarray(kwargs[name], dtype=float) for name in lifted]
 
     def _tied(self, i: int, x: Array, rng: np.random.Generator) -> Array:
         """Return few different numbers of the argument's domain, its bounds too."""
@@ -89,17 +98,21 @@ class Call:
     def __call__(self, *arrays: Any, function: Callable[..., Any] | None = None) -> Any:
         """Call the operation, or `function`, with `arrays` for the drawn ones."""
         flat = list(self.values)
-        for i, a in zip(self.live, arrays, strict=True):
+        for i, a in zip(self.live, arrays, strict=False):
             flat[i] = a
+        last = arrays[len(self.live) :]
+        kwargs = {**self.kwargs, **dict(zip(self.lifted, last, strict=True))}
         args, at = [], 0
         for nested, n in zip(self.nested, self.counts, strict=True):
             args.append(flat[at : at + n] if nested else flat[at])
             at += n
-        return (function or self.entry.function)(*args, **self.kwargs)
+        return (function or self.entry.function)(*args, **kwargs)
 
     def __repr__(self) -> str:
         shapes = [v.shape for v in self.values]
-        return f"{self.entry.name}{shapes} {self.kwargs} {self.layout}"
+        return f"{self.entry.name}{shapes} {self.kwargs} {self.layout}" + (
+            f" of {', '.join(self.lifted)} too" if self.lifted else ""
+        )
 
 
 BROADCASTS: Mapping[int, Sequence[Shapes]] = {
@@ -128,6 +141,42 @@ def forms(entry: Entry) -> list[tuple[Shapes, Mapping[str, Any]]]:
 def calls(
     entry: Entry, rng: np.random.Generator, layout: str = "C", tied: bool = False
 ) -> Iterator[Call]:
-    """Yield one call of each form of an operation, with newly drawn values."""
+    """Yield one call of each form of an operation, with newly drawn values, and one as
+    a function of its keywords too, where a gradient arrives at them.
+    """
     for shapes, kwargs in forms(entry):
         yield Call(entry, shapes, kwargs, rng, layout, tied)
+        names = differentiable(entry, shapes, kwargs)
+        if names:
+            yield Call(entry, shapes, kwargs, rng, layout, tied, names)
+
+
+def differentiable(
+    entry: Entry, shapes: Shapes, kwargs: Mapping[str, Any]
+) -> list[str]:
+    """Return the floating-point keywords at which a gradient arrives."""
+    return [
+        name
+        for name, value in kwargs.items()
+        if _is_floating(value) and _arrives(entry, shapes, kwargs, name)
+    ]
+
+
+def _is_floating(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return bool(value.dtype.kind == "f")
+    return isinstance(value, float)
+
+
+def _arrives(
+    entry: Entry, shapes: Shapes, kwargs: Mapping[str, Any], name: str
+) -> bool:
+    call = Call(entry, shapes, kwargs, np.random.default_rng(0), lifted=[name])
+    *rest, last = call.arrays
+    leaf = Tensor(last, requires_grad=True)
+    try:
+        y = call(*(Tensor(a) for a in rest), leaf)
+    except (TypeError, ValueError):
+        return False
+    several = y if isinstance(y, tuple) else (y,)
+    return any(isinstance(t, Tensor) and t.requires_grad for t in several)

@@ -136,6 +136,10 @@ def _detached(a: Any) -> Any:
     return a.detach() if isinstance(a, Tensor) else a
 
 
+def _shape(a: Any) -> Any:
+    return tuple(map(_shape, a)) if isinstance(a, tuple | list) else np.shape(a)
+
+
 def _stale(rule: Rule, lead: int) -> Rule:
     """Use what was saved at the first call, ever after."""
     kept: dict[Any, tuple[Any, ...]] = {}
@@ -144,8 +148,7 @@ def _stale(rule: Rule, lead: int) -> Rule:
         saved = args[lead + 1 :]
         key = (
             args[0] if lead else 0,
-            tuple(map(np.shape, saved)),
-            np.shape(args[lead]),
+            *map(_shape, args[lead:]),
         )
         return rule(*args[: lead + 1], *kept.setdefault(key, saved))
 
@@ -160,8 +163,7 @@ def _behind(rule: Rule, lead: int) -> Rule:
         saved = args[lead + 1 :]
         key = (
             args[0] if lead else 0,
-            tuple(map(np.shape, saved)),
-            np.shape(args[lead]),
+            *map(_shape, args[lead:]),
         )
         used, kept[key] = kept.get(key, saved), saved
         return rule(*args[: lead + 1], *used)
@@ -268,7 +270,7 @@ def planted(op: Primitive, argument: int, mutant: Mutant) -> Iterator[None]:
 
 
 def comparisons(op: Primitive, argument: int) -> list[Mutant]:
-    """Return a mutant for each comparison in the text of a rule: >= for >, and so on."""
+    """Return a mutant for each comparison in a rule's text: >= for >, and so on."""
     rule = op.rules[argument][0]
     tree = _source(rule)
     if tree is None:
@@ -350,16 +352,17 @@ class _Forgetful(dict[Any, Any]):
 @contextmanager
 def overwriting_walk() -> Iterator[None]:
     """Let the backward walk overwrite where it should accumulate."""
-    walk: Any = engine._walk
+    walked: Any = engine
+    walk = engine._walk
 
     def overwriting(nodes: Any, table: Any, *rest: Any) -> Any:
         return walk(nodes, _Forgetful(table), *rest)
 
-    engine._walk = overwriting
+    walked._walk = overwriting
     try:
         yield
     finally:
-        engine._walk = walk
+        walked._walk = walk
 
 
 def primitives_below(outputs: Any) -> list[Primitive]:

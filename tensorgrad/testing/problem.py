@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -49,7 +49,9 @@ class Packing:
 
     def __init__(self, arrays: Arrays) -> None:
         self.shapes = [a.shape for a in arrays]
-        self.orders = ["F" if a.flags.fnc else "C" for a in arrays]
+        self.orders: list[Literal["C", "F"]] = [
+            "F" if a.flags.fnc else "C" for a in arrays
+        ]
         self.ends = np.cumsum([0, *(a.size for a in arrays)]).tolist()
         self.size: int = self.ends[-1]
 
@@ -97,7 +99,7 @@ class Problem:
     inspect : callable, optional
         Calls the function and its gradient once, and finds what they do besides.
     uses : callable, optional
-        From cotangents to what arrives at each input from each of its uses.
+        From inputs and cotangents to what arrives at each input from each use of it.
     exact : bool
         Whether along every axis the function is linear, so that any step is exact.
     """
@@ -109,7 +111,7 @@ class Problem:
     analytic: Callable[[list[Array]], list[Array]] | None = None
     lowered: Callable[[Any], Problem] | None = None
     inspect: Callable[[], list[Finding]] | None = None
-    uses: Callable[[Arrays], list[list[Array]]] | None = None
+    uses: Callable[[Arrays, Arrays], list[list[Array]]] | None = None
     exact: bool = False
     evaluations: int = 0
     claimed_eps: float = 0.0

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .differences import derivatives
+from .arguments import Seed, points_of
+from .differences import again
 from .experiment import entry_lines
 from .plain import gradient_problem, vjp_problem
-from .problem import Array, Problem
+from .problem import Array, Problem, UnusableError
 
-STEPS = tuple(0.1 * 0.5**k for k in range(14))
+STEPS = tuple(0.1 * 0.5**k for k in range(24))
 
 
 def numerical_jacobian(f: Callable[..., Any], x: ArrayLike) -> tuple[Array, Array]:
@@ -44,8 +45,15 @@ def numerical_jacobian(f: Callable[..., Any], x: ArrayLike) -> tuple[Array, Arra
     >>> bool((np.abs(jacobian - [[2.0, 0.0], [0.0, 6.0]]) <= error).all())
     True
     """
-    problem = _of_one(vjp_problem(f, _no_gradient, [np.asarray(x)]))
-    found = derivatives(entry_lines(problem))
+    points, _ = points_of("numerical_jacobian", x)
+    if len(points) != 1:
+        raise TypeError(
+            f"numerical_jacobian: x must be one array, got a tuple of {len(points)}; "
+            "hold the others constant"
+        )
+    problem = _of_one("numerical_jacobian", vjp_problem(f, _no_gradient, points))
+    lines = entry_lines(problem)
+    found = again(lines, list(range(lines.count)))
     shape = (*problem.out.shapes[0], *problem.packing.shapes[0])
     units = problem.scale[:, None]
     parts = (found.value / units, found.error / units)
@@ -57,17 +65,20 @@ def _no_gradient(g: Any, *arrays: Array) -> Any:
     raise NotImplementedError
 
 
-def _of_one(problem: Problem) -> Problem:
-    if len(problem.outputs) != 1:
+def _of_one(who: str, problem: Problem) -> Problem:
+    try:
+        count = len(problem.outputs)
+    except UnusableError as error:
+        raise TypeError(f"{who}: {error.sentence}") from None
+    if count != 1:
         raise TypeError(
-            f"expected a function of one output, got {len(problem.outputs)}; pass one "
-            "function for each"
+            f"{who}: f must return one array, got {count}; pass one function for each"
         )
     return problem
 
 
 def taylor_slope(
-    f: Callable[..., Any], df: Callable[..., Any], x: Any, *, rng: Any = 0
+    f: Callable[..., Any], df: Callable[..., Any], x: Any, *, rng: Seed = 0
 ) -> float:
     """Return how the remainder of the first Taylor polynomial falls with the step.
 
@@ -99,9 +110,8 @@ def taylor_slope(
     >>> round(taylor_slope(lambda x: np.sum(np.exp(x)), lambda x: 2 * np.exp(x), x), 1)
     1.0
     """
-    several = x if isinstance(x, tuple) else (x,)
-    points = [np.asarray(a, dtype=np.float64) for a in several]
-    problem = _of_one(gradient_problem(f, df, points))
+    points, _ = points_of("taylor_slope", x)
+    problem = _of_one("taylor_slope", gradient_problem(f, df, points))
     draws = np.random.default_rng(rng)
     return min(_slope(problem, draws) for _ in range(4))
 

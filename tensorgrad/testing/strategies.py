@@ -25,7 +25,15 @@ from ..core.registry import Domain, Entry, registry
 from .calls import LAYOUTS, Call, lay_out
 from .problem import Array
 
-__all__ = ["arrays", "broadcastable", "calls", "domains", "layouts", "repeated", "shapes"]
+__all__ = [
+    "arrays",
+    "broadcastable",
+    "calls",
+    "domains",
+    "layouts",
+    "repeated",
+    "shapes",
+]
 
 
 def layouts() -> st.SearchStrategy[str]:
@@ -124,7 +132,7 @@ def broadcastable(
 
 
 @st.composite
-def repeated(draw: st.DrawFn, count: int = 2, **options: Any) -> tuple[Array, ...]:
+def repeated(draw: st.DrawFn, /, count: int = 2, **options: Any) -> tuple[Array, ...]:
     """Draw an array and give it `count` times, for f(x, x); options of `arrays`."""
     return (draw(arrays(**options)),) * count
 

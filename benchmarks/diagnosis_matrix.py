@@ -2,9 +2,9 @@
 
 For every gradient rule of every described operation, and for every seed, a mutant of
 each class is planted and a call that shows it, with newly drawn values, is checked; so
-are gradients written by hand with the mistakes people make (written_faults.py,
-conditional_faults.py). Each
-row of the matrix is a class that was planted, each column what the report named.
+are gradients written by hand with the mistakes people make (written_faults.py and
+conditional_faults.py). Each row of the matrix is a class that was planted, each column
+what the report named.
 
     python benchmarks/diagnosis_matrix.py [--seeds 2] [--only name,name] [--markdown]
 """

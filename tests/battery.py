@@ -65,14 +65,30 @@ def check_second_order(call, dtype=np.float64):
     check_gradient(call, order=2, dtype=dtype)
 
 
-def check_float32(call):
-    """float32 in gives what NumPy gives, and the gradient in float32 is that of float64
-    up to rounding."""
+def check_dtypes(call):
+    """float32 in gives the dtypes that NumPy gives."""
     arrays = [a.astype(np.float32) for a in call.arrays]
     found = as_tuple(call(*map(tg.Tensor, arrays)))
     expected = as_tuple(call(*arrays, function=call.entry.reference))
     assert [t.dtype for t in found] == [np.asarray(e).dtype for e in expected]
+
+
+def check_float32(call):
+    """So it does, and the gradient in float32 is that of float64 up to rounding."""
+    check_dtypes(call)
     check_gradient(call, dtype=np.float32)
+
+
+def check_unshared(call):
+    """Gradients share no memory with cotangents, nor with each other."""
+    xs = [tg.Tensor(a, requires_grad=True) for a in call.arrays]
+    ys = [y for y in as_tuple(call(*xs)) if y.requires_grad]
+    vs = [np.ones(y.shape, dtype=y.dtype) for y in ys]
+    for y, v in zip(ys, vs, strict=True):
+        y.backward(v, retain_graph=True)
+    found = [x.grad.numpy() for x in xs if x.grad is not None]
+    for i, g in enumerate(found):
+        assert not any(np.shares_memory(g, other) for other in vs + found[i + 1 :])
 
 
 CHECKS = {

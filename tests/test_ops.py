@@ -5,14 +5,16 @@ import pytest
 from battery import (
     BINARY,
     SMOOTH,
+    check_dtypes,
     check_forward,
     check_gradient,
     check_protocol,
     check_second_order,
+    check_unshared,
     described_calls,
 )
 from derivatives import as_tuple
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import tensorgrad as tg
@@ -24,16 +26,28 @@ from tensorgrad.testing import GradientError, gradcheck, strategies
 from tensorgrad.testing.calls import Call
 from tensorgrad.testing.mutants import MUTANTS, planted
 
+# gradcheck makes a failing input smaller itself; Hypothesis would take minutes more.
+UNSHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)
+
+
+EVERY_CALL = (
+    check_forward,
+    check_protocol,
+    check_dtypes,
+    check_unshared,
+    check_gradient,
+)
+
 
 @pytest.mark.parametrize("name", SMOOTH)
 def test_every_described_call(name):
     for call in described_calls(name):
-        for check in (check_forward, check_protocol, check_gradient):
+        for check in EVERY_CALL:
             check(call)
 
 
 @pytest.mark.parametrize("name", SMOOTH)
-@settings(max_examples=settings().max_examples // 7)
+@settings(max_examples=settings().max_examples // 7, phases=UNSHRUNK)
 @given(data=st.data())
 def test_drawn_calls_to_second_order(name, data):
     call = data.draw(strategies.calls(name))
@@ -45,7 +59,7 @@ def test_drawn_calls_to_second_order(name, data):
 @pytest.mark.parametrize("name", BINARY)
 def test_repeated_argument(name):
     function = registry[name].function
-    for shape in [(), (2, 3)]:
+    for shape in [(), (2, 0, 3), (2, 3)]:
         x = POSITIVE.sample(np.random.default_rng(0), shape)
         gradcheck(lambda t: function(t, t), x, order=2)
 

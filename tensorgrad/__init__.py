@@ -1,7 +1,14 @@
 """tensorgrad: reverse-mode automatic differentiation on NumPy alone."""
 
 from . import data, nn, optim
-from .core.errors import GraphError, MutationError, RuleError, TensorgradError
+from .capture import compile
+from .core.errors import (
+    CaptureError,
+    GraphError,
+    MutationError,
+    RuleError,
+    TensorgradError,
+)
 from .core.mode import enable_grad, is_grad_enabled, no_grad
 from .core.primitive import Primitive, primitive
 from .core.tensor import Tensor
@@ -47,6 +54,7 @@ tensor = Tensor
 abs = absolute
 
 __all__ = [
+    "CaptureError",
     "GraphError",
     "MutationError",
     "Primitive",
@@ -61,6 +69,7 @@ __all__ = [
     "categorical_cross_entropy",
     "checkpoint",
     "clip",
+    "compile",
     "concatenate",
     "data",
     "debug",

@@ -633,3 +633,25 @@ def test_the_plan_can_be_read():
     assert "matmul" in text
     assert "SGD.step" in text
     assert "gradient of relu" in text
+
+
+@pytest.mark.parametrize("fused", [None, False])
+def test_an_argument_in_the_memory_of_a_parameter_sees_its_update(fused):
+    """With kernels too, which take it that no two arrays share memory."""
+
+    def run(compiled):
+        w = tg.Tensor(np.arange(6.0).reshape(2, 3) / 7, requires_grad=True)
+        optimizer = tg.optim.SGD([w], lr=0.1, momentum=0.5)
+
+        def step(x):
+            optimizer.zero_grad()
+            loss = ((w * x + tg.tanh(w)) ** 2).sum()
+            loss.backward()
+            optimizer.step()
+            return x * 2 + w
+
+        f = tg.compile(step, fused=fused) if compiled else step
+        return [f(w.data).numpy() for _ in range(5)]
+
+    for eager, compiled in zip(run(False), run(True), strict=True):
+        np.testing.assert_allclose(compiled, eager, rtol=1e-13)

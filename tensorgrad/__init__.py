@@ -1,5 +1,8 @@
 """tensorgrad: reverse-mode automatic differentiation on NumPy alone."""
 
+import importlib
+import typing
+
 from . import data, nn, optim
 from .capture import compile
 from .core.errors import (
@@ -48,6 +51,10 @@ from .transforms import (
     vjp,
 )
 
+if typing.TYPE_CHECKING:
+    from . import testing
+    from .testing import GradientError, gradcheck, gradgradcheck
+
 __version__ = "0.1.0"
 
 tensor = Tensor
@@ -55,6 +62,7 @@ abs = absolute
 
 __all__ = [
     "CaptureError",
+    "GradientError",
     "GraphError",
     "MutationError",
     "Primitive",
@@ -85,6 +93,8 @@ __all__ = [
     "expand_dims",
     "gelu",
     "grad",
+    "gradcheck",
+    "gradgradcheck",
     "hessian",
     "hvp",
     "index_add",
@@ -129,8 +139,21 @@ __all__ = [
     "swapaxes",
     "tanh",
     "tensor",
+    "testing",
     "transpose",
     "value_and_grad",
     "vjp",
     "where",
 ]
+
+
+def __getattr__(name: str) -> typing.Any:
+    # The checker brings numpy.random, which costs as much as all the rest.
+    if name not in ("GradientError", "gradcheck", "gradgradcheck", "testing"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    testing = importlib.import_module(".testing", __name__)
+    return testing if name == "testing" else getattr(testing, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -106,6 +106,7 @@ def freedom_taken(name: str, ddof: Any, correction: Any) -> Any:
 
 
 _MASK = np.array([[True, True, False], [True, True, True]])
+_CENTER = np.array([[0.3], [-0.4]])
 SPREAD_CASES = [
     case((5,)),
     case((3, 4), axis=0),
@@ -113,15 +114,12 @@ SPREAD_CASES = [
     case((2, 3, 4), axis=(0, 2), correction=1),
     case((2, 3), where=_MASK),
     case((2, 3), axis=1, where=_MASK, ddof=1),
+    case((2, 3), axis=1, mean=_CENTER),
 ]
 """Calls of a variance or a standard deviation."""
 
-_CENTER = np.array([[0.3], [-0.4]])
 
-
-@composed(
-    np.var, kind="smooth", cases=[*SPREAD_CASES, case((2, 3), axis=1, mean=_CENTER)]
-)
+@composed(np.var, kind="smooth", cases=SPREAD_CASES)
 def var(
     a: Any,
     axis: Any = None,
@@ -141,12 +139,7 @@ def var(
     return _var(a, axis, dtype, ddof, keepdims, where, mean)
 
 
-@composed(
-    np.std,
-    kind="smooth",
-    cases=[*SPREAD_CASES, case((2, 3), axis=1, mean=_CENTER)],
-    kinks="all elements equal: 0",
-)
+@composed(np.std, kind="smooth", cases=SPREAD_CASES, kinks="all elements equal: 0")
 def std(
     a: Any,
     axis: Any = None,

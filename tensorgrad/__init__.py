@@ -4,7 +4,13 @@ import importlib
 import typing
 
 from . import data, nn, optim
-from .core.errors import GraphError, MutationError, RuleError, TensorgradError
+from .core.errors import (
+    CaptureError,
+    GraphError,
+    MutationError,
+    RuleError,
+    TensorgradError,
+)
 from .core.mode import enable_grad, is_grad_enabled, no_grad
 from .core.primitive import Primitive, primitive
 from .core.tensor import Tensor
@@ -46,6 +52,7 @@ from .transforms import (
 
 if typing.TYPE_CHECKING:
     from . import testing
+    from .capture import compile
     from .testing import GradientError, gradcheck, gradgradcheck
 
 __version__ = "0.1.0"
@@ -54,6 +61,7 @@ tensor = Tensor
 abs = absolute
 
 __all__ = [
+    "CaptureError",
     "GradientError",
     "GraphError",
     "MutationError",
@@ -69,6 +77,7 @@ __all__ = [
     "categorical_cross_entropy",
     "checkpoint",
     "clip",
+    "compile",
     "concatenate",
     "data",
     "debug",
@@ -138,12 +147,22 @@ __all__ = [
 ]
 
 
+# What few programs need is loaded when it is first asked for: name, module it is in.
+_LATER = {
+    "GradientError": "testing",
+    "compile": "capture",
+    "gradcheck": "testing",
+    "gradgradcheck": "testing",
+    "testing": "testing",
+}
+
+
 def __getattr__(name: str) -> typing.Any:
-    # The checker brings numpy.random, which costs as much as all the rest.
-    if name not in ("GradientError", "gradcheck", "gradgradcheck", "testing"):
+    """Load a name that was left for later."""
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    testing = importlib.import_module(".testing", __name__)
-    return testing if name == "testing" else getattr(testing, name)
+    module = importlib.import_module(f".{_LATER[name]}", __name__)
+    return module if name == _LATER[name] else getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -22,6 +22,7 @@ PACKAGE = ROOT / "tensorgrad"
 # What each part of the package may import of the others.
 LAYERS = {
     "core": {"core"},
+    "capture": {"capture", "core"},
     "ops": {"core", "ops", "random"},
     "transforms": {"core", "ops", "transforms"},
     "testing": {"core", "ops", "transforms", "testing"},

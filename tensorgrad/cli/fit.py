@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import data
+from ..capture import compile  # noqa: A004
 from ..core.mode import no_grad
 from ..nn import Module
 from ..ops.losses import softmax_cross_entropy
@@ -39,6 +40,8 @@ class Fit:
         All samples where not given.
     stopping : callable
         Tells before each step whether to stop.
+    captured : bool
+        Record the step, and replay it.
 
     Attributes
     ----------
@@ -55,13 +58,16 @@ class Fit:
         rng: np.random.RandomState,
         batch_size: int | None = None,
         stopping: Callable[[], bool] = lambda: False,
+        captured: bool = False,
     ) -> None:
         self.model, self.optimizer = model, optimizer
         self.x, self.y = x, y
         self.rng, self.stopping = rng, stopping
         self.batch_size = min(batch_size or len(x), len(x))
         self.epochs = 0
+        self._take = compile(self._taken) if captured else self._taken
         self._last = [p.data.copy() for p in optimizer.params]
+        self._before = [p.data.copy() for p in optimizer.params]
 
     def epoch(self) -> tuple[float, float]:
         """Take the steps of one epoch.
@@ -104,18 +110,23 @@ class Fit:
     def _step(self, x: Array, y: Array) -> tuple[float, float]:
         if self.stopping():
             raise StoppedError
-        logits = self.model(x)
-        loss = softmax_cross_entropy(logits, y)
+        for p, before in zip(self.optimizer.params, self._before, strict=True):
+            np.copyto(before, p.data)
+        logits, loss = self._take(x, y)
         value = loss.item()
         if not math.isfinite(value):
             raise DivergedError(str(value))
-        for p, last in zip(self.optimizer.params, self._last, strict=True):
-            np.copyto(last, p.data)
-        accuracy = data.accuracy(logits, y)
+        self._last, self._before = self._before, self._last
+        return data.accuracy(logits, y), value
+
+    def _taken(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """Return logits and loss of a batch, and then take the step."""
+        logits = self.model(x)
+        loss = softmax_cross_entropy(logits, y)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        return accuracy, value
+        return logits, loss
 
 
 def evaluate(model: Module, x: Array, y: Array) -> tuple[float, float]:

@@ -64,7 +64,8 @@ def train(args: argparse.Namespace) -> int:
     sizes = f"{task.x.shape[1]}-{args.hidden}-{task.classes}"
     title = f"{task.about}; model {sizes}; {args.optimizer} with {rates}"
     with interruptible() as stopping, np.errstate(all="ignore"):
-        fit = Fit(model, optimizer, task.x, task.y, rng, args.batch_size, stopping)
+        how = args.batch_size, stopping, args.compile
+        fit = Fit(model, optimizer, task.x, task.y, rng, *how)
         return Session(task, fit, path, options["lr"]).run(
             title, args.epochs or task.epochs
         )

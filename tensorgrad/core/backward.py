@@ -133,18 +133,20 @@ def _walk(
             for parent, (rule, pick) in zip(node.parents, node.plan.steps):  # noqa: B905
                 if wanted is not None and parent not in wanted:
                     continue
-                dx = rule(g, *pick(saved))
-                if dx.shape != parent.shape or dx.dtype is not parent.dtype:
+                dx = rule(g) if pick is None else rule(g, *pick(saved))
+                if dx.dtype is not parent.dtype or dx.shape != parent.shape:
                     dx = fit(dx, parent, node)
-                if type(parent) is Leaf and lift is None:
+                if type(parent) is Leaf and isinstance(dx, np.ndarray):
                     dx = own(dx, g, saved)
-                if parent not in table:
+                before = table.get(parent)
+                if before is None:
                     table[parent] = dx
                 elif parent in owned and lift is None:
-                    table[parent] += dx
+                    before += dx
+                    table[parent] = before
                 else:
                     # `dx` may be the array another parent was given: never add to it.
-                    table[parent] = table[parent] + dx
+                    table[parent] = before + dx
                     owned.add(parent)
             if freed_at is not None:
                 node.saved = freed_at
@@ -169,7 +171,7 @@ def explained(error: Exception, node: Node | None, dx: Any) -> Exception:
 
 def own(dx: Any, g: Any, saved: tuple[Any, ...]) -> Any:
     """Return `dx`, copied where its memory may be somebody else's too."""
-    if type(dx) is np.ndarray and (
+    if isinstance(dx, np.ndarray) and (
         dx is g or dx.base is not None or any(dx is s for s in saved)
     ):
         return dx.copy()

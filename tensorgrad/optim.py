@@ -79,6 +79,7 @@ class Optimizer:
             [np.zeros_like(p.data) for _ in range(self.buffers)] for p in self.params
         ]
         self._scratch = _shared_scratch(self.params, self.scratch)
+        self._joined = _joined(self.params, self.state, self.scratch)
 
     @property
     def lr(self) -> float:
@@ -124,12 +125,25 @@ class Optimizer:
         if recording.recorders:
             recording.part(f"{type(self).__name__}.step", self._recorded, gradients)
         else:
-            self._apply(gradients, self.state, self._scratch, self._advance())
+            self._apply_joined(gradients, self._advance())
 
     def _recorded(self, gradients: list[Array]) -> None:
         state = recording.adopted_rows(self.state)
         scratch = recording.adopted_rows(self._scratch, scratch=True)
         self._apply(gradients, state, scratch, _advanced(self))
+
+    def _apply_joined(self, gradients: list[Array], factors: tuple[float, ...]) -> None:
+        """Update the parameters, small ones together: NumPy's calls cost them most."""
+        arrays = [p._memory() for p in self.params]
+        alone: Iterable[int] = range(len(arrays))
+        if self._joined is not None:
+            alone = self._joined.others
+            self.update(*self._joined.gathered(arrays, gradients), factors)
+            self._joined.hand_back(arrays)
+        for i in alone:
+            given = arrays[i], gradients[i], self.state[i], self._scratch[i]
+            self.update(*given, factors)
+        record_write(arrays, f"{type(self).__name__}.step")
 
     def _apply(
         self,
@@ -419,6 +433,76 @@ def _set_rate(optimizer: Optimizer, lr: float | Schedule) -> None:
 def _read(optimizer: Optimizer, name: str) -> Any:
     """Return a number that each step changes."""
     return getattr(optimizer, name)
+
+
+_SMALL = 2048
+"""Elements up to which copying a parameter costs less than a call of its own."""
+
+
+_MANY = 6
+"""Small parameters from which on joining them pays."""
+
+
+class _Joined:
+    """The small parameters of one dtype, updated as one.
+
+    Parameters
+    ----------
+    members : list of int
+        Their positions among the parameters.
+    params : list of Tensor
+    state : list of list of ndarray
+        Replaced, for the members, by views of state that they share.
+    scratch : int
+        Arrays an update may overwrite.
+
+    Attributes
+    ----------
+    others : list of int
+        Positions of the parameters that are updated alone.
+    """
+
+    def __init__(
+        self,
+        members: list[int],
+        params: list[Tensor],
+        state: list[list[Array]],
+        scratch: int,
+    ) -> None:
+        self.members = members
+        self.others = [i for i in range(len(params)) if i not in set(members)]
+        ends = np.cumsum([params[i].size for i in members])
+        dtype = params[members[0]].dtype
+        rows = np.zeros((2 + scratch + len(state[0]), ends[-1]), dtype)
+        self.w, self.g, *rest = rows
+        self.scratch, self.state = rest[:scratch], rest[scratch:]
+        self.pieces = []
+        for i, end in zip(members, ends, strict=True):
+            part, shape = slice(end - params[i].size, end), params[i].shape
+            state[i][:] = [row[part].reshape(shape) for row in self.state]
+            self.pieces.append(self.w[part].reshape(shape))
+
+    def gathered(
+        self, arrays: list[Array], gradients: list[Array]
+    ) -> tuple[Array, Array, list[Array], list[Array]]:
+        """Return weights, gradients, state and scratch as one array each."""
+        np.concatenate([arrays[i] for i in self.members], axis=None, out=self.w)
+        np.concatenate([gradients[i] for i in self.members], axis=None, out=self.g)
+        return self.w, self.g, self.state, self.scratch
+
+    def hand_back(self, arrays: list[Array]) -> None:
+        """Write the updated weights to where they belong."""
+        for i, piece in zip(self.members, self.pieces, strict=True):
+            np.copyto(arrays[i], piece)
+
+
+def _joined(
+    params: list[Tensor], state: list[list[Array]], scratch: int
+) -> _Joined | None:
+    """Return the small parameters of the first such dtype, None where they are few."""
+    small = [i for i, p in enumerate(params) if p.size <= _SMALL]
+    same = [i for i in small if params[i].dtype == params[small[0]].dtype]
+    return _Joined(same, params, state, scratch) if len(same) >= _MANY else None
 
 
 def _shared_scratch(params: list[Tensor], count: int) -> list[list[Array]]:

@@ -9,9 +9,12 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import DTypeLike
 
+from .core.operators import unary
 from .core.tensor import Tensor
 from .ops.neural import dense, relu, softmax
 from .random import Normals, normals
+
+_relu = unary(relu)
 
 __all__ = ["Dense", "Module", "ReLU", "Sequential", "Softmax"]
 
@@ -115,15 +118,21 @@ class Dense(Module):
         """Return the affine map of x, whose last axis is of length in_features."""
         if not hasattr(x, "shape"):
             x = np.asarray(x)
-        expected, shape = self.weight.shape[0], x.shape
+        try:
+            if x.ndim == 2:
+                return dense(x, self.weight, self.bias)
+            return np.matmul(x, self.weight) + self.bias
+        except ValueError:
+            self._check(x.shape)
+            raise
+
+    def _check(self, shape: tuple[int, ...]) -> None:
+        expected = self.weight.shape[0]
         if not shape or shape[-1] != expected:
             raise ValueError(
                 f"Dense: expected samples of {expected} features, shape (..., "
                 f"{expected}), got {shape}"
-            )
-        if len(shape) == 2:
-            return dense(x, self.weight, self.bias)
-        return np.matmul(x, self.weight) + self.bias
+            ) from None
 
     def __repr__(self) -> str:
         return f"Dense({', '.join(map(str, self.weight.shape))})"
@@ -135,7 +144,7 @@ class ReLU(Module):
 
     def forward(self, x: Any) -> Any:
         """Return max(x, 0)."""
-        return relu(x)
+        return _relu(x)
 
     def __repr__(self) -> str:
         return "ReLU()"

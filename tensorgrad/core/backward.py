@@ -133,18 +133,20 @@ def _walk(
             for parent, (rule, pick) in zip(node.parents, node.plan.steps):  # noqa: B905
                 if wanted is not None and parent not in wanted:
                     continue
-                dx = rule(g, *pick(saved))
-                if dx.shape != parent.shape or dx.dtype is not parent.dtype:
+                dx = rule(g) if pick is None else rule(g, *pick(saved))
+                if dx.dtype is not parent.dtype or dx.shape != parent.shape:
                     dx = fit(dx, parent, node)
-                if type(parent) is Leaf and lift is None:
+                if type(dx) is np.ndarray and type(parent) is Leaf:
                     dx = own(dx, g, saved)
-                if parent not in table:
+                before = table.get(parent)
+                if before is None:
                     table[parent] = dx
                 elif parent in owned and lift is None:
-                    table[parent] += dx
+                    before += dx
+                    table[parent] = before
                 else:
                     # `dx` may be the array another parent was given: never add to it.
-                    table[parent] = table[parent] + dx
+                    table[parent] = before + dx
                     owned.add(parent)
             if freed_at is not None:
                 node.saved = freed_at

@@ -67,9 +67,12 @@ class Plan:
         self.save = pick(frame[n] for n in self.names) if self.names else None
         at = {name: i for i, name in enumerate(self.names)}
         self.steps = tuple(
-            (self._bound(rule, argument, item), pick(at[n] for n in names))
+            (self._bound(rule, argument, item), self._pick(at, names))
             for (rule, names), (argument, item) in zip(rules, inputs, strict=True)
         )
+
+    def _pick(self, at: dict[str, int], names: tuple[str, ...]) -> Pick | None:
+        return pick(at[n] for n in names) if names else None
 
     def _bound(self, rule: Rule, argument: int, item: int) -> Rule:
         if argument == self.op.variadic:

@@ -10,13 +10,16 @@ import numpy as np
 
 from . import writes
 from .mode import is_grad_enabled
-from .node import Node, shape_and_dtype
+from .node import Node, clock, shape_and_dtype
 from .parts import PartPlan
+from .place import user_place
 from .plan import OUTPUT, SHAPE, Plan, Rule
 from .tensor import Tensor, wrap
 
 __all__ = ["Primitive", "primitive"]
 
+
+_new: Any = object.__new__
 
 _FEW = 16
 """Plans for more inputs than that are not kept."""
@@ -130,49 +133,67 @@ class Primitive:
         plain = True
         mask = 0
         bit = 1
-        parents: tuple[Any, ...] = ()
+        parents = []
         values = []
         for value in args:
             if type(value) is Tensor:
                 plain = False
                 if value.node is not None:
                     mask += bit
-                    parents += (value.node,)
-                value = value._value
-            elif type(value) is list:
-                value = np.asarray(value)
-            values.append(value)
+                    parents.append(value.node)
+                values.append(value._value)
+            else:
+                values.append(np.asarray(value) if type(value) is list else value)
             bit += bit
         y = self.forward(*values)
         if mask and is_grad_enabled():
-            return self._record(self.plans[mask], parents, values, y)
+            return self.recorded(self.plans[mask], tuple(parents), values, y)
         return self._constant(y, plain)
 
-    def _record(
-        self, plan: Plan, parents: tuple[Any, ...], values: list[Any], y: Any
+    def recorded(
+        self, plan: Plan, parents: tuple[Any, ...], values: Sequence[Any], y: Any
     ) -> Any:
         """Return the output as a tensor with a node that keeps what the plan saves."""
+        if self.residuals or self.multiple or writes.debugging:
+            return self._recorded_with_more(plan, parents, values, y)
+        dtype = y.dtype
+        if dtype.kind != "f":
+            raise _not_real(self.name, dtype)
+        saved: tuple[Any, ...] = ()
+        if plan.save is not None:
+            frame = _frame(plan, values, y) if plan.shapes_of else (*values, y)
+            saved = plan.save(frame)
+        # A node and a tensor without their constructors: half the time of both.
+        node = _new(Node)
+        node.plan = plan
+        node.parents = parents
+        node.saved = saved
+        node.shape = y.shape
+        node.dtype = dtype
+        node.index = next(clock)
+        node.code, node.offset = user_place()
+        tensor = _new(Tensor)
+        tensor._value = y
+        tensor.node = node
+        tensor._grad = None
+        return tensor
+
+    def _recorded_with_more(
+        self, plan: Plan, parents: tuple[Any, ...], values: Sequence[Any], y: Any
+    ) -> Any:
         residuals: Sequence[Any] = ()
         if self.residuals:
             y, *residuals = y
         saved: tuple[Any, ...] = ()
         if plan.save is not None:
-            frame = (*values, y, *residuals)
-            if plan.shapes_of:
-                frame += tuple(_shape(values[i]) for i in plan.shapes_of)
-            saved = plan.save(frame)
-        if self.multiple:
-            node = Node(plan, parents, saved, *shape_and_dtype(y))
-            result: Any = self.outputs(y, node)
-        else:
-            dtype = y.dtype
-            if dtype.kind != "f":
-                raise _not_real(self.name, dtype)
-            node = Node(plan, parents, saved, y.shape, dtype)
-            result = wrap(y, node)
+            saved = plan.save(_frame(plan, values, y, residuals))
+        shape, dtype = shape_and_dtype(y)
+        if not self.multiple and dtype.kind != "f":
+            raise _not_real(self.name, dtype)
+        node = Node(plan, parents, saved, shape, dtype)
         if writes.debugging:
             writes.fingerprint(node)
-        return result
+        return self.outputs(y, node) if self.multiple else wrap(y, node)
 
     def _constant(self, y: Any, plain: bool) -> Any:
         """Return the output where nothing is recorded: as it is if all inputs were."""
@@ -193,7 +214,7 @@ class Primitive:
         rest = zip(self.names[1:], self.defaults[1:], strict=True)
         values = [arrays, *(kwargs.get(name, default) for name, default in rest)]
         parents = tuple(args[i].node for i in inputs)
-        return self._record(self.plans[inputs], parents, values, y)
+        return self.recorded(self.plans[inputs], parents, values, y)
 
     def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         values = [*args, *self.defaults[len(args) :]]
@@ -257,6 +278,16 @@ def _not_real(name: str, dtype: Any) -> TypeError:
         f"{name}: expected real numbers, got a result of dtype {dtype}, through which "
         "no gradient flows; use real arguments, or .detach()"
     )
+
+
+def _frame(
+    plan: Plan, values: Sequence[Any], y: Any, residuals: Sequence[Any] = ()
+) -> tuple[Any, ...]:
+    """Return what there is to save: arguments, outputs, by-products, shapes."""
+    frame = (*values, y, *residuals)
+    if plan.shapes_of:
+        frame += tuple(_shape(values[i]) for i in plan.shapes_of)
+    return frame
 
 
 def _shape(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """The operations: each a NumPy forward with its gradient rules beside it."""
 
+from ..core.operators import bind
 from . import (
     activations,
     apply,
@@ -42,6 +43,8 @@ from . import (
     trigonometric,
     update,
 )
+
+bind()
 
 __all__ = [
     "activations",

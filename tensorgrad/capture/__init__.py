@@ -1,0 +1,1 @@
+"""Capture: one call of a training step, written down and replayed."""

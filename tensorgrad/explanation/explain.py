@@ -15,6 +15,8 @@ from ..core.parts import Parts
 from ..core.plan import OUTPUT
 from ..core.primitive import Primitive
 from ..core.tensor import Tensor
+from .boxes import boxes
+from .drawing import dot, mermaid, svg
 from .expressions import expression
 from .mathematics import rule_of
 from .names import Names, names_in
@@ -49,6 +51,20 @@ class Explanation:
         return as_text(self)
 
     __repr__ = __str__
+
+    def mermaid(self) -> str:
+        """Return the graph in Mermaid's language, for Markdown pages."""
+        return mermaid(boxes(self.steps, self.variables))
+
+    def dot(self) -> str:
+        """Return the graph in the language of Graphviz."""
+        return dot(boxes(self.steps, self.variables))
+
+    def svg(self) -> str:
+        """Return the graph drawn, as one SVG element that needs nothing else."""
+        return svg(boxes(self.steps, self.variables), f"graph of {self.steps[-1].name}")
+
+    _repr_svg_ = svg
 
 
 def explain(

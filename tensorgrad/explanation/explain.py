@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from html import escape
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,7 @@ from .drawing import dot, mermaid, svg
 from .expressions import expression
 from .mathematics import rule_of
 from .names import Names, names_in
+from .page import page
 from .steps import Array, Step, Variable, Way, leaves_of, summed_axes
 from .text import as_text
 from .watch import layers, notes, watching
@@ -64,7 +68,46 @@ class Explanation:
         """Return the graph drawn, as one SVG element that needs nothing else."""
         return svg(boxes(self.steps, self.variables), f"graph of {self.steps[-1].name}")
 
-    _repr_svg_ = svg
+    def html(self) -> str:
+        """Return a page, in need of nothing else, that plays both passes."""
+        return page(self.steps, self.variables, boxes(self.steps, self.variables))
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write it in the format that the ending of the name stands for.
+
+        Parameters
+        ----------
+        path : path
+            With the ending .html, .svg, .mmd (Mermaid), .dot or .txt.
+
+        Raises
+        ------
+        ValueError
+            For another ending.
+        """
+        formats = {
+            ".html": self.html,
+            ".svg": self.svg,
+            ".mmd": self.mermaid,
+            ".dot": self.dot,
+            ".txt": self.__str__,
+        }
+        write = formats.get(Path(path).suffix)
+        if write is None:
+            raise ValueError(
+                f"save: expected a name that ends in {', '.join(formats)}, got {path}"
+            )
+        Path(path).write_text(write(), "utf-8")
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
+
+    def _repr_html_(self) -> str:
+        # In a frame of its own, so that the page's style and script stay inside.
+        return (
+            f'<iframe srcdoc="{escape(self.html())}" width="100%" height="520" '
+            'style="border: 1px solid #ccc"></iframe>'
+        )
 
 
 def explain(
@@ -162,7 +205,11 @@ def _kept_values(nodes: list[Node]) -> dict[Any, Any]:
         if note is not None:
             found[node] = note.output
         op = node.plan.op
-        if not isinstance(op, Primitive) or op.multiple or not hasattr(node.plan, "names"):
+        if (
+            not isinstance(op, Primitive)
+            or op.multiple
+            or not hasattr(node.plan, "names")
+        ):
             continue
         saved = dict(zip(node.plan.names, node.saved, strict=True))
         if OUTPUT in saved:

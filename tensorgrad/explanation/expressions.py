@@ -36,7 +36,8 @@ def expression(node: Node, things: Any, arguments: tuple[Any, ...] | None) -> st
     if not isinstance(op, Primitive):
         return f"{node.name}({', '.join(things[p].name for p in node.parents)})"
     operands = {
-        place: things[p].name for place, p in zip(plan.inputs, node.parents, strict=True)
+        place: things[p].name
+        for place, p in zip(plan.inputs, node.parents, strict=True)
     }
     words = _operands(op, plan, node, operands, arguments)
     if op.name in INFIX and len(words) == 2:

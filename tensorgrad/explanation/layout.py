@@ -45,8 +45,12 @@ def layout(boxes: Sequence[Box]) -> dict[Box, Place]:
             _settle(row, x, lambda box: targets[box])
     left = min((x[b] - width(b) / 2 for b in boxes), default=0.0)
     return {
-        b: Place(x[b] - left + GAP, GAP + HEIGHT / 2 + level[b] * (HEIGHT + BETWEEN),
-                 width(b), HEIGHT)
+        b: Place(
+            x[b] - left + GAP,
+            GAP + HEIGHT / 2 + level[b] * (HEIGHT + BETWEEN),
+            width(b),
+            HEIGHT,
+        )
         for b in boxes
     }
 

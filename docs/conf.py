@@ -1,6 +1,14 @@
 """Configuration of the documentation: Sphinx, MyST, numpydoc and the gallery."""
 
+import functools
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import tensorgrad
+
+ROOT = Path(__file__).resolve().parents[1]
 
 project = "tensorgrad"
 author = "The tensorgrad developers"
@@ -19,7 +27,15 @@ extensions = [
     "myst_parser",
 ]
 
-exclude_patterns = ["_build", "gallery/*.rst", "**/README.rst"]
+templates_path = ["_templates"]
+exclude_patterns = [
+    "_build",
+    "_templates",
+    "gallery/*.rst",
+    "**/README.rst",
+    "sg_execution_times.rst",
+    "auto_gallery/sg_execution_times.rst",
+]
 nitpicky = False
 
 # Pages.
@@ -34,8 +50,28 @@ suppress_warnings = ["misc.highlighting_failure"]
 autosummary_generate = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
+autodoc_preserve_defaults = True
 numpydoc_show_class_members = False
-numpydoc_validation_checks = {"all", "ES01", "EX01", "GL01", "SA01", "SS05"}
+# What is left out, and why, stands in one place.
+_tools = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
+numpydoc_validation_checks = set(_tools["numpydoc_validation"]["checks"])
+# The other exclusions make up for what a linter cannot see in the source.
+numpydoc_validation_exclude = set(_tools["numpydoc_validation"]["exclude"][:2])
+
+
+def _as_function(op: tensorgrad.Primitive) -> Callable[..., Any]:
+    @functools.wraps(op.forward)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        return op(*args, **kwargs)
+
+    function.__module__ = "tensorgrad"
+    return function
+
+
+# Operations are instances, which Sphinx would show as data: without a signature.
+for _name in tensorgrad.__all__:
+    if isinstance(_op := getattr(tensorgrad, _name), tensorgrad.Primitive):
+        setattr(tensorgrad, _name, _as_function(_op))
 
 # Gallery.
 
@@ -60,7 +96,10 @@ html_title = "tensorgrad"
 html_static_path = ["_static"]
 html_copy_source = False
 html_show_sourcelink = False
+html_context = {"default_mode": "auto"}
+html_sidebars = {"start": []}
 html_theme_options = {
+    "header_links_before_dropdown": 7,
     "navigation_with_keys": False,
     "show_toc_level": 2,
     "show_nav_level": 2,

@@ -1,5 +1,8 @@
 """tensorgrad: reverse-mode automatic differentiation on NumPy alone."""
 
+import importlib
+import typing
+
 from . import data, nn, optim
 from .core.errors import GraphError, MutationError, RuleError, TensorgradError
 from .core.mode import enable_grad, is_grad_enabled, no_grad
@@ -41,6 +44,10 @@ from .transforms import (
     vjp,
 )
 
+if typing.TYPE_CHECKING:
+    from . import plot
+    from .explanation import explain, watching
+
 __version__ = "0.1.0"
 
 tensor = Tensor
@@ -74,6 +81,7 @@ __all__ = [
     "erfc",
     "exp",
     "expand_dims",
+    "explain",
     "gelu",
     "grad",
     "hessian",
@@ -99,6 +107,7 @@ __all__ = [
     "no_grad",
     "one_hot",
     "optim",
+    "plot",
     "power",
     "primitive",
     "put",
@@ -123,5 +132,25 @@ __all__ = [
     "transpose",
     "value_and_grad",
     "vjp",
+    "watching",
     "where",
 ]
+
+# What few programs need is loaded when it is first asked for: name, module it is in.
+_LATER = {
+    "explain": "explanation",
+    "plot": "plot",
+    "watching": "explanation",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a name that was left for later."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f".{_LATER[name]}", __name__)
+    return module if name == _LATER[name] else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

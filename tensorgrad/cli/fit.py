@@ -21,6 +21,7 @@ from ..optim import Optimizer
 from .errors import DivergedError, StoppedError
 
 Array = NDArray[Any]
+Watch = Callable[[float, float, float], None]
 
 
 @final
@@ -39,6 +40,8 @@ class Fit:
         All samples where not given.
     stopping : callable
         Tells before each step whether to stop.
+    watch : callable, optional
+        Called before each update with the loss, the accuracy and the rate in force.
 
     Attributes
     ----------
@@ -55,13 +58,19 @@ class Fit:
         rng: np.random.RandomState,
         batch_size: int | None = None,
         stopping: Callable[[], bool] = lambda: False,
+        watch: Watch | None = None,
     ) -> None:
         self.model, self.optimizer = model, optimizer
         self.x, self.y = x, y
-        self.rng, self.stopping = rng, stopping
+        self.rng, self.stopping, self.watch = rng, stopping, watch
         self.batch_size = min(batch_size or len(x), len(x))
         self.epochs = 0
         self._last = [p.data.copy() for p in optimizer.params]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of an epoch."""
+        return -(-len(self.x) // self.batch_size)
 
     def epoch(self) -> tuple[float, float]:
         """Take the steps of one epoch.
@@ -112,6 +121,8 @@ class Fit:
         for p, last in zip(self.optimizer.params, self._last, strict=True):
             np.copyto(last, p.data)
         accuracy = data.accuracy(logits, y)
+        if self.watch is not None:
+            self.watch(value, accuracy, self.optimizer.lr)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()

@@ -67,6 +67,11 @@ def debug() -> Iterator[None]:
     used; a difference raises :class:`MutationError` with the operation and its line,
     whichever alias the write went through. Costs a pass over every saved array.
 
+    Yields
+    ------
+    None
+        Nothing of use: the check is what changes.
+
     Examples
     --------
     >>> import tensorgrad as tg

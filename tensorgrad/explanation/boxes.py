@@ -1,28 +1,31 @@
-"""What is drawn: a box for a variable, a step, or many steps that belong together."""
+"""What is drawn: a box for a variable, a step, or a group, with arrows between them."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .steps import Step, Variable
+from .groups import Group, Part, steps_of
+from .steps import Step, Variable, kind
 
-FEW = 60
-"""Up to so many steps each has a box of its own."""
+OFTEN = 2
+"""What comes from outside and is used by more boxes than that stands beside each."""
 
 
 @dataclass(eq=False)
 class Box:
-    """One box of the drawing, and the boxes its arrows come from.
+    """One box of a drawing, and the boxes its arrows come from.
 
     Attributes
     ----------
     title, note : str
         The two lines in it.
     kind : str
-        "variable", "step" or "group".
-    members : list of Variable or Step
+        "variable", "step", "group", or "outside": the result of a step that has its
+        box in another drawing.
+    thing : Variable, Step or Group
     sources : dict of Box to None
         In the order of the operands.
     """
@@ -30,92 +33,55 @@ class Box:
     title: str
     note: str
     kind: str
-    members: list[Any]
+    thing: Any
     sources: dict[Box, None] = field(default_factory=dict)
 
 
-def boxes(steps: Sequence[Step], variables: Sequence[Variable]) -> list[Box]:
-    """Return the boxes of a graph, every box after its sources.
-
-    Steps of more than `FEW` are collapsed: those of one call of a layer into one box,
-    and what is repeated into a box for each repetition, until they are few.
-    """
-    groups = [[step] for step in steps]
-    if len(groups) > FEW:
-        groups = _runs(steps, _layer_keys(steps))
-    while len(groups) > FEW:
-        joined = _repeated(groups) or _halved(groups)
-        groups = [[step for g in several for step in g] for several in joined]
-    made = [_step_box(g) for g in groups]
-    return _connected(made, _variable_boxes(variables, len(steps) <= FEW))
-
-
-def _step_box(members: list[Step]) -> Box:
-    if len(members) == 1:
-        (step,) = members
-        return Box(f"{step.name} = {step.expression}", _shape(step), "step", members)
-    last = members[-1]
-    inside = last.modules[-1] if last.modules else ""
-    title = inside if inside and _same(m.modules for m in members) else last.name
-    return Box(title, f"{len(members)} operations, {_shape(last)}", "group", members)
-
-
-def _variable_boxes(variables: Sequence[Variable], each: bool) -> list[Box]:
-    if each or len(variables) <= FEW // 2:
-        return [Box(v.name, _shape(v), "variable", [v]) for v in variables]
-    return [Box("variables", f"{len(variables)} of them", "variable", [*variables])]
+def boxes(parts: Sequence[Part]) -> list[Box]:
+    """Return boxes for steps and groups and what they use, each after its sources."""
+    home = {step: part for part in parts for step in steps_of(part)}
+    sources = {part: _sources(part, home) for part in parts}
+    uses = Counter(s for found in sources.values() for s in found)
+    made: dict[Any, Box] = {}
+    drawn: list[Box] = []
+    for part in parts:
+        made[part] = box = _box(part)
+        for source in sources[part]:
+            outside = isinstance(source, Variable) or source not in sources
+            beside = outside and uses[source] > OFTEN
+            if beside and box.kind == "group":
+                continue
+            if source not in made or beside:
+                made[source] = _box(source, outside=True)
+                drawn.append(made[source])
+            box.sources[made[source]] = None
+        shared = [s.name for s in sources[part] if uses[s] > OFTEN and s not in sources]
+        if box.kind == "group" and shared:
+            box.note = f"{box.note}; from {_listed(shared)}"
+        drawn.append(box)
+    return drawn
 
 
-def _connected(made: list[Box], given: list[Box]) -> list[Box]:
-    home = {m: box for box in (*given, *made) for m in box.members}
-    for box in made:
-        for step in box.members:
-            for source in step.inputs:
-                if home[source] is not box:
-                    box.sources[home[source]] = None
-    return [*given, *made]
-
-
-def _layer_keys(steps: Sequence[Step]) -> list[Hashable]:
-    """Return what steps of one call of a layer have in common, and no other does."""
-    return [s.modules if s.modules else s for s in steps]
-
-
-def _runs(steps: Sequence[Step], keys: Sequence[Hashable]) -> list[list[Step]]:
-    found: list[list[Step]] = []
-    before: Any = object()
-    for step, key in zip(steps, keys, strict=True):
-        if key == before:
-            found[-1].append(step)
-        else:
-            found.append([step])
-        before = key
+def _sources(part: Part, home: dict[Step, Part]) -> dict[Any, None]:
+    """Return the parts, variables and steps elsewhere that a part is computed from."""
+    found: dict[Any, None] = {}
+    for step in steps_of(part):
+        for source in step.inputs:
+            found[home.get(source, source)] = None
+    found.pop(part, None)
     return found
 
 
-def _repeated(groups: list[list[Step]]) -> list[list[list[Step]]] | None:
-    """Return the groups cut at each repetition of the most frequent line, or None."""
-    lines = [(g[0].operation, str(g[0].place)) for g in groups]
-    counts: dict[Any, int] = {}
-    for line in lines:
-        counts[line] = counts.get(line, 0) + 1
-    line, count = max(counts.items(), key=lambda item: item[1])
-    if count < 2 or len(groups) < 2 * count:
-        return None
-    starts = [i for i, found in enumerate(lines) if found == line]
-    cuts = [0, *starts[1 if starts[0] == 0 else 0 :], len(groups)]
-    return [groups[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+def _box(thing: Any, outside: bool = False) -> Box:
+    if isinstance(thing, Group):
+        return Box(thing.title, thing.note, "group", thing)
+    if isinstance(thing, Variable):
+        return Box(thing.name, kind(thing), "variable", thing)
+    if outside:
+        return Box(thing.name, kind(thing), "outside", thing)
+    return Box(f"{thing.name} = {thing.expression}", kind(thing), "step", thing)
 
 
-def _halved(groups: list[list[Step]]) -> list[list[list[Step]]]:
-    """Return neighbours joined, where there is nothing better to go by."""
-    size = -(-len(groups) // FEW)
-    return [groups[i : i + size] for i in range(0, len(groups), size)]
-
-
-def _same(values: Iterable[Any]) -> bool:
-    return len({*values}) == 1
-
-
-def _shape(thing: Variable | Step) -> str:
-    return f"{thing.dtype} {thing.shape}" if not isinstance(thing.dtype, tuple) else ""
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 4 else ""
+    return ", ".join(names[: 3 if more else 4]) + more

@@ -1,4 +1,4 @@
-"""What the caller calls things: names of tensors and layers, read from its variables."""
+"""What the caller calls things: names read from its variables."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any
 
+import numpy as np
+
 from ..core.tensor import Tensor
 from ..nn import Module
 
 Names = dict[Any, str]
-"""Names by node or leaf, and by layer."""
+"""Names by node or leaf, and of layers and arrays by their id."""
 
 
 def names_in(frame: FrameType | None, given: Mapping[str, Any]) -> Names:
@@ -20,7 +22,7 @@ def names_in(frame: FrameType | None, given: Mapping[str, Any]) -> Names:
     ----------
     frame : frame or None
         Whose local and global variables are looked through.
-    given : mapping of str to Tensor or Module
+    given : mapping of str to Tensor, array or Module
 
     Returns
     -------
@@ -43,10 +45,21 @@ def _add(found: Names, name: str, value: Any) -> None:
             found.setdefault(_key(part), path)
     elif type(value) is Tensor:
         found.setdefault(_key(value), name)
-    elif type(value) in (list, tuple):
-        for i, item in enumerate(value):
+        # An operation on a constant tensor is given its array.
+        found.setdefault(id(value._value), name)
+    elif isinstance(value, np.ndarray):
+        found.setdefault(id(value), name)
+    elif isinstance(value, list | tuple):
+        for place, item in _places(name, value):
             if type(item) is Tensor or isinstance(item, Module):
-                _add(found, f"{name}[{i}]", item)
+                _add(found, place, item)
+
+
+def _places(name: str, items: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the items of a list or tuple, each with the way to it."""
+    fields = getattr(items, "_fields", None)
+    for i, item in enumerate(items):
+        yield f"{name}.{fields[i]}" if fields else f"{name}[{i}]", item
 
 
 def _key(value: Any) -> Any:
@@ -62,6 +75,6 @@ def _named(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         if isinstance(part, Module | Tensor):
             yield from _named(f"{path}.{name}", part)
         elif isinstance(part, list | tuple):
-            for i, item in enumerate(part):
+            for place, item in _places(f"{path}.{name}", part):
                 if isinstance(item, Module | Tensor):
-                    yield from _named(f"{path}[{i}]", item)
+                    yield from _named(place, item)

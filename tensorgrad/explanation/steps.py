@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+import linecache
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.node import Leaf, Node
 from ..core.place import Place
 
 Array = np.ndarray[Any, Any]
+
+
+class Line(NamedTuple):
+    """A line of the caller's code: its file, its number, and what stands there."""
+
+    file: str
+    number: int
+    text: str
 
 
 @dataclass(eq=False)
@@ -47,7 +55,9 @@ class Way:
     argument : str
         What the operation calls that input.
     rule : str
-        The gradient rule, in `g` for the incoming gradient and `y` for the output.
+        The gradient rule, in `g` for the gradient that arrives at the step.
+    remark : str
+        What there is to say on the rule, often nothing.
     gradient : array
         What the rule gave, broadcast axes summed.
     summed : tuple of int
@@ -59,9 +69,18 @@ class Way:
     to: Any
     argument: str
     rule: str
-    gradient: Array
+    remark: str
+    gradient: Any
     summed: tuple[int, ...] = ()
     before: tuple[int, ...] = ()
+
+    @property
+    def summing(self) -> str:
+        """Which axes were summed, in words; empty where none was."""
+        if not self.summed:
+            return ""
+        axes = ", ".join(map(str, self.summed))
+        return f"summed over ax{'i' if len(self.summed) == 1 else 'e'}s {axes}"
 
 
 @dataclass(eq=False)
@@ -78,14 +97,15 @@ class Step:
     expression : str
         With names for the operands.
     shape, dtype
-        Of the result.
-    value : array or None
+        Of the result; tuples of them where there are several.
+    line : Line
+        Where in the caller's code it was called.
+    value : array, tuple of arrays, or None
         The result; None where it was not kept.
-    place : Place
-        The line of the caller's code.
     modules : tuple of str
         The layers inside which it was computed, outermost first.
-    incoming : array or None
+    inputs : list of Variable or Step
+    incoming : array, tuple of arrays, or None
         The gradient of the explained number in the result.
     ways : list of Way
         One for each input that needs a gradient.
@@ -97,12 +117,26 @@ class Step:
     expression: str
     shape: Any
     dtype: Any
-    place: Place
-    value: Array | None = None
+    line: Line
+    value: Any = None
     modules: tuple[str, ...] = ()
     inputs: list[Any] = field(default_factory=list)
-    incoming: Array | None = None
+    incoming: Any = None
     ways: list[Way] = field(default_factory=list)
+
+
+def kind(thing: Variable | Step) -> str:
+    """Return the dtype and shape of a thing, or those of several outputs."""
+    if not isinstance(thing.dtype, tuple):
+        return f"{thing.dtype} {thing.shape}"
+    return " and ".join(map(str, thing.shape))
+
+
+@functools.lru_cache(maxsize=4096)
+def line_of(place: Place) -> Line:
+    """Return the line of source that a place stands for."""
+    file, number = place.code.co_filename, place.line
+    return Line(file, number, linecache.getline(file, number).strip())
 
 
 def summed_axes(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, ...]:
@@ -112,30 +146,44 @@ def summed_axes(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, .
     return (*range(lead), *(i for i, (n, m) in pairs if m == 1 != n))
 
 
-def summary(value: Array | None) -> str:
-    """Return a few words on an array: a small one itself, else its range and mean."""
+def summary(value: Any, few: int = 4) -> str:
+    """Return a few words on an array: a small one itself, else its range and mean.
+
+    Parameters
+    ----------
+    value : array, tuple of arrays, or None
+    few : int
+        An array of up to so many elements is written out.
+    """
+    if isinstance(value, tuple):
+        return " and ".join(summary(v, few) for v in value)
     if value is None:
-        return "not kept"
+        return "-"
     a = np.asarray(value)
     if a.size == 0:
         return "empty"
-    if a.size <= 4:
-        return np.array2string(a, precision=4, separator=", ").replace("\n", "")
-    finite = a[np.isfinite(a)]
-    if not finite.size:
+    return written(a.tolist()) if a.size <= few else _range(a)
+
+
+def _range(a: Array) -> str:
+    finite = a if np.isfinite(a).all() else a[np.isfinite(a)]
+    odd = a.size - finite.size
+    if odd == a.size:
         return "nothing finite"
-    odd = f", {a.size - finite.size} not finite" if finite.size < a.size else ""
-    return (
-        f"{_short(finite.min())} to {_short(finite.max())}, mean "
-        f"{_short(finite.mean(dtype=np.float64))}{odd}"
-    )
+    mean = float(finite.mean(dtype=np.float64))
+    if a.dtype.kind == "f" and abs(mean) < np.finfo(a.dtype).eps * abs(finite).max():
+        mean = 0.0  # no more than rounding
+    ends = f"{short(finite.min())} to {short(finite.max())}, mean {short(mean)}"
+    return f"{ends}, {odd} not finite" if odd else ends
 
 
-def _short(number: Any) -> str:
-    return f"{float(number):.4g}"
+def written(value: Any) -> str:
+    """Return nested lists of numbers, each with four digits."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(written, value))}]"
+    return short(value)
 
 
-def leaves_of(nodes: Iterable[Node]) -> list[Leaf]:
-    """Return the leaves the nodes stand on, oldest first."""
-    found = {p: None for n in nodes for p in n.parents if type(p) is Leaf}
-    return sorted(found, key=lambda leaf: leaf.index)
+def short(number: Any) -> str:
+    """Return a number with four digits, no zero with a sign."""
+    return f"{float(number) + 0.0:.4g}"

@@ -51,8 +51,9 @@ from .transforms import (
 )
 
 if typing.TYPE_CHECKING:
-    from . import testing
+    from . import plot, testing
     from .capture import compile
+    from .explanation import explain, watching
     from .testing import GradientError, gradcheck, gradgradcheck
 
 __version__ = "0.1.0"
@@ -91,6 +92,7 @@ __all__ = [
     "erfc",
     "exp",
     "expand_dims",
+    "explain",
     "gelu",
     "grad",
     "gradcheck",
@@ -118,6 +120,7 @@ __all__ = [
     "no_grad",
     "one_hot",
     "optim",
+    "plot",
     "power",
     "primitive",
     "put",
@@ -143,6 +146,7 @@ __all__ = [
     "transpose",
     "value_and_grad",
     "vjp",
+    "watching",
     "where",
 ]
 
@@ -151,9 +155,12 @@ __all__ = [
 _LATER = {
     "GradientError": "testing",
     "compile": "capture",
+    "explain": "explanation",
     "gradcheck": "testing",
     "gradgradcheck": "testing",
+    "plot": "plot",
     "testing": "testing",
+    "watching": "explanation",
 }
 
 

@@ -36,6 +36,7 @@ def spiral(samples: int, classes: int, rng: Normals | int | None = 0) -> Labelle
     Returns
     -------
     points : (samples * classes, 2) float32
+        One sample a row, class after class.
     labels : (samples * classes,) uint8
         Sorted.
 
@@ -84,6 +85,7 @@ def vertical(samples: int, classes: int, rng: Normals | int | None = 0) -> Label
     Returns
     -------
     points : (samples * classes, 2) float32
+        One sample a row, class after class.
     labels : (samples * classes,) uint8
         Sorted.
 
@@ -115,11 +117,14 @@ def sine(samples: int = 1000) -> tuple[NDArray[np.float64], NDArray[np.float64]]
     Parameters
     ----------
     samples : int
+        At least 1.
 
     Returns
     -------
-    x, y : (samples, 1) float64
-        As nnfs gives them; convert with ``astype(np.float32)`` for float32 layers.
+    x : (samples, 1) float64
+        As nnfs gives it; convert with ``astype(np.float32)`` for float32 layers.
+    y : (samples, 1) float64
+        The sine at each.
 
     Raises
     ------

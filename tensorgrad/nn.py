@@ -27,7 +27,18 @@ class Module:
     """
 
     def forward(self, x: Any) -> Any:
-        """Compute the output; defined by each subclass."""
+        """Compute the output; defined by each subclass.
+
+        Parameters
+        ----------
+        x : Tensor or array_like
+            A batch of samples, one a row.
+
+        Returns
+        -------
+        Tensor or ndarray
+            A Tensor where the module has parameters or `x` is one.
+        """
         raise NotImplementedError(f"{type(self).__name__} defines no forward(x)")
 
     def __call__(self, x: Any) -> Any:
@@ -38,6 +49,18 @@ class Module:
         """Yield the name and tensor of each parameter, each tensor once.
 
         Names are attribute names and positions joined by dots: ``layers.0.weight``.
+
+        Parameters
+        ----------
+        prefix : str
+            Put before every name.
+
+        Yields
+        ------
+        name : str
+            Where the parameter stands.
+        tensor : Tensor
+            The parameter itself.
         """
         seen: set[int] = set()
         for name, tensor in self._tensors(prefix):
@@ -46,7 +69,13 @@ class Module:
                 yield name, tensor
 
     def parameters(self) -> list[Tensor]:
-        """Return the parameters in the order they were set."""
+        """Return the parameters in the order they were set.
+
+        Returns
+        -------
+        list of Tensor
+            Each once, for an optimizer.
+        """
         return [tensor for _, tensor in self.named_parameters()]
 
     def _tensors(self, prefix: str) -> Iterator[tuple[str, Tensor]]:
@@ -80,6 +109,11 @@ class Dense(Module):
     ----------
     weight : Tensor of shape (in_features, out_features)
     bias : Tensor of shape (out_features,)
+
+    Raises
+    ------
+    ValueError
+        If a length is below 1, or `scale` negative or not finite.
 
     References
     ----------
@@ -115,7 +149,23 @@ class Dense(Module):
         self.bias = Tensor(np.zeros(out_features, dtype=dtype), requires_grad=True)
 
     def forward(self, x: Any) -> Any:
-        """Return the affine map of x, whose last axis is of length in_features."""
+        """Return the affine map of x.
+
+        Parameters
+        ----------
+        x : (..., in_features) Tensor or array_like
+            Samples along the last axis.
+
+        Returns
+        -------
+        (..., out_features) Tensor
+            The map of each sample.
+
+        Raises
+        ------
+        ValueError
+            If the last axis is of another length.
+        """
         if not hasattr(x, "shape"):
             x = np.asarray(x)
         try:
@@ -143,7 +193,18 @@ class ReLU(Module):
     """Rectified linear unit, max(x, 0), element by element."""
 
     def forward(self, x: Any) -> Any:
-        """Return max(x, 0)."""
+        """Return max(x, 0).
+
+        Parameters
+        ----------
+        x : Tensor or array_like
+            Of any shape.
+
+        Returns
+        -------
+        Tensor or ndarray
+            Of the shape of `x`.
+        """
         return _relu(x)
 
     def __repr__(self) -> str:
@@ -155,7 +216,18 @@ class Softmax(Module):
     """Softmax over the last axis. Train on the logits before it."""
 
     def forward(self, x: Any) -> Any:
-        """Return exp(x) / sum(exp(x)) along the last axis."""
+        """Return exp(x) / sum(exp(x)) along the last axis.
+
+        Parameters
+        ----------
+        x : (..., classes) Tensor or array_like
+            Logits.
+
+        Returns
+        -------
+        (..., classes) Tensor or ndarray
+            Probabilities.
+        """
         return softmax(x)
 
     def __repr__(self) -> str:
@@ -165,6 +237,11 @@ class Softmax(Module):
 @final
 class Sequential(Module):
     """Layers applied one after another.
+
+    Parameters
+    ----------
+    *layers : Module
+        In the order they are applied.
 
     Examples
     --------
@@ -178,7 +255,18 @@ class Sequential(Module):
         self.layers = layers
 
     def forward(self, x: Any) -> Any:
-        """Return the output of the last layer."""
+        """Return the output of the last layer.
+
+        Parameters
+        ----------
+        x : Tensor or array_like
+            What the first layer takes.
+
+        Returns
+        -------
+        Tensor or ndarray
+            What the last layer returns.
+        """
         for layer in self.layers:
             x = layer(x)
         return x

@@ -26,7 +26,27 @@ Schedule = Callable[[int], float]
 
 
 def inverse_time(lr: float, decay: float) -> Schedule:
-    """Learning rate lr / (1 + decay * step), as a function of the step from 0."""
+    """Learning rate lr / (1 + decay * step), as a function of the step from 0.
+
+    Parameters
+    ----------
+    lr : float
+        The rate at step 0.
+    decay : float
+        How fast it falls: it is halved at step ``1 / decay``.
+
+    Returns
+    -------
+    callable
+        Takes the step, returns the rate.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> rate = tg.optim.inverse_time(1.0, 0.01)
+    >>> rate(0), rate(100)
+    (1.0, 0.5)
+    """
     return lambda step: lr * (1 / (1 + decay * step))
 
 
@@ -193,7 +213,19 @@ class Optimizer:
         scratch: list[Array],
         factors: tuple[float, ...],
     ) -> None:
-        """Write the updated parameter into `w`, and the new state in place."""
+        """Write the updated parameter into `w`, and the new state in place.
+
+        Parameters
+        ----------
+        w : ndarray
+            The parameter's values, overwritten.
+        g : ndarray
+            Its gradient, left as it is.
+        state : list of ndarray
+            As many arrays as `buffers` says, zero before the first step; overwritten.
+        scratch : list of ndarray
+            As many as the class's `scratch` says; what they hold is of no interest.
+        """
         raise NotImplementedError(f"{type(self).__name__} defines no update")
 
 
@@ -206,7 +238,9 @@ class SGD(Optimizer):
     Parameters
     ----------
     params : iterable of Tensor
+        Leaves that need a gradient.
     lr : float, or callable of the step
+        Learning rate, or a schedule that gives it for each step from 0.
     decay : float
         The rate is lr / (1 + decay * step).
     momentum : float
@@ -263,7 +297,9 @@ class AdaGrad(Optimizer):
     Parameters
     ----------
     params : iterable of Tensor
+        Leaves that need a gradient.
     lr : float, or callable of the step
+        Learning rate, or a schedule that gives it for each step from 0.
     decay : float
         The rate is lr / (1 + decay * step).
     eps : float
@@ -311,7 +347,9 @@ class RMSProp(Optimizer):
     Parameters
     ----------
     params : iterable of Tensor
+        Leaves that need a gradient.
     lr : float, or callable of the step
+        Learning rate, or a schedule that gives it for each step from 0.
     decay : float
         The rate is lr / (1 + decay * step).
     eps : float
@@ -365,7 +403,9 @@ class Adam(Optimizer):
     Parameters
     ----------
     params : iterable of Tensor
+        Leaves that need a gradient.
     lr : float, or callable of the step
+        Learning rate, or a schedule that gives it for each step from 0.
     decay : float
         The rate is lr / (1 + decay * step).
     eps : float

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import tensorgrad as tg
-from tensorgrad.core import writes
+from tensorgrad.core.observe import observers
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 settings.register_profile(
@@ -25,6 +25,6 @@ def no_leaks():
     before = np.random.get_state()[1].copy(), np.geterr()
     yield
     assert tg.is_grad_enabled(), "the test left grad mode off"
-    assert not writes.debugging, "the test left debug mode on"
+    assert not observers, "the test left debug mode or an explanation on"
     assert (np.random.get_state()[1] == before[0]).all(), "global random state used"
     assert np.geterr() == before[1], "the test left NumPy's error state changed"

@@ -31,6 +31,8 @@ LAYERS = {
     "optim": {"core"},
     "data": {"random"},
     "table": {"random"},
+    "plot": {"plot", "transforms"},
+    "explanation": {"core", "explanation", "nn"},
 }
 ABOVE = {"__init__", "__main__", "cli"}
 """Parts that may import any other."""

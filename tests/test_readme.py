@@ -12,7 +12,16 @@ from typing import Any, NamedTuple
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+MADE = {"_build", "auto_gallery", "generated"}
+"""Folders that the build of the documentation makes."""
+PAGES = [
+    ROOT / "README.md",
+    *(
+        page
+        for page in sorted((ROOT / "docs").rglob("*.md"))
+        if not MADE.intersection(page.relative_to(ROOT).parts)
+    ),
+]
 COMMANDS = [
     "pip install -e . && tensorgrad train spiral",
     "pip install -e '.[test]' && pytest",

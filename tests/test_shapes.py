@@ -449,7 +449,7 @@ class TestSplitting:
     def test_pieces_are_put_together_once(self):
         t = tg.Tensor(np.ones(100), requires_grad=True)
         nodes = interior([np.concatenate(np.split(t, 100)).node])
-        assert [n.name for n in nodes].count("cut") == 101
+        assert [n.name for n in nodes].count("split") == 101
         assert sum(n.plan.op is cut and len(n.shape) == 100 for n in nodes) == 1
 
     @pytest.mark.parametrize("axis", [0, 1, -1])

@@ -10,10 +10,10 @@ from importlib.util import find_spec
 from types import MethodType
 from typing import Any
 
-from ..core import writes
 from ..core.errors import CaptureError
 from ..core.mode import is_grad_enabled
 from ..core.node import root
+from ..core.observe import observers
 from ..core.recording import current
 from ..core.tensor import Tensor, wrap
 from ..core.writes import is_stamped, record_write
@@ -51,7 +51,7 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Do the step."""
-        if current() is not None or writes.debugging:
+        if current() is not None or observers:
             return self.step(*args, **kwargs)
         given = taken_apart(args, kwargs)
         key = is_grad_enabled(), given[0]
@@ -252,8 +252,8 @@ def compile(
         The captured step; print its ``plan`` to see what a replay does. What it
         returns is the caller's own, and constant: no gradient flows through it.
         Gradients stay inside: ``grad`` of parameters is None afterwards, and a step
-        that needs them outside returns them. Within ``tg.debug()`` the step runs as it
-        is.
+        that needs them outside returns them. Within ``tg.debug()`` and
+        ``tg.watching()`` the step runs as it is.
 
     Raises
     ------

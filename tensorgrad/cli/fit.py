@@ -22,6 +22,7 @@ from ..optim import Optimizer
 from .errors import DivergedError, StoppedError
 
 Array = NDArray[Any]
+Watch = Callable[[float, float, float, list[Array]], None]
 
 
 @final
@@ -45,6 +46,9 @@ class Fit:
 
     Attributes
     ----------
+    watch : callable or None
+        Called after each update with the loss, the accuracy and the rate that were in
+        force before it, and the parameters of then.
     epochs : int
         Completed so far.
     """
@@ -63,11 +67,17 @@ class Fit:
         self.model, self.optimizer = model, optimizer
         self.x, self.y = x, y
         self.rng, self.stopping = rng, stopping
+        self.watch: Watch | None = None
         self.batch_size = min(batch_size or len(x), len(x))
         self.epochs = 0
         self._take = compile(self._taken) if captured else self._taken
         self._last = [p.data.copy() for p in optimizer.params]
         self._before = [p.data.copy() for p in optimizer.params]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of an epoch."""
+        return -(-len(self.x) // self.batch_size)
 
     def epoch(self) -> tuple[float, float]:
         """Take the steps of one epoch.
@@ -112,10 +122,13 @@ class Fit:
             raise StoppedError
         for p, before in zip(self.optimizer.params, self._before, strict=True):
             np.copyto(before, p.data)
+        rate = self.optimizer.lr
         logits, loss = self._take(x, y)
         value = loss.item()
         if not math.isfinite(value):
             raise DivergedError(str(value))
+        if self.watch is not None:
+            self.watch(value, data.accuracy(logits, y), rate, self._before)
         self._last, self._before = self._before, self._last
         return data.accuracy(logits, y), value
 

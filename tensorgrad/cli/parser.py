@@ -59,6 +59,7 @@ def _add_train(commands: Any) -> None:
     )
     _add_optimizer(train)
     _add_training(train)
+    _add_pictures(train, "the trained model, its weights and its curves")
 
 
 _saved_arrays = (
@@ -147,6 +148,23 @@ def _add_reproduce(commands: Any) -> None:
     )
     reproduce.add_argument(
         "--epochs", type=count, metavar="N", help="stop early; default: 10001"
+    )
+    _add_pictures(reproduce, "the runs, and one of Adam, side by side")
+
+
+def _add_pictures(command: Parser, what: str) -> None:
+    command.add_argument(
+        "--plot", metavar="FILE.png", help=f"draw {what}; or .svg, .pdf"
+    )
+    command.add_argument(
+        "--animate",
+        metavar="FILE.mp4",
+        help="the same in 100 frames over the run; or .webp, .gif, .html",
+    )
+    command.add_argument(
+        "--raw",
+        action="store_true",
+        help="show changes as fast as they are, which may flash",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.resources
 import json
+from collections import deque
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -13,7 +14,9 @@ import numpy as np
 
 from .. import data, nn, optim
 from ..ops.losses import softmax_cross_entropy
+from . import pictures
 from .progress import Progress
+from .recipes import RECIPES
 
 Row = dict[str, Any]
 Pair = tuple[Row, Row]
@@ -21,6 +24,12 @@ Pair = tuple[Row, Row]
 
 CLOSE = 1e-3
 NAMES = {"learning_rate": "lr", "epsilon": "eps"}
+ADAM = {
+    "optimizer": "Adam",
+    "hyperparameters": RECIPES["adam"].options,
+    "printed": [],
+}
+"""Drawn beside the text's runs; as `tensorgrad train` has it by default."""
 NOTE = (
     "What to expect: every learning rate to its last digit, and the run with decay "
     "0.01 in all rows; runs at a rate near 1 are chaotic, so that later rows depend "
@@ -30,15 +39,19 @@ NOTE = (
 
 def reproduce(args: argparse.Namespace) -> int:
     """Repeat the runs asked for, print both figures, and return the exit status."""
+    drawn = pictures.asked(args)
     reference = load()
     epochs = args.epochs or reference["epochs"]
     numbers = dict.fromkeys(args.run or range(1, len(reference["runs"]) + 1))
     pairs: list[Pair] = []
-    with Progress(len(numbers) * epochs) as progress:
-        progress.line(NOTE)
-        for number in numbers:
-            pairs += _show(number, reference, epochs, progress)
-    print(f"\n{summary(pairs)}")
+    with drawn.side_by_side(epochs) as watch:
+        with Progress((len(numbers) + bool(drawn.paths)) * epochs) as progress:
+            progress.line(NOTE)
+            for number in numbers:
+                pairs += _show(number, reference, epochs, progress, watch)
+            if drawn.paths:
+                deque(rows(reference, ADAM, epochs, progress, watch))
+        print(f"\n{summary(pairs)}")
     return 0
 
 
@@ -50,22 +63,42 @@ def load() -> dict[str, Any]:
 
 
 def rows(
-    reference: dict[str, Any], run: dict[str, Any], epochs: int, progress: Progress
+    reference: dict[str, Any],
+    run: dict[str, Any],
+    epochs: int,
+    progress: Progress,
+    watch: pictures.WatchRun,
 ) -> Iterator[Pair]:
     """Train as one run did, and yield each row of the text with ours."""
     x, y, model, optimizer = _start(reference, run)
+    record = watch(model, x, y, _settings(run))
     printed = {row["epoch"]: row for row in run["printed"]}
     for epoch in range(epochs):
         logits = model(x)
         loss = softmax_cross_entropy(logits, y)
-        if epoch in printed:
+        if record or epoch in printed:
             accuracy = data.accuracy(logits, y)
             ours = {"accuracy": accuracy, "loss": loss.item()}
-            yield printed[epoch], ours | {"learning_rate": optimizer.lr}
+            if record:
+                record(loss.item(), accuracy, optimizer.lr, _arrays(model))
+            if epoch in printed:
+                yield printed[epoch], ours | {"learning_rate": optimizer.lr}
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         progress.advance()
+
+
+def _arrays(model: nn.Module) -> list[Any]:
+    return [p.data for p in model.parameters()]
+
+
+def _settings(run: dict[str, Any]) -> str:
+    """Return the optimizer of a run and its hyperparameters, as a title."""
+    given = run["hyperparameters"].items()
+    return ", ".join(
+        [run["optimizer"], *(f"{NAMES.get(k, k)} {v:g}" for k, v in given)]
+    )
 
 
 def _start(reference: dict[str, Any], run: dict[str, Any]) -> Any:
@@ -80,7 +113,11 @@ def _start(reference: dict[str, Any], run: dict[str, Any]) -> Any:
 
 
 def _show(
-    number: int, reference: dict[str, Any], epochs: int, progress: Progress
+    number: int,
+    reference: dict[str, Any],
+    epochs: int,
+    progress: Progress,
+    watch: pictures.WatchRun,
 ) -> list[Pair]:
     run = reference["runs"][number - 1]
     settings = ", ".join(f"{k} {v:g}" for k, v in run["hyperparameters"].items())
@@ -90,7 +127,7 @@ def _show(
         f"{'lr':<21} {'text':<21} within {CLOSE}"
     )
     pairs = []
-    for pair in rows(reference, run, epochs, progress):
+    for pair in rows(reference, run, epochs, progress, watch):
         progress.line(formatted(*pair))
         pairs.append(pair)
     if not pairs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,34 +13,39 @@ from numpy.typing import NDArray
 from .errors import CommandError, UsageError
 
 
-def checked(name: str) -> Path:
-    """Return the path to save to, known to be writable.
+def checked(
+    name: str, option: str = "--save", endings: Sequence[str] = (".npz",)
+) -> Path:
+    """Return the path to write to, known to be writable.
 
     Raises
     ------
     UsageError
-        If it does not end in .npz, is a folder, or cannot be written.
+        If it does not end as it should, is a folder, or cannot be written.
     """
-    if not name.endswith(".npz"):
-        raise UsageError(f"--save: expected a file name ending in .npz, got {name!r}")
+    if not name.endswith(tuple(endings)):
+        raise UsageError(
+            f"{option}: expected a file name ending in {', '.join(endings)}, got "
+            f"{name!r}"
+        )
     try:
         # Resolved, so that a link stays and the file it points at is replaced.
         path = Path(os.path.realpath(name))
-        _check_folder(path)
+        _check_folder(path, option)
     except OSError as error:
         raise UsageError(
-            f"--save: {name!r} cannot be written: {error.strerror}; choose another "
+            f"{option}: {name!r} cannot be written: {error.strerror}; choose another "
             "place"
         ) from None
     return path
 
 
-def _check_folder(path: Path) -> None:
+def _check_folder(path: Path, option: str) -> None:
     if path.is_dir():
-        raise UsageError(f"--save: expected a file, got the folder {str(path)!r}")
+        raise UsageError(f"{option}: expected a file, got the folder {str(path)!r}")
     if not path.parent.is_dir():
         raise UsageError(
-            f"--save: there is no folder {str(path.parent)!r}; make it first"
+            f"{option}: there is no folder {str(path.parent)!r}; make it first"
         )
     # Trying is the only sure check: a disk may be mounted read-only.
     _temporary(path).open("wb").close()

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import data, nn, table
-from . import save
+from . import pictures, save
 from .errors import CommandError, DivergedError, StoppedError, UsageError
 from .fit import Fit, evaluate, interruptible
 from .progress import Progress
@@ -39,6 +39,8 @@ class Task:
         To train for where none are asked for.
     held : tuple of arrays, optional
         Features and labels that are scored but not learned.
+    columns, names : tuples of str
+        Names of the features and of the classes.
     arrays : dict of arrays
         What is needed beside the parameters to use the model.
     """
@@ -49,6 +51,8 @@ class Task:
     classes: int
     epochs: int
     held: tuple[Array, Array] | None = None
+    columns: tuple[str, ...] = ("x\N{SUBSCRIPT ONE}", "x\N{SUBSCRIPT TWO}")
+    names: tuple[str, ...] = ()
     arrays: dict[str, Array] = field(default_factory=dict)
 
 
@@ -56,6 +60,7 @@ def train(args: argparse.Namespace) -> int:
     """Train as the options say, and return the exit status."""
     options = chosen(args.optimizer, vars(args))
     path = None if args.save is None else save.checked(args.save)
+    drawn = pictures.asked(args)
     rng = np.random.RandomState(args.seed)
     task = _built_in(args, rng) if args.data in BUILT_IN else _from_file(args, rng)
     model = _model(task, args.hidden, rng)
@@ -63,12 +68,14 @@ def train(args: argparse.Namespace) -> int:
     rates = ", ".join(f"{name} {value:g}" for name, value in options.items())
     sizes = f"{task.x.shape[1]}-{args.hidden}-{task.classes}"
     title = f"{task.about}; model {sizes}; {args.optimizer} with {rates}"
-    with interruptible() as stopping, np.errstate(all="ignore"):
-        how = args.batch_size, stopping, args.compile
-        fit = Fit(model, optimizer, task.x, task.y, rng, *how)
-        return Session(task, fit, path, options["lr"]).run(
-            title, args.epochs or task.epochs
-        )
+    heading = f"{args.optimizer}, {rates}; {Path(args.data).stem}, model {sizes}"
+    epochs = args.epochs or task.epochs
+    how = {"batch_size": args.batch_size, "captured": args.compile}
+    fit = Fit(model, optimizer, task.x, task.y, rng, **how)
+    watching = drawn.watching(fit, epochs, heading, task.columns, task.names)
+    # Left in the opposite order: while it draws, Ctrl-C ends it at once.
+    with watching, interruptible() as fit.stopping, np.errstate(all="ignore"):
+        return Session(task, fit, path, options["lr"]).run(title, epochs)
 
 
 def _built_in(args: argparse.Namespace, rng: np.random.RandomState) -> Task:
@@ -101,6 +108,8 @@ def _from_file(args: argparse.Namespace, rng: np.random.RandomState) -> Task:
         len(whole.classes),
         epochs=201,
         held=(parts.held_x, parts.held_y),
+        columns=tuple(f"{name}, standardised" for name in whole.columns),
+        names=whole.classes,
         arrays={
             "feature_mean": parts.mean,
             "feature_std": parts.std,

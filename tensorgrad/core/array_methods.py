@@ -32,13 +32,45 @@ def _unary(name: str) -> Callable[[Any], Any]:
     return method
 
 
-def _method(name: str) -> Callable[..., Any]:
+_DOCUMENTATION = """As ``numpy.ndarray.{name}``, and {how}.
+
+Parameters
+----------
+*args, **kwargs : as in ``numpy.ndarray.{name}``
+    With the same meaning; `out` is refused.
+
+Returns
+-------
+Tensor
+    A new one, or several where NumPy returns several arrays.
+"""
+
+
+def _method(name: str, how: str = "differentiable") -> Callable[..., Any]:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         return operations[name](self, *args, **kwargs)
 
     method.__name__ = name
-    method.__doc__ = f"As ``numpy.ndarray.{name}``, and differentiable."
+    method.__doc__ = _DOCUMENTATION.format(name=name, how=how)
     return method
+
+
+def _constant(name: str) -> Callable[..., Any]:
+    return _method(name, "a constant")
+
+
+_REFUSAL = """Refused: use {instead}.
+
+Parameters
+----------
+*args, **kwargs : anything
+    Not looked at.
+
+Raises
+------
+TypeError
+    Always.
+"""
 
 
 def _refused(name: str, instead: str) -> Callable[..., Any]:
@@ -49,7 +81,7 @@ def _refused(name: str, instead: str) -> Callable[..., Any]:
         )
 
     method.__name__ = name
-    method.__doc__ = f"Refused: use {instead}."
+    method.__doc__ = _REFUSAL.format(instead=instead)
     return method
 
 
@@ -99,12 +131,12 @@ class ArrayMethods:
     __rxor__ = _reflected("bitwise_xor")
     __invert__ = _unary("invert")
 
-    all = _method("all")
-    any = _method("any")
-    argmax = _method("argmax")
-    argmin = _method("argmin")
-    argpartition = _method("argpartition")
-    argsort = _method("argsort")
+    all = _constant("all")
+    any = _constant("any")
+    argmax = _constant("argmax")
+    argmin = _constant("argmin")
+    argpartition = _constant("argpartition")
+    argsort = _constant("argsort")
     astype = _method("astype")
     choose = _method("choose")
     clip = _method("clip")
@@ -119,12 +151,12 @@ class ArrayMethods:
     max = _method("max")
     mean = _method("mean")
     min = _method("min")
-    nonzero = _method("nonzero")
+    nonzero = _constant("nonzero")
     prod = _method("prod")
     ravel = _method("ravel")
     repeat = _method("repeat")
     round = _method("round")
-    searchsorted = _method("searchsorted")
+    searchsorted = _constant("searchsorted")
     squeeze = _method("squeeze")
     std = _method("std")
     sum = _method("sum")
@@ -144,16 +176,53 @@ class ArrayMethods:
         return operations["round"](self, digits)
 
     def compress(self, condition: Any, axis: int | None = None) -> Any:
-        """As ``numpy.ndarray.compress``, and differentiable."""
+        """As ``numpy.ndarray.compress``, and differentiable.
+
+        Parameters
+        ----------
+        condition : array_like of bool
+            Which to keep along the axis.
+        axis : int or None
+            None means the tensor laid out flat.
+
+        Returns
+        -------
+        Tensor
+            What is kept.
+        """
         return operations["compress"](condition, self, axis)
 
     def reshape(self, *shape: Any, order: str = "C") -> Any:
-        """As ``numpy.ndarray.reshape``: lengths, or one tuple of them."""
+        """As ``numpy.ndarray.reshape``, and differentiable.
+
+        Parameters
+        ----------
+        *shape : int, or one tuple of int
+            The new lengths; one may be -1 and follows from the others.
+        order : {"C", "F", "A"}
+            In which the elements are read and written.
+
+        Returns
+        -------
+        Tensor
+            Of the new shape.
+        """
         wanted = shape[0] if len(shape) == 1 else shape
         return operations["reshape"](self, wanted, order)
 
     def transpose(self, *axes: Any) -> Any:
-        """As ``numpy.ndarray.transpose``: no axes, axes, or one tuple of them."""
+        """As ``numpy.ndarray.transpose``, and differentiable.
+
+        Parameters
+        ----------
+        *axes : int, or one tuple of int
+            The axes in their new order; reversed where none is given.
+
+        Returns
+        -------
+        Tensor
+            With the axes in that order.
+        """
         order = axes[0] if len(axes) == 1 else (axes or None)
         return operations["transpose"](self, order)
 
@@ -192,11 +261,23 @@ class ArrayMethods:
         return format(self.item(), spec) if spec else str(self)
 
     def tolist(self: Any) -> Any:
-        """Return the values as nested lists of Python scalars."""
+        """Return the values as nested lists of Python scalars.
+
+        Returns
+        -------
+        list or scalar
+            A scalar for a tensor without axes.
+        """
         return self.data.tolist()
 
     def tobytes(self: Any) -> Any:
-        """Return the values as bytes, in C order."""
+        """Return the values as bytes, in C order.
+
+        Returns
+        -------
+        bytes
+            Of length `nbytes`.
+        """
         return self.data.tobytes()
 
     @property

@@ -6,8 +6,26 @@ from contextvars import ContextVar
 
 _grad_mode: ContextVar[bool] = ContextVar("tensorgrad_grad_mode", default=True)
 
-is_grad_enabled = _grad_mode.get
-"""Return True where operations on tensors that need a gradient are recorded."""
+enabled = _grad_mode.get
+"""What `is_grad_enabled` returns, for every operation: without a call in between."""
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations on tensors that need a gradient are recorded.
+
+    Returns
+    -------
+    bool
+        False within :func:`no_grad`, in the same thread or task.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> with tg.no_grad():
+    ...     tg.is_grad_enabled()
+    False
+    """
+    return enabled()
 
 
 @contextmanager
@@ -26,6 +44,11 @@ def no_grad() -> Iterator[None]:
     The mode belongs to the thread or task that sets it, and is restored however
     the block ends. In-place writes to leaves are allowed inside.
 
+    Yields
+    ------
+    None
+        Nothing of use: the mode is what changes.
+
     Examples
     --------
     >>> import tensorgrad as tg
@@ -42,6 +65,11 @@ def no_grad() -> Iterator[None]:
 @contextmanager
 def enable_grad() -> Iterator[None]:
     """Record inside, even within :func:`no_grad`: context manager and decorator.
+
+    Yields
+    ------
+    None
+        Nothing of use: the mode is what changes.
 
     Examples
     --------

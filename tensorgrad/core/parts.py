@@ -47,6 +47,7 @@ class PartPlan:
 
     def __init__(self, op: Primitive, number: int) -> None:
         self.op = op
+        self.number = number
         self.steps: tuple[tuple[Any, Any], ...]
         self.steps = ((partial(_under, number), pick((0, 1))),)
 

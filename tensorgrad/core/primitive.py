@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import recording, writes
-from .mode import is_grad_enabled
+from . import recording
+from .mode import enabled as is_grad_enabled
 from .node import Node, clock, shape_and_dtype
+from .observe import observers
 from .parts import PartPlan
 from .place import user_place
 from .plan import OUTPUT, SHAPE, Plan, Rule
@@ -40,6 +41,20 @@ class Primitive:
     result is what the NumPy forward returns.
 
     Made by :func:`primitive`; see there.
+
+    Parameters
+    ----------
+    forward : callable
+        Computes the output from arrays, with NumPy.
+    residuals : mapping of str to callable
+        By-products of the forward, and how to compute each again.
+    multiple : bool
+        Whether the forward returns a tuple of outputs.
+
+    Raises
+    ------
+    ValueError
+        If an argument of the forward is named ``g`` or ``y``.
     """
 
     def __init__(
@@ -86,6 +101,16 @@ class Primitive:
         not ask for values (``if g > 0``), because it may be run on tensors.
 
         A rule for ``*arrays`` takes the place of the operand before ``g``.
+
+        Parameters
+        ----------
+        **rules : callable
+            The rule of each argument, by its name.
+
+        Raises
+        ------
+        ValueError
+            If there is no such argument, or a rule names what there is not.
         """
         for argument, rule in rules.items():
             if argument not in self.position:
@@ -106,11 +131,34 @@ class Primitive:
         self.plans.clear()
 
     def is_shape(self, name: str) -> bool:
-        """Whether `name` in a rule means the shape of an argument."""
+        """Whether `name` in a rule means the shape of an argument.
+
+        Parameters
+        ----------
+        name : str
+            A parameter of a rule.
+
+        Returns
+        -------
+        bool
+            True for ``x_shape`` where ``x`` is an argument.
+        """
         return name not in self.frame and name.removesuffix(SHAPE) in self.position
 
     def rule_for(self, argument: int) -> tuple[Rule, tuple[str, ...]]:
         """Return the rule of an argument and the names it asks for.
+
+        Parameters
+        ----------
+        argument : int
+            Its position.
+
+        Returns
+        -------
+        rule : callable
+            As it was given.
+        names : tuple of str
+            Its parameters after ``g``.
 
         Raises
         ------
@@ -155,8 +203,25 @@ class Primitive:
     def recorded(
         self, plan: Plan, parents: tuple[Any, ...], values: Sequence[Any], y: Any
     ) -> Any:
-        """Return the output as a tensor with a node that keeps what the plan saves."""
-        if self.residuals or self.multiple or writes.debugging:
+        """Return the output as a tensor with a node that keeps what the plan saves.
+
+        Parameters
+        ----------
+        plan : Plan
+            That of the inputs that need a gradient.
+        parents : tuple of Node and Leaf
+            The nodes of those inputs.
+        values : sequence
+            The arguments, as arrays.
+        y : array or tuple
+            What the forward returned.
+
+        Returns
+        -------
+        Tensor or tuple of Tensor
+            One for each output.
+        """
+        if self.residuals or self.multiple or observers:
             return self._recorded_with_more(plan, parents, values, y)
         dtype = y.dtype
         if dtype.kind != "f":
@@ -193,8 +258,8 @@ class Primitive:
         if not self.multiple and dtype.kind != "f":
             raise _not_real(self.name, dtype)
         node = Node(plan, parents, saved, shape, dtype)
-        if writes.debugging:
-            writes.fingerprint(node)
+        for observer in observers:
+            observer(node, values, y)
         return self.outputs(y, node) if self.multiple else wrap(y, node)
 
     def _constant(self, y: Any, plain: bool) -> Any:
@@ -239,7 +304,20 @@ class Primitive:
         return tuple(values)
 
     def outputs(self, values: tuple[Any, ...], node: Node | None) -> tuple[Tensor, ...]:
-        """Return a tensor for each of several outputs of one node."""
+        """Return a tensor for each of several outputs of one node.
+
+        Parameters
+        ----------
+        values : tuple of array
+            The outputs.
+        node : Node or None
+            Where they were recorded; None makes constants.
+
+        Returns
+        -------
+        tuple of Tensor
+            As many as there are values.
+        """
         if node is None:
             return tuple(wrap(v, None) for v in values)
         return tuple(wrap(v, self._part(i, v, node)) for i, v in enumerate(values))
@@ -321,6 +399,7 @@ def primitive(
     Returns
     -------
     Primitive
+        To be called like the function; without rules it cannot be differentiated.
 
     Examples
     --------

@@ -160,11 +160,28 @@ class Tensor(ArrayMethods, NumPyProtocol):
         return dtype
 
     def numpy(self) -> Array:
-        """Return the array, shared with the tensor; no gradient flows through it."""
+        """Return the array, shared with the tensor; no gradient flows through it.
+
+        Returns
+        -------
+        ndarray
+            The array itself: what is written to it is written to the tensor.
+        """
         return self.data
 
     def item(self) -> Any:
-        """Return the value of a one-element tensor as a Python scalar."""
+        """Return the value of a one-element tensor as a Python scalar.
+
+        Returns
+        -------
+        float, int or bool
+            By the kind of the tensor's dtype.
+
+        Raises
+        ------
+        ValueError
+            If there are more elements, or none.
+        """
         if self.size != 1:
             raise ValueError(
                 f"Tensor.item: expected one element, got shape {self.shape}; "
@@ -213,7 +230,13 @@ class Tensor(ArrayMethods, NumPyProtocol):
         self._grad = value
 
     def detach(self) -> Tensor:
-        """Return the same array as a constant: no gradient flows through it."""
+        """Return the same array as a constant: no gradient flows through it.
+
+        Returns
+        -------
+        Tensor
+            Shares its memory with this one.
+        """
         return wrap(self._value, None)
 
     def backward(

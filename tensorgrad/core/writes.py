@@ -17,6 +17,7 @@ import numpy as np
 
 from .errors import MutationError
 from .node import Node, clock, root
+from .observe import observed
 from .place import Place, user_place
 
 
@@ -33,7 +34,6 @@ _owners: dict[int, weakref.ref[Any]] = {}
 _fingerprints: "weakref.WeakKeyDictionary[Node, tuple[int, ...]]"
 _fingerprints = weakref.WeakKeyDictionary()
 _last_stamp = 0
-debugging = False
 
 
 def record_write(values: Iterable[Any], what: str) -> None:
@@ -72,6 +72,11 @@ def debug() -> Iterator[None]:
     used; a difference raises :class:`MutationError` with the operation and its line,
     whichever alias the write went through. Costs a pass over every saved array.
 
+    Yields
+    ------
+    None
+        Nothing of use: the check is what changes.
+
     Examples
     --------
     >>> import tensorgrad as tg
@@ -84,15 +89,11 @@ def debug() -> Iterator[None]:
         ...
     tensorgrad.core.errors.MutationError: multiply, called at ..., saved ...
     """
-    global debugging
-    before, debugging = debugging, True
-    try:
+    with observed(_fingerprint):
         yield
-    finally:
-        debugging = before
 
 
-def fingerprint(node: Node) -> None:
+def _fingerprint(node: Node, arguments: Sequence[Any], output: Any) -> None:
     """Keep a checksum of what `node` saved, for `check_unwritten`."""
     _fingerprints[node] = _checksums(node)
 

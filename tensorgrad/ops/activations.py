@@ -23,7 +23,7 @@ def silu(x):
 
 
 def _silu_vjp(g: Any, x: Any) -> Any:
-    """Return g * (s + x s (1 - s)) with s = sigmoid(x)."""
+    """Return `g * (s + x * s * (1 - s))` with s = sigmoid(`x`)."""
     s = sigmoid(x)
     return scaled(g, s + np.clip(x, -_BOUND, _BOUND) * (s * (1 - s)))
 
@@ -51,6 +51,23 @@ def gelu(x, approximate="none"):
     With ``approximate="tanh"``: x / 2 (1 + tanh(u)), u = sqrt(2/pi) (x + 0.044715 x^3).
     Both are exact where the factor underflows (Hendrycks and Gimpel 2016, "Gaussian
     error linear units").
+
+    Parameters
+    ----------
+    x : array_like or Tensor
+        Of any shape.
+    approximate : {"none", "tanh"}
+        Which of the two to compute.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of the shape of `x`; a Tensor where an argument is one.
+
+    Raises
+    ------
+    ValueError
+        If `approximate` is neither.
     """
     if approximate not in ("none", "tanh"):
         raise ValueError(
@@ -63,6 +80,7 @@ def gelu(x, approximate="none"):
 
 
 def _gelu_vjp(g: Any, x: Any, approximate: str) -> Any:
+    """Return `g` times the weight of x, and x times the slope of that weight."""
     if approximate == "none":
         # Beyond 39 the density is 0.
         near = np.clip(x, -39, 39)
@@ -83,7 +101,20 @@ gelu.vjp(x=_gelu_vjp)
     kinks="x = 0: the slope on the left, as relu's",
 )
 def leaky_relu(x, negative_slope=0.01):
-    """x for positive x, negative_slope * x elsewhere; the slope may be learned."""
+    """x for positive x, negative_slope * x elsewhere; the slope may be learned.
+
+    Parameters
+    ----------
+    x : array_like or Tensor
+        Of any shape.
+    negative_slope : float, array_like or Tensor
+        Of a shape that broadcasts with that of `x`.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of the shape of `x`; a Tensor where an argument is one.
+    """
     return np.maximum(x, 0) + negative_slope * np.minimum(x, 0)
 
 
@@ -100,7 +131,20 @@ leaky_relu.vjp(
     kinks="x = 0: alpha, the slope on the left",
 )
 def elu(x, alpha=1.0):
-    """x for positive x, alpha * (exp(x) - 1) elsewhere."""
+    """x for positive x, alpha * (exp(x) - 1) elsewhere.
+
+    Parameters
+    ----------
+    x : array_like or Tensor
+        Of any shape.
+    alpha : float
+        What the negative side tends to, with a minus.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of the shape of `x`; a Tensor where an argument is one.
+    """
     return np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0))
 
 
@@ -117,6 +161,7 @@ def dropout(x: Any, rate: float = 0.5, *, rng: Any, training: bool = True) -> An
     Parameters
     ----------
     x : array_like or Tensor
+        Of any shape.
     rate : float
         From 0 to 1.
     rng : Generator, int or None
@@ -124,6 +169,11 @@ def dropout(x: Any, rate: float = 0.5, *, rng: Any, training: bool = True) -> An
         call; a seed, the same elements each time; None, fresh entropy.
     training : bool
         False returns `x` as it is.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of the shape of `x`; a Tensor where an argument is one.
 
     Raises
     ------

@@ -10,12 +10,12 @@ from ..core.primitive import Primitive, primitive
 from ..core.tensor import Tensor, wrap
 
 
-def kernel(name: str) -> Callable[[Callable[..., Any]], Primitive]:
+def kernel(name: str, **options: Any) -> Callable[[Callable[..., Any]], Primitive]:
     """Make a primitive under the name of the function it is the core of."""
 
     def make(forward: Callable[..., Any]) -> Primitive:
         forward.__name__ = name
-        op: Primitive = primitive(forward)
+        op: Primitive = primitive(forward, **options)
         return op
 
     return make

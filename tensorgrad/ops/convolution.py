@@ -47,7 +47,7 @@ def _convolved(g: Any, a_shape: Any, v_shape: Any) -> Any:
 
 
 def _against(g: Any, v: Any, shape: Any) -> Any:
-    """Return sum_k g_k v_(k-i), the correlation of all of a convolution with v."""
+    """Return `convolve(g, reversed(v), 'valid')`: sum_k g_k v_(k-i)."""
     return np.convolve(g, turned(v.reshape(-1), 0), "valid").reshape(shape)
 
 

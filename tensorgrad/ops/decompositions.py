@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.dispatch import hint
-from ..core.primitive import primitive
 from ..core.registry import Domain, case
+from .axes import kernel
 from .define import composed, operation
 from .systems import INVERTIBLE
 
@@ -107,6 +107,7 @@ def cholesky(a, upper=False):
 
 
 def _cholesky_vjp(g: Any, y: Any, upper: bool) -> Any:
+    """Return `inv(y).mT @ lower(y.mT @ g) @ inv(y)`, in the half that was read."""
     if upper:
         g, y = g.mT, y.mT
     inverse = np.linalg.inv(y)
@@ -124,14 +125,14 @@ class QRResult(NamedTuple):
     R: Any
 
 
-@primitive(multiple=True)
+@kernel("qr", multiple=True)
 def reduced_qr(a):
     """Q with min(m, n) orthonormal columns and R upper triangular, Q R = a."""
     return tuple(np.linalg.qr(a))
 
 
 def _reduced_qr_vjp(g: Any, y: Any) -> Any:
-    """Return the gradient of a; further columns of a wide matrix are Q times R's."""
+    """Return (gQ + Q sym(M)) inv(R)' with M = R gR' - gQ' Q; wide ones in parts."""
     (gq, gr), (q, r) = g, y
     n = q.shape[-1]
     if r.shape[-1] == n:
@@ -195,13 +196,14 @@ class EighResult(NamedTuple):
     eigenvectors: Any
 
 
-@primitive(multiple=True)
+@kernel("eigh", multiple=True)
 def symmetric_eigen(a, UPLO):  # noqa: N803
     """Eigenvalues and eigenvectors of symmetric matrices."""
     return tuple(np.linalg.eigh(a, UPLO))
 
 
 def _symmetric_eigen_vjp(g: Any, y: Any, UPLO: str) -> Any:  # noqa: N803
+    """Return V (diag(gw) + V'gV / gaps) V', with the gaps between eigenvalues."""
     # V (diag(gw) + F * (V' gV)) V' with F_ij = 1 / (w_j - w_i) off the diagonal.
     (gw, gv), (w, v) = g, y
     largest = np.maximum(np.abs(w[..., :1]), np.abs(w[..., -1:]))[..., None]
@@ -243,6 +245,7 @@ def eigvalsh(a, UPLO="L"):  # noqa: N803
 
 
 def _eigvalsh_vjp(g: Any, a: Any, UPLO: Any) -> Any:  # noqa: N803
+    """Return V diag(`g`) V', V being the eigenvectors, in the half that was read."""
     _, v = np.linalg.eigh(a, UPLO)
     return _folded((v * g[..., None, :]) @ v.mT, UPLO.upper() == "U")
 
@@ -258,13 +261,14 @@ class SVDResult(NamedTuple):
     Vh: Any
 
 
-@primitive(multiple=True)
+@kernel("svd", multiple=True)
 def reduced_svd(a):
     """The min(m, n) singular values, descending, and their vectors."""
     return tuple(np.linalg.svd(a, full_matrices=False))
 
 
 def _reduced_svd_vjp(g: Any, y: Any) -> Any:
+    """Return U (diag(gs) + turns over gaps) V', plus what leaves the span."""
     # With J = U'gU - gU'U and K = V'gV - gV'V, Townsend's inner matrix is
     # (J S + S K) / (s_j^2 - s_i^2) + diag(gs); split by sums and differences of s,
     # which loses no digits where two values are near.
@@ -349,6 +353,7 @@ def svdvals(x):
 
 
 def _svdvals_vjp(g: Any, x: Any) -> Any:
+    """Return U diag(`g`) V', U and V being the singular vectors."""
     u, s, vt = np.linalg.svd(x, full_matrices=False)
     zero = s <= s.shape[-1] * float(np.finfo(s.dtype).eps) * s[..., :1]
     return (u * np.where(zero, 0, g)[..., None, :]) @ vt

@@ -10,6 +10,7 @@ from ..core.dispatch import implement
 from ..core.primitive import Primitive, primitive
 from ..core.registry import REAL, Case, Domain, Kind, describe
 from ..core.tensor import Tensor, plain, wrap
+from .docstrings import complete
 
 
 def operation(
@@ -28,6 +29,7 @@ def operation(
     """
 
     def make(forward: Callable[..., Any]) -> Primitive:
+        forward.__doc__ = complete(forward, reference, cases)
         op: Primitive = primitive(forward, residuals=residuals, multiple=multiple)
         references = () if reference is None else (reference,)
         implement(op.name.strip("_"), op, *references)
@@ -56,6 +58,7 @@ def composed(
     """Describe a function made of operations, and let it answer to `reference`."""
 
     def make(function: Callable[..., Any]) -> Callable[..., Any]:
+        function.__doc__ = complete(function, reference, cases)
         implement(function.__name__.strip("_"), function, reference)
         describe(
             function, reference, kind=kind, domains=domains, cases=cases, kinks=kinks

@@ -8,6 +8,7 @@ import numpy as np
 from ..core.primitive import primitive
 from ..core.registry import case
 from ..core.tensor import Tensor
+from .axes import kernel
 from .define import composed, operation
 from .systems import INVERTIBLE
 
@@ -47,6 +48,7 @@ def det_slope(*arrays):
 
 
 def _det_slope_vjp(i: int, g: Any, arrays: Any) -> Any:
+    """Return the derivative of that of det, along `g` too."""
     return det_slope(*(arrays[:i] + arrays[i + 1 :] if i else arrays), g)
 
 
@@ -96,13 +98,14 @@ class SlogdetResult(NamedTuple):
     logabsdet: Any
 
 
-@primitive(multiple=True)
+@kernel("slogdet", multiple=True)
 def sign_and_log(a):
     """Sign and logarithm of the absolute value of the determinant."""
     return tuple(np.linalg.slogdet(a))
 
 
 def _sign_and_log_vjp(g: Any, a: Any, y: Any) -> Any:
+    """Return the gradient of the logarithm times inv(`a`) transposed."""
     # inv(a)^T; where a is singular, log |det| has no slope to be multiplied by.
     singular = (y[0] == 0)[..., None, None]
     g = g[1][..., None, None]

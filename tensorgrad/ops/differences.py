@@ -16,7 +16,7 @@ def _diff(a, n, axis):
 
 
 def _diff_vjp(g: Any, a_shape: tuple[int, ...], n: int, axis: int) -> Any:
-    """Return (-1)^n times the differences of g between zeros: the transposed matrix."""
+    """Return (-1)^n times the n-th differences of `g` between zeros."""
     if g.shape[axis] == 0:
         return spread(np.sum(g, axis=axis), a_shape, axis, False)
     shape = list(g.shape)

@@ -56,7 +56,7 @@ def onto_diagonals(x, subscripts, shape):
 
 
 def _gradient(i: int, g: Any, others: Any, shapes: Shapes, subscripts: str) -> Any:
-    """Return the gradient of operand i: one einsum, then views."""
+    """Return `einsum(_way_back(i, subscripts, shapes).subscripts, g, *others)`."""
     way = _way_back(i, subscripts, shapes)
     x = np.einsum(way.subscripts, g, *others, optimize=way.optimize)
     if x.shape != way.shape:

@@ -114,7 +114,7 @@ def _quiet_power(a, b):
 
 
 def _power_by_base(g: Any, a: Any, b: Any) -> Any:
-    """Return g * b * a^(b-1), which is 0 where b is, even at base 0."""
+    """Return `g * b * a ** (b - 1)`, which is 0 where b is, even at base 0."""
     if not _is_number(b):
         return scaled(g, scaled(b, _quiet_power(a, b - 1)))
     if b == 0:
@@ -124,7 +124,7 @@ def _power_by_base(g: Any, a: Any, b: Any) -> Any:
 
 
 def _power_by_exponent(g: Any, y: Any, a: Any) -> Any:
-    """Return g * y * log(a), 0 at base 0: the derivative from the right."""
+    """Return `g * y * log(a)`, 0 at base 0: the derivative from the right."""
     if _is_number(a):
         return scaled(g, y * math.log(a)) if a > 0 else scaled(g, nothing(y))
     base = np.where(a == 0, math.e, np.where(a < 0, math.nan, a))

@@ -38,6 +38,7 @@ def _take(a, indices, axis, mode):
 
 
 def _put_back(g: Any, a_shape: Any, indices: Any, axis: Any, mode: str) -> Any:
+    """Return `g` added to zeros at `indices`, where it was taken."""
     if axis is None:
         size = math.prod(a_shape)
         return put_part(g, within(indices, size, mode), (size,)).reshape(a_shape)

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from ..core.primitive import primitive
 from ..core.registry import case, describe
 from ..core.tensor import Tensor
 from .axes import along, kernel
@@ -19,7 +18,7 @@ def _starts(arrays_shape: Any, axis: int) -> tuple[int, ...]:
     return (0, *accumulate(shape[axis] for shape in arrays_shape))
 
 
-@primitive(residuals={"starts": _starts})
+@kernel("concatenate", residuals={"starts": _starts})
 def join(*arrays, axis=0):
     """The arrays one after another along an existing axis."""
     return np.concatenate(arrays, axis=axis), _starts([a.shape for a in arrays], axis)
@@ -213,7 +212,7 @@ def array(data: Any, dtype: Any = None) -> Tensor:
 
     Parameters
     ----------
-    data : Tensor or array_like, or nested lists or tuples of them
+    data : Tensor, array_like, or nested lists or tuples of them
         All items of one list have the same shape.
     dtype : dtype, optional
         NumPy's choice for the items together where not given.
@@ -221,6 +220,7 @@ def array(data: Any, dtype: Any = None) -> Tensor:
     Returns
     -------
     Tensor
+        With an axis for each level of nesting in front of those of the items.
 
     Raises
     ------

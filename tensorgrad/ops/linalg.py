@@ -70,6 +70,7 @@ def _rest(axes: Sequence[int], ndim: int) -> list[int]:
 
 
 def _contract_a(g: Any, a_shape: Any, b: Any, axes_a: Any, axes_b: Any) -> Any:
+    """Return the tensordot of `g` and `b` over the axes of b that were left."""
     # What is summed over are the axes of b; the axes of b that were summed remain.
     free = _rest(axes_a, len(a_shape))
     x = np.tensordot(g, b, (range(len(free), g.ndim), _rest(axes_b, b.ndim)))
@@ -78,6 +79,7 @@ def _contract_a(g: Any, a_shape: Any, b: Any, axes_a: Any, axes_b: Any) -> Any:
 
 
 def _contract_b(g: Any, a: Any, b_shape: Any, axes_a: Any, axes_b: Any) -> Any:
+    """Return the tensordot of `a` and `g` over the axes of a that were left."""
     free = _rest(axes_a, a.ndim)
     x = np.tensordot(a, g, (free, range(len(free))))
     order = [*(axes_b[i] for i in np.argsort(axes_a)), *_rest(axes_b, len(b_shape))]
@@ -257,6 +259,7 @@ def trace(a, offset=0, axis1=0, axis2=1):
 
 
 def _trace_vjp(g: Any, a_shape: Any, offset: int, axis1: int, axis2: int) -> Any:
+    """Return `g` on the diagonal of zeros."""
     axis1, axis2 = normalize_axis_tuple((axis1, axis2), len(a_shape))
     diagonal = np.eye(a_shape[axis1], a_shape[axis2], offset, dtype=bool)
     diagonal = np.expand_dims(

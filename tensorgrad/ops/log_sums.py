@@ -26,7 +26,7 @@ def _exp_of_difference(p: Any, q: Any) -> Any:
 
 
 def _log_sum_vjp(g, a, y, axis, keepdims, where):
-    """Return g * exp(a - y), the part that an element has in the sum."""
+    """Return `g * exp(a - y)`: the part that an element has in the sum."""
     shape = np.shape(a)
     whole = spread(y, shape, axis, keepdims)
     a = a if where is True else np.where(where, a, whole)

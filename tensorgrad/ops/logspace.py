@@ -53,7 +53,7 @@ def logaddexp2(a, b):
 
 @kernel("subtract")
 def _excess(a, b):
-    """a - b, 0 for equal infinities."""
+    """Return `a - b`, 0 for equal infinities."""
     with np.errstate(invalid="ignore"):
         y = written(a - b)
     np.copyto(y, 0, where=(y != y) & (a == b))
@@ -103,7 +103,22 @@ _softmax.vjp(x=softmax_vjp)
     kinks=_INFINITE,
 )
 def logsumexp(x, axis=None, keepdims=False):
-    """Logarithm of the sum of exponentials over axes, log(sum(exp(x)))."""
+    """Logarithm of the sum of exponentials over axes, log(sum(exp(x))).
+
+    Parameters
+    ----------
+    x : array_like or Tensor
+        Of any shape; may be infinite.
+    axis : int, tuple of int or None
+        Axes to sum over; all of them where None.
+    keepdims : bool
+        Whether these axes stay, with length one.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Without the axes summed over; a Tensor where `x` is one.
+    """
     m, _, total = _exponentials(x, axis)
     with np.errstate(divide="ignore"):
         y = np.log(total) + m
@@ -123,7 +138,20 @@ logsumexp.vjp(
     kinks=_INFINITE,
 )
 def log_softmax(x, axis=-1):
-    """log(softmax(x)) along an axis, exact where the probability underflows."""
+    """log(softmax(x)) along an axis, exact where the probability underflows.
+
+    Parameters
+    ----------
+    x : array_like or Tensor
+        Logits; may be infinite.
+    axis : int
+        Along which the probabilities sum to 1.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of the shape of `x`; a Tensor where an argument is one.
+    """
     _, z, total = _exponentials(x, axis)
     return z - np.log(total)
 

@@ -107,6 +107,7 @@ def one_hot(labels: Any, classes: int, dtype: Any = np.float32) -> Any:
     Parameters
     ----------
     labels : (n,) integers
+        From 0 to below `classes`.
     classes : int
         Length of the rows.
     dtype : dtype
@@ -115,6 +116,16 @@ def one_hot(labels: Any, classes: int, dtype: Any = np.float32) -> Any:
     Returns
     -------
     (n, classes) array
+        Zeros, and in row i a one at column ``labels[i]``.
+
+    Raises
+    ------
+    TypeError
+        If the labels are not integers.
+    ValueError
+        If they are not of one axis.
+    IndexError
+        If one is out of range.
     """
     return _one_hot(plain(labels), classes, dtype)
 
@@ -165,7 +176,7 @@ def cross_entropy(logits, target):
 
 
 def cross_entropy_vjp(g: Any, p: Any, target: Any) -> Any:
-    """Return g * (p - target) / n: softmax's Jacobian and the logarithm cancel."""
+    """Return `g * (p - target) / n`: softmax's Jacobian and the logarithm cancel."""
     d = less_target(p, target)
     d /= len(p)
     d *= g
@@ -183,7 +194,9 @@ def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
     Parameters
     ----------
     logits : (n, classes) Tensor or array
-    labels : (n,) integers, or (n, classes) rows, one-hot or soft
+        One sample a row.
+    labels : (n,) integers, or (n, classes) rows
+        Class numbers, or distributions: one-hot or soft. Constants.
 
     Returns
     -------
@@ -229,7 +242,7 @@ def _slope(g: Any, p: Any, n: int) -> Any:
 
 
 def negative_log_likelihood_vjp(g: Any, p: Any, target: Any) -> Any:
-    """Return -g * target / (n p) where p was not clipped, 0 where it was."""
+    """Return `-g * target / (n * p)` where p was not clipped, 0 where it was."""
     n = len(p)
     if target.ndim == 2:
         return target * _slope(g, p, n)
@@ -246,7 +259,9 @@ def categorical_cross_entropy(probabilities: Any, labels: Any) -> Any:
     Parameters
     ----------
     probabilities : (n, classes) Tensor or array
-    labels : (n,) integers, or (n, classes) rows, one-hot or soft
+        One sample a row, as softmax gives them.
+    labels : (n,) integers, or (n, classes) rows
+        Class numbers, or distributions: one-hot or soft. Constants.
 
     Returns
     -------

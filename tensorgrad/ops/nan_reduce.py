@@ -80,6 +80,7 @@ def _nanmean(a, axis, dtype, keepdims, where):
 
 
 def _nanmean_vjp(g, a, axis, keepdims, where):
+    """Return `g` over the number of elements that are no NaN, 0 where they are."""
     shape, chosen = np.shape(a), live(a, where)
     n = np.maximum(number(chosen, shape, axis, g.dtype), 1)
     return np.where(chosen, spread(g, shape, axis, keepdims) / n, 0)
@@ -124,11 +125,13 @@ def _sharers(a, y, axis, keepdims, initial, where, dtype):
 
 
 def _nan_extremum_vjp(g, a, y, axis, keepdims, initial, where):
+    """Share `g` equally among the elements equal to the extremum `y`."""
     ties, n = _sharers(a, y, axis, keepdims, initial, where, g.dtype)
     return np.where(ties, spread(g / n, np.shape(a), axis, keepdims), 0)
 
 
 def _nan_extremum_by_initial(g, a, y, axis, keepdims, initial, where):
+    """Pass `g` on where the initial value is the extremum `y`; equals share."""
     _, n = _sharers(a, y, axis, keepdims, initial, where, g.dtype)
     return np.sum(np.where(y == initial, g / n, 0))
 
@@ -192,20 +195,24 @@ def _nanstd(a, axis, dtype, ddof, keepdims, where, center):
 
 
 def _nanvar_vjp(g, a, axis, ddof, keepdims, where, center):
+    """Return `g * 2 * (a - mean(a)) / (n - ddof)`, 0 at a NaN."""
     chosen = live(a, where)
     return var_vjp(g, cleared(a, 0), axis, ddof, keepdims, chosen, center)
 
 
 def _nanstd_vjp(g, a, y, axis, ddof, keepdims, where, center):
+    """Return `g * (a - mean(a)) / ((n - ddof) * y)`, 0 at a NaN."""
     chosen = live(a, where)
     return std_vjp(g, cleared(a, 0), y, axis, ddof, keepdims, chosen, center)
 
 
 def _nanvar_by_center(g, a, axis, ddof, keepdims, where, center):
+    """Return the negative of the gradient in the elements."""
     return -_nanvar_vjp(g, a, axis, ddof, keepdims, where, center)
 
 
 def _nanstd_by_center(g, a, y, axis, ddof, keepdims, where, center):
+    """Return the negative of the gradient in the elements."""
     return -_nanstd_vjp(g, a, y, axis, ddof, keepdims, where, center)
 
 

@@ -18,13 +18,17 @@ def dense(x, weight, bias):
 
     Parameters
     ----------
-    x : (n, in) array
-    weight : (in, out) array
-    bias : (out,) array
+    x : (n, in) array or Tensor
+        One sample a row.
+    weight : (in, out) array or Tensor
+        One unit a column.
+    bias : (out,) array or Tensor
+        Added to every row.
 
     Returns
     -------
-    (n, out) array
+    (n, out) array or Tensor
+        One sample a row; a Tensor where an argument is one.
     """
     y = np.matmul(x, weight)
     y += bias
@@ -90,7 +94,20 @@ def row_sum(x: Any) -> Any:
     cases=[case((3, 4)), case((2, 3, 2), axis=1), case((0, 3)), case((1,))],
 )
 def softmax(x, axis=-1):
-    """exp(x) / sum(exp(x)) along an axis, unchanged by a shift of x."""
+    """exp(x) / sum(exp(x)) along an axis, unchanged by a shift of x.
+
+    Parameters
+    ----------
+    x : array_like or Tensor
+        Logits, of at least one axis.
+    axis : int
+        Along which the result sums to 1.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of the shape of `x`; a Tensor where an argument is one.
+    """
     e = np.exp(x - np.maximum.reduce(x, axis=axis, keepdims=True))
     e /= np.add.reduce(e, axis=axis, keepdims=True)
     return e

@@ -32,6 +32,7 @@ def _widened(v: Any, axis: Any, keepdims: bool) -> Any:
 
 
 def _euclidean_vjp(g: Any, x: Any, y: Any, axis: Any, keepdims: bool) -> Any:
+    """Return `g * x / y`, 0 where the norm is."""
     zero = y == 0
     slope = np.where(zero, 0, g / np.where(zero, 1, y))
     return x * _widened(slope, axis, keepdims)
@@ -47,6 +48,7 @@ def power_norm(x, ord, axis, keepdims=False):
 
 
 def _power_vjp(g: Any, x: Any, y: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
+    """Return `g * sign(x) * (abs(x) / y) ** (ord - 1)`: no power overflows."""
     # sign(x) * (abs(x) / y)**(p - 1), whose base cannot overflow.
     g, y = _widened(g, axis, keepdims), _widened(y, axis, keepdims)
     zero = np.logical_or(x == 0, y == 0)

@@ -36,6 +36,7 @@ def ramp(edge, end, count, axis):
 
 
 def _edge_of_ramp(g: Any, count: int, axis: int) -> Any:
+    """Return the sum of `g` weighted with the height of the ramp."""
     weights = np.arange(count, dtype=g.dtype) / max(count, 1)
     shape = [1] * g.ndim
     shape[axis] = count

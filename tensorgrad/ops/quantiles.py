@@ -77,10 +77,13 @@ def _nanmedian(a, axis, keepdims):
 
 
 def _median_vjp(g, a, axis):
+    """Pass `g` to the elements in the middle."""
     return _ranked_vjp(g, a, axis, lambda r: np.median(r, axis, keepdims=True))
 
 
 def _nanmedian_vjp(g, a, axis):
+    """Pass `g` to the elements in the middle."""
+
     def locate(rank):
         return np.nanmedian(rank, axis, keepdims=True)
 
@@ -129,6 +132,8 @@ def _quantile_kernel(reference: Any, skip: bool) -> Any:
         return reference(a, q, axis, method=method, keepdims=keepdims, weights=weights)
 
     def rule(g, a, q, axis, method, weights):
+        """Pass `g` to the elements on either side, the nearer getting more."""
+
         def locate(rank):
             return quantiles(rank, q, axis, method, True, weights)
 

@@ -95,6 +95,7 @@ def tile(A, reps):  # noqa: N803, the name NumPy gave it
 
 
 def _untiled(g: Any, A_shape: Any, reps: Any) -> Any:  # noqa: N803
+    """Return the sum of `g` over the copies."""
     reps = tuple(np.atleast_1d(reps).tolist())
     ndim = max(len(A_shape), len(reps))
     sizes = (1,) * (ndim - len(A_shape)) + tuple(A_shape)
@@ -112,6 +113,7 @@ def _repeat(a, times, axis):
 
 
 def _unrepeated(g: Any, a_shape: Any, times: int, axis: int) -> Any:
+    """Return the sum of `g` over the repetitions."""
     return np.sum(
         g.reshape((*a_shape[: axis + 1], times, *a_shape[axis + 1 :])), axis + 1
     )

@@ -150,11 +150,13 @@ def _sharers(a, y, axis, keepdims, initial, where, dtype):
 
 
 def _extremum_of_part_vjp(g, a, y, axis, keepdims, initial, where):
+    """Share `g` equally among the selected elements equal to the extremum `y`."""
     ties, n = _sharers(a, y, axis, keepdims, initial, where, g.dtype)
     return np.where(ties, spread(g / n, np.shape(a), axis, keepdims), 0)
 
 
 def _extremum_by_initial(g, a, y, axis, keepdims, initial, where):
+    """Pass `g` on where the initial value is the extremum `y`; equals share."""
     _, n = _sharers(a, y, axis, keepdims, initial, where, g.dtype)
     return np.sum(np.where(meets(initial, y), g / n, 0))
 

@@ -123,6 +123,7 @@ def _chosen(a: Any, where: Any) -> Any:
 
 
 def _prod_vjp(g, a, axis, keepdims, initial, where):
+    """Return `g` times the product of the other elements."""
     rest = _others(_chosen(a, where), axis)
     rest = rest if initial is None else rest * initial
     dx = spread(g, a.shape, axis, keepdims) * rest

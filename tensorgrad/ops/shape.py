@@ -28,7 +28,25 @@ _reshape.vjp(a=_shaped_back)
 
 
 def reshape(a: Any, shape: Any, order: str = "C", *, copy: bool | None = None) -> Any:
-    """The elements, read and written in an order, under another shape."""
+    """The elements, read and written in an order, under another shape.
+
+    Parameters
+    ----------
+    a : array_like or Tensor
+        Of as many elements as `shape` has.
+    shape : int or tuple of int
+        One length may be -1: it follows from the others.
+    order : {"C", "F", "A"}
+        As in ``numpy.reshape``: last axis fastest, first axis fastest, or as `a` lies
+        in memory.
+    copy : bool or None
+        As in ``numpy.reshape``.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of the new shape; a Tensor where `a` is one.
+    """
     if copy:
         a = np.copy(a)
     elif copy is not None:

@@ -117,6 +117,7 @@ def partition(a, kth, axis=-1, kind="introselect", order=None):
 
 
 def _partition_vjp(g: Any, a: Any, y: Any, axis: int | None) -> Any:
+    """Return what belongs to the parted elements at the places they came from."""
     # NumPy does not tell the order it chose; sorting input and output finds it.
     at = -1 if axis is None else axis
     in_order = put_in_order(g, np.argsort(y, axis=at, kind="stable"), at)

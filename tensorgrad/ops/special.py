@@ -160,7 +160,7 @@ def erfc(x):
 
 
 def _bell(x: Any) -> Any:
-    """Return 2 / sqrt(pi) exp(-x^2); beyond 30 it is 0, and so is every derivative."""
+    """Return `2 / sqrt(pi) * exp(-x**2)`; beyond 30 it and its derivatives are 0."""
     x = np.clip(x, -30, 30)
     return np.exp(-x * x) * (2 / math.sqrt(math.pi))
 

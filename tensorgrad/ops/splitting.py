@@ -13,11 +13,11 @@ import numpy as np
 from ..core.dispatch import implement
 from ..core.primitive import primitive
 from ..core.registry import case, describe
-from .axes import along
+from .axes import along, kernel
 from .define import composed
 
 
-@primitive(multiple=True)
+@kernel("split", multiple=True)
 def cut(a, points, axis):
     """The pieces between some points along an axis."""
     return tuple(np.split(a, points, axis))

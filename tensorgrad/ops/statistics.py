@@ -52,7 +52,7 @@ def _selected(x: Any, where: Any) -> Any:
 
 
 def var_vjp(g, a, axis, ddof, keepdims, where, center):
-    """Return g * 2 (a - mean) / (n - ddof)."""
+    """Return `g * 2 * (a - mean(a)) / (n - ddof)`, n being the elements averaged."""
     x = _as(g.dtype, a)
     deviation = centered(x, axis, where) if center is None else x - center
     slope = deviation * (2 / _freedom(x.shape, axis, ddof, where, g.dtype))
@@ -60,7 +60,7 @@ def var_vjp(g, a, axis, ddof, keepdims, where, center):
 
 
 def std_vjp(g, a, y, axis, ddof, keepdims, where, center):
-    """Return g (a - mean) / ((n - ddof) std), 0 where the deviation is 0."""
+    """Return `g * (a - mean(a)) / ((n - ddof) * y)`, 0 where the deviation is 0."""
     x = _as(g.dtype, a)
     if center is None:
         # Twice, because the mean of equal elements may differ from them by a rounding
@@ -85,10 +85,12 @@ def _std(a, axis, dtype, ddof, keepdims, where, center):
 
 
 def _var_by_center(g, a, axis, ddof, keepdims, where, center):
+    """Return the negative of the gradient in the elements."""
     return -var_vjp(g, a, axis, ddof, keepdims, where, center)
 
 
 def _std_by_center(g, a, y, axis, ddof, keepdims, where, center):
+    """Return the negative of the gradient in the elements."""
     return -std_vjp(g, a, y, axis, ddof, keepdims, where, center)
 
 

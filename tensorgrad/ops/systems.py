@@ -14,6 +14,7 @@ import numpy as np
 from ..core.primitive import primitive
 from ..core.registry import Domain, case
 from ..core.tensor import Tensor
+from .axes import kernel
 from .define import composed, constant, operation
 
 
@@ -111,6 +112,7 @@ def pinv(a, rcond=None, hermitian=False, rtol=np._NoValue):
 
 
 def _pinv_vjp(g: Any, a: Any, y: Any) -> Any:
+    """Return -P'GP' + (I - AP) G'PP' + P'PG' (I - PA), P = `y`, G = `g`, A = `a`."""
     # With P = pinv(A): -P'GP' + (I - AP) G'PP' + P'PG' (I - PA), ' for transposed.
     p = y.mT
     left = g.mT @ (y @ p)
@@ -122,7 +124,7 @@ pinv.vjp(a=_pinv_vjp)
 constant(np.linalg.matrix_rank)
 
 
-@primitive(multiple=True)
+@kernel("lstsq", multiple=True)
 def least_squares(a, b, rcond):
     """Solution, sums of squared residuals, rank, and singular values."""
     return np.linalg.lstsq(a, b, rcond)
@@ -143,6 +145,7 @@ def _inverse_and_residual(a: Any, b: Any, y: Any, rcond: Any) -> tuple[Any, Any,
 
 
 def _least_squares_b(g: Any, a: Any, b: Any, y: Any, rcond: Any) -> Any:
+    """Return pinv(`a`)' g, and 2 r times the gradient of the residual r."""
     p, _, rest = _inverse_and_residual(a, b, y, rcond)
     z = p.mT @ (g[0][:, None] if b.ndim == 1 else g[0])
     if y[1].size:
@@ -151,6 +154,7 @@ def _least_squares_b(g: Any, a: Any, b: Any, y: Any, rcond: Any) -> Any:
 
 
 def _least_squares_a(g: Any, a: Any, b: Any, y: Any, rcond: Any) -> Any:
+    """Return the gradient through pinv(`a`), and -2 r x' times that of the residual."""
     # The rule of pinv with G = g b', and d|r|^2 = -2 r' dA x as r is orthogonal to A.
     p, x, rest = _inverse_and_residual(a, b, y, rcond)
     gx = g[0][:, None] if b.ndim == 1 else g[0]
@@ -161,6 +165,7 @@ def _least_squares_a(g: Any, a: Any, b: Any, y: Any, rcond: Any) -> Any:
 
 
 def _singular_values_vjp(g: Any, a: Any) -> Any:
+    """Return U diag(`g`) V', U and V being the singular vectors of `a`."""
     u, _, vt = np.linalg.svd(a, full_matrices=False)
     return (u * g) @ vt
 

@@ -47,7 +47,7 @@ def _inside_one(x: Any) -> Any:
 
 
 def _cosine_of_arcsin(x: Any) -> Any:
-    """Return sqrt(1 - x^2), accurate near the ends of the domain."""
+    """Return `sqrt(1 - x**2)`, accurate near the ends of the domain."""
     x = _inside_one(x)
     return np.sqrt((1 - x) * (1 + x))
 
@@ -78,14 +78,14 @@ def _folded(x: Any) -> tuple[Any, Any]:
 
 
 def _arctan_slope(x: Any) -> Any:
-    """Return 1 / (1 + x^2), as w^2 / (1 + w^2) with w = 1/x far from 0."""
+    """Return `1 / (1 + x**2)`, as w^2 / (1 + w^2) with w = 1/x far from 0."""
     far, w = _folded(x)
     square = w * w
     return np.where(far, square, 1) / (1 + square)
 
 
 def _arcsinh_slope(x: Any) -> Any:
-    """Return 1 / sqrt(1 + x^2), as |w| / sqrt(1 + w^2) with w = 1/x far from 0."""
+    """Return `1 / sqrt(1 + x**2)`, as |w| / sqrt(1 + w^2) with w = 1/x far from 0."""
     far, w = _folded(x)
     return np.where(far, np.abs(w), 1) / np.sqrt(1 + w * w)
 
@@ -108,7 +108,7 @@ def hypot(a, b):
 
 
 def _cosine(side: Any, length: Any) -> Any:
-    """Return side / length: 0 for the length 0, a sign for an infinite side."""
+    """Return `side / length`: 0 for the length 0, a sign for an infinite side."""
     limit = np.logical_or(length == 0, np.isinf(length))
     at_limit = np.where(np.isinf(side), np.sign(side), 0)
     return np.where(limit, at_limit, side / np.where(limit, 1, length))
@@ -132,7 +132,7 @@ def arctan2(a, b):
 
 
 def _over_square(side: Any, a: Any, b: Any) -> Any:
-    """Return side / (a^2 + b^2), 0 at the origin."""
+    """Return `side / (a**2 + b**2)`, 0 at the origin."""
     length = np.hypot(a, b)
     return divided(_cosine(side, length), np.where(length == 0, 1, length))
 
@@ -182,7 +182,7 @@ def arccosh(x):
 
 
 def _sinh_of_arccosh(x: Any) -> Any:
-    """Return sqrt(x^2 - 1), NaN where x < 1."""
+    """Return `sqrt(x**2 - 1)`, NaN where x < 1."""
     x = np.where(x < 1, math.nan, x)
     return np.sqrt(x - 1) * np.sqrt(x + 1)
 
@@ -202,6 +202,7 @@ def arctanh(x):
 
 
 def _complement_of_square(x: Any) -> Any:
+    """Return `1 - x**2`, accurate near the ends of the domain."""
     x = _inside_one(x)
     return (1 - x) * (1 + x)
 

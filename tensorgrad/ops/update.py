@@ -86,7 +86,25 @@ def index_add(a: Any, index: Any, values: Any) -> Any:
     """A copy of an array with values added to part of it.
 
     What meets at one place is summed, as by ``np.add.at(a, index, values)``.
-    Parameters, result and errors are those of :func:`index_update`.
+
+    Parameters
+    ----------
+    a : Tensor or array_like
+        Not written to.
+    index : index
+        Whatever NumPy takes between brackets.
+    values : Tensor or array_like
+        Broadcast to the part.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of the shape and dtype of `a`.
+
+    Raises
+    ------
+    TypeError
+        If `a` holds integers, which would truncate values that need a gradient.
 
     Examples
     --------
@@ -112,8 +130,28 @@ def _prepared(name: str, a: Any, index: Any, values: Any) -> tuple[Any, Any, Any
 def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> Any:
     """A copy of an array with values put at flat positions, as by ``np.put``.
 
-    Values run out are begun again from the first; `mode` says what a position out of
-    range means, as for ``np.take``.
+    Parameters
+    ----------
+    a : Tensor or array_like
+        Not written to.
+    ind : array_like of int
+        Positions in `a` laid out flat.
+    v : Tensor or array_like
+        Values run out are begun again from the first.
+    mode : {"raise", "wrap", "clip"}
+        What a position out of range means, as for ``np.take``.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of the shape and dtype of `a`.
+
+    Raises
+    ------
+    IndexError
+        If a position is out of range and `mode` is "raise".
+    TypeError
+        If `a` holds integers, which would truncate values that need a gradient.
     """
     a = operand(a)
     at = within(np.ravel(plain(ind)), a.size, mode)
@@ -129,6 +167,29 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> Any
     """A copy of an array with values put along an axis, as by ``np.put_along_axis``.
 
     The counterpart of ``np.take_along_axis``.
+
+    Parameters
+    ----------
+    arr : Tensor or array_like
+        Not written to.
+    indices : array_like of int
+        Positions along the axis, of as many axes as `arr`.
+    values : Tensor or array_like
+        Broadcast to the shape of `indices`.
+    axis : int or None
+        None means `arr` laid out flat.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of the shape and dtype of `arr`.
+
+    Raises
+    ------
+    IndexError
+        If a position is out of range.
+    TypeError
+        If `arr` holds integers, which would truncate values that need a gradient.
     """
     arr = operand(arr)
     if axis is None:

@@ -86,7 +86,29 @@ def grad(
 ) -> Function:
     """Return a function that gives the gradient of `f`.
 
-    As :func:`value_and_grad` without the value; with `has_aux`, ``gradient, aux``.
+    As :func:`value_and_grad`, without the value.
+
+    Parameters
+    ----------
+    f : callable
+        Returns one number (a tensor of a single element), or with `has_aux` a pair of
+        that and anything else.
+    argnums : int or sequence of int
+        Which arguments to differentiate in.
+    has_aux : bool
+        Whether `f` returns more than the value.
+
+    Returns
+    -------
+    callable
+        The gradient at the same arguments, or ``gradient, aux``. It is nested as the
+        argument is, or a tuple of such for several.
+
+    Raises
+    ------
+    TypeError, ValueError, IndexError
+        When called: an argument of integers, an output of several elements, an
+        argument that is not there.
 
     Examples
     --------
@@ -111,6 +133,7 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     Parameters
     ----------
     f : callable
+        Returns numbers or arrays, nested or not.
     *primals : arrays, numbers, tensors, nested
         The arguments.
     has_aux : bool
@@ -124,7 +147,7 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
         ``back(cotangent)``, the cotangent shaped and nested as `out`, is the tuple of
         products J^T cotangent, one for each primal. May be called again.
     aux
-        With `has_aux`.
+        What `f` returned besides; with `has_aux` only.
 
     Examples
     --------
@@ -173,13 +196,21 @@ def jvp(
     Parameters
     ----------
     f : callable
+        Returns numbers or arrays, nested or not.
     primals, tangents : tuple
         Arguments and directions, of the same nesting and shapes.
 
     Returns
     -------
-    out, tangent
-        Value, and J tangent, nested as the value is.
+    out
+        Value of `f` at the primals.
+    tangent
+        The product J tangents, nested as the value is.
+
+    Raises
+    ------
+    ValueError
+        If the tangents are nested or shaped otherwise than the primals.
 
     Examples
     --------
@@ -288,6 +319,18 @@ def _units(output: Tensor) -> Any:
 
 def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     """Return a function that gives the Hessian of `f`: the Jacobian of its gradient.
+
+    Parameters
+    ----------
+    f : callable
+        Returns one number.
+    argnums : int or sequence of int
+        Which arguments to differentiate in.
+
+    Returns
+    -------
+    callable
+        The Hessian at the same arguments, of the argument's shape twice over.
 
     Examples
     --------

@@ -1,0 +1,141 @@
+"""The pictures of `--plot` and `--animate`: checked before a run, drawn after it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from . import save
+from .errors import CommandError, UsageError
+from .fit import Fit, Watch
+
+FRAMES = 100
+WatchRun = Callable[[Any, Any, Any, str], Watch | None]
+"""Given model, data and title, returns what to call before each of its updates."""
+
+
+@final
+@dataclass(frozen=True)
+class Pictures:
+    """What to draw of a run.
+
+    Attributes
+    ----------
+    paths : list of Path
+        Files to write; none where no picture is asked for.
+    raw : bool
+        Whether changes are shown as fast as they are.
+    """
+
+    paths: list[Path]
+    raw: bool
+
+    @contextmanager
+    def watching(
+        self,
+        fit: Fit,
+        epochs: int,
+        title: str,
+        features: Sequence[str],
+        classes: Sequence[str],
+    ) -> Iterator[None]:
+        """Record a training within the block, and draw it afterwards.
+
+        It is drawn if it fails, too: then there is most to see.
+        """
+        if not self.paths:
+            yield
+            return
+        from .. import plot
+
+        recorder = plot.Recorder(
+            fit.model,
+            fit.x,
+            fit.y,
+            steps=epochs * fit.steps_per_epoch,
+            frames=FRAMES,
+            steps_per_epoch=fit.steps_per_epoch,
+            title=title,
+            features=features,
+            classes=classes,
+        )
+        fit.watch = recorder.record
+        try:
+            yield
+        except CommandError:
+            self.draw(plot.training, recorder)
+            raise
+        self.draw(plot.training, recorder)
+
+    @contextmanager
+    def side_by_side(self, epochs: int) -> Iterator[WatchRun]:
+        """Yield what runs within the block are shown to, and draw them afterwards."""
+        if not self.paths:
+            yield lambda model, x, y, title: None
+            return
+        from .. import plot
+
+        recorders: list[plot.Recorder] = []
+
+        def watch(model: Any, x: Any, y: Any, title: str) -> Watch:
+            recorders.append(
+                plot.Recorder(model, x, y, steps=epochs, frames=FRAMES, title=title)
+            )
+            return recorders[-1].record
+
+        yield watch
+        self.draw(plot.comparison, recorders)
+
+    def draw(self, picture: Callable[..., Any], runs: Any) -> None:
+        """Write each file with a function of `tg.plot`, and say so in a line.
+
+        Raises
+        ------
+        CommandError
+            If a file cannot be written.
+        """
+        for path in self.paths:
+            try:
+                picture(runs, path, raw=self.raw)
+            except OSError as error:
+                raise CommandError(
+                    f"{str(path)!r} cannot be written: {error.strerror or error}"
+                ) from None
+            print(f"drawn: {path}", flush=True)
+
+
+def asked(args: argparse.Namespace) -> Pictures:
+    """Return the pictures that the options ask for.
+
+    Raises
+    ------
+    UsageError
+        If one cannot be written, there or with what is installed.
+    """
+    if args.plot is None and args.animate is None:
+        if args.raw:
+            raise UsageError("--raw belongs to --animate or --plot; give one of them")
+        return Pictures([], raw=False)
+    from ..plot import writers
+
+    endings = (
+        ("--plot", args.plot, writers.STILL),
+        ("--animate", args.animate, writers.MOVING),
+    )
+    paths = []
+    for option, name, known in endings:
+        if name is not None:
+            paths.append(save.checked(name, option, list(known)))
+            _check_installed(option, name, writers.check)
+    return Pictures(paths, raw=args.raw)
+
+
+def _check_installed(option: str, name: str, check: Callable[[str], Any]) -> None:
+    try:
+        check(name)
+    except ImportError as error:
+        raise UsageError(f"{option}: {error}") from None

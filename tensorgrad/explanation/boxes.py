@@ -1,0 +1,87 @@
+"""What is drawn: a box for a variable, a step, or a group, with arrows between them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .groups import Group, Part, steps_of
+from .steps import Step, Variable, kind
+
+OFTEN = 2
+"""What comes from outside and is used by more boxes than that stands beside each."""
+
+
+@dataclass(eq=False)
+class Box:
+    """One box of a drawing, and the boxes its arrows come from.
+
+    Attributes
+    ----------
+    title, note : str
+        The two lines in it.
+    kind : str
+        "variable", "step", "group", or "outside": the result of a step that has its
+        box in another drawing.
+    thing : Variable, Step or Group
+    sources : dict of Box to None
+        In the order of the operands.
+    """
+
+    title: str
+    note: str
+    kind: str
+    thing: Any
+    sources: dict[Box, None] = field(default_factory=dict)
+
+
+def boxes(parts: Sequence[Part]) -> list[Box]:
+    """Return boxes for steps and groups and what they use, each after its sources."""
+    home = {step: part for part in parts for step in steps_of(part)}
+    sources = {part: _sources(part, home) for part in parts}
+    uses = Counter(s for found in sources.values() for s in found)
+    made: dict[Any, Box] = {}
+    drawn: list[Box] = []
+    for part in parts:
+        made[part] = box = _box(part)
+        for source in sources[part]:
+            outside = isinstance(source, Variable) or source not in sources
+            beside = outside and uses[source] > OFTEN
+            if beside and box.kind == "group":
+                continue
+            if source not in made or beside:
+                made[source] = _box(source, outside=True)
+                drawn.append(made[source])
+            box.sources[made[source]] = None
+        shared = [s.name for s in sources[part] if uses[s] > OFTEN and s not in sources]
+        if box.kind == "group" and shared:
+            box.note = f"{box.note}; from {_listed(shared)}"
+        drawn.append(box)
+    return drawn
+
+
+def _sources(part: Part, home: dict[Step, Part]) -> dict[Any, None]:
+    """Return the parts, variables and steps elsewhere that a part is computed from."""
+    found: dict[Any, None] = {}
+    for step in steps_of(part):
+        for source in step.inputs:
+            found[home.get(source, source)] = None
+    found.pop(part, None)
+    return found
+
+
+def _box(thing: Any, outside: bool = False) -> Box:
+    if isinstance(thing, Group):
+        return Box(thing.title, thing.note, "group", thing)
+    if isinstance(thing, Variable):
+        return Box(thing.name, kind(thing), "variable", thing)
+    if outside:
+        return Box(thing.name, kind(thing), "outside", thing)
+    return Box(f"{thing.name} = {thing.expression}", kind(thing), "step", thing)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 4 else ""
+    return ", ".join(names[: 3 if more else 4]) + more

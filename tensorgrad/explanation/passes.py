@@ -1,0 +1,178 @@
+"""Both passes over a graph, told step by step; nothing in the graph is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..core.backward import fit, interior
+from ..core.errors import GraphError
+from ..core.hooks import hooked
+from ..core.node import Leaf, Node
+from ..core.parts import PartPlan, Parts
+from ..core.plan import OUTPUT
+from ..core.primitive import Primitive
+from ..core.tensor import Tensor
+from ..core.writes import check_unwritten
+from .expressions import Call
+from .mathematics import Reading, reading
+from .names import Names
+from .steps import Step, Variable, Way, line_of, summed_axes
+from .watch import layers, notes
+
+
+def told(
+    result: Tensor, gradient: Any, names: Names
+) -> tuple[list[Step], list[Variable]]:
+    """Return the steps that led to a tensor, oldest first, and its variables.
+
+    Raises
+    ------
+    GraphError
+        If a backward pass has freed the graph, or what a rule needs was overwritten.
+    """
+    nodes = _whole([result.node])[::-1]
+    things: dict[Any, Any] = {}
+    for i, leaf in enumerate(_leaves(nodes), 1):
+        things[leaf] = _variable(leaf, names.get(leaf, f"x{i}"))
+    values = {result.node: result._value, **_kept_values(nodes)}
+    calls = {}
+    for i, node in enumerate(nodes, 1):
+        calls[node] = _call(node, things, names)
+        things[node] = _step(i, calls[node], things, values.get(node))
+    seed = np.ones(result.shape) if gradient is None else gradient
+    arrived = {result.node: np.asarray(seed, dtype=result.dtype)}
+    _back(calls, things, arrived)
+    steps = [things[node] for node in nodes]
+    return steps, [t for t in things.values() if type(t) is Variable]
+
+
+def _whole(roots: list[Any]) -> list[Node]:
+    try:
+        nodes = interior(roots)
+    except GraphError as error:
+        raise GraphError(
+            f"explain: expected a whole graph, got one that is used up: {error}; "
+            "explain a result before its backward(), which frees the graph"
+        ) from None
+    check_unwritten(nodes)
+    return nodes
+
+
+def _leaves(nodes: Iterable[Node]) -> list[Leaf]:
+    """Return the leaves the nodes stand on, oldest first."""
+    found = {p: None for n in nodes for p in n.parents if type(p) is Leaf}
+    return sorted(found, key=lambda leaf: leaf.index)
+
+
+# The forward pass.
+
+
+def _variable(leaf: Leaf, name: str) -> Variable:
+    tensor = leaf.tensor()
+    value = None if tensor is None else tensor.numpy()
+    return Variable(name, leaf.shape, leaf.dtype, value)
+
+
+def _call(node: Node, things: Any, names: Names) -> Call:
+    note = notes.get(node)
+    inputs = [things[p].name for p in node.parents]
+    return Call(node, inputs, note and note.arguments, names)
+
+
+def _step(number: int, call: Call, things: Any, value: Any) -> Step:
+    node, note = call.node, notes.get(call.node)
+    inside = () if note is None else note.modules
+    called = [
+        call.names.get(m) or type(layers[m]).__name__ for m in inside if m in layers
+    ]
+    return Step(
+        number=number,
+        name=call.names.get(node, f"t{number}"),
+        operation="part" if isinstance(node.plan, PartPlan) else node.name.strip("_"),
+        expression=str(call),
+        shape=node.shape,
+        dtype=node.dtype,
+        line=line_of(node.place),
+        value=value,
+        modules=tuple(called),
+        inputs=[things[p] for p in node.parents],
+    )
+
+
+def _kept_values(nodes: list[Node]) -> dict[Any, Any]:
+    """Return the outputs that notes or saved values hold, by node."""
+    found: dict[Any, Any] = {}
+    for node in nodes:
+        if node in notes:
+            found[node] = notes[node].output
+        elif isinstance(node.plan.op, Primitive) and hasattr(node.plan, "names"):
+            _take_saved(found, node, node.plan.op)
+        if isinstance(node.plan, PartPlan) and node.parents[0] in found:
+            found[node] = found[node.parents[0]][node.plan.number]
+    return found
+
+
+def _take_saved(found: dict[Any, Any], node: Node, op: Primitive) -> None:
+    saved = dict(zip(node.plan.names, node.saved, strict=True))
+    if OUTPUT in saved:
+        found.setdefault(node, saved[OUTPUT])
+    for (argument, item), parent in zip(node.plan.inputs, node.parents, strict=True):
+        value = saved.get(op.names[argument])
+        if value is not None:
+            found.setdefault(parent, value[item] if op.variadic == argument else value)
+
+
+# The pass back.
+
+
+def _back(calls: dict[Node, Call], things: Any, arrived: dict[Any, Any]) -> None:
+    """Run the rules, newest node first, and note on each step what they gave."""
+    with np.errstate(all="ignore"):
+        for node in reversed(calls):
+            if node not in arrived:
+                continue
+            g = hooked(node, arrived[node])
+            things[node].incoming = (
+                g.filled() if isinstance(g, Parts) else np.asarray(g)
+            )
+            for k, parent in enumerate(node.parents):
+                dx, way = _way(calls[node], k, g, things)
+                things[node].ways.append(way)
+                arrived[parent] = arrived[parent] + dx if parent in arrived else dx
+    for node, thing in things.items():
+        if type(thing) is Variable and node in arrived:
+            thing.gradient = np.asarray(hooked(node, arrived[node]))
+
+
+def _way(call: Call, k: int, g: Any, things: Any) -> tuple[Any, Way]:
+    node = call.node
+    to = things[node.parents[k]]
+    rule, pick = node.plan.steps[k]
+    raw = rule(g) if pick is None else rule(g, *pick(node.saved))
+    if isinstance(node.plan, PartPlan):
+        at = node.plan.number
+        return raw, Way(to, "", f"g, for output {at} of {to.name}", "", np.asarray(g))
+    dx = fit(raw, node.parents[k], node)
+    argument, rule_told = _argument(call, k, things[node].name)
+    way = Way(to, argument, rule_told.formula, rule_told.remark, np.asarray(dx))
+    way.before = raw.shape
+    way.summed = summed_axes(raw.shape, dx.shape)
+    return dx, way
+
+
+def _argument(call: Call, k: int, output: str) -> tuple[str, Reading]:
+    """Return the name of an input in its operation, and the rule for it."""
+    op, (argument, item) = call.op, call.node.plan.inputs[k]
+    if not isinstance(op, Primitive):
+        return "x", Reading("g")
+    rule = op.rules[argument][0]
+    words = {**call.words, OUTPUT: output}
+    name = op.names[argument]
+    if argument != op.variadic:
+        return name, reading(rule, call.facts(), words)
+    # A rule for one of many takes its place as its first argument.
+    place = {rule.__code__.co_varnames[0]: item}
+    return f"{name}[{item}]", reading(rule, {**call.facts(), **place}, words)

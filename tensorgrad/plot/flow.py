@@ -1,0 +1,163 @@
+"""How far gradients reach, and how much steps change the weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .figures import blank, finished, numbers
+from .palette import BLUE, INK, LINE, PALE
+from .recorder import Recorder
+
+__all__ = ["gradient_flow", "updates"]
+
+Array = NDArray[Any]
+
+MAGNITUDE = "magnitude of the gradient (bar: middle 90 %, dot: root mean square)"
+ROW = 34
+"""Height of the row of a parameter, in pixels."""
+
+
+def gradient_flow(parameters: Any, path: str | Path | None = None) -> Any:
+    """Draw the sizes of the gradient in each parameter, after a ``backward()``.
+
+    A bar spans the middle nine tenths of the magnitudes that are not 0, a dot is their
+    root mean square, zeros among them. Gradients that vanish or explode towards the
+    first layers show as dots that move sideways from row to row.
+
+    Parameters
+    ----------
+    parameters : model with ``named_parameters()``, or iterable of Tensor
+        Which have gradients.
+    path : str or Path, optional
+        Where to write; the ending chooses .png, .svg or .pdf.
+
+    Returns
+    -------
+    matplotlib.figure.Figure or None
+        The picture, where no path is given.
+
+    Raises
+    ------
+    ValueError
+        If no parameter has a gradient, or an ending is unknown.
+    ImportError
+        If matplotlib is missing; the message names the extra that brings it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tensorgrad as tg
+    >>> model = tg.nn.Sequential(tg.nn.Dense(2, 8, rng=0), tg.nn.Dense(8, 3, rng=0))
+    >>> x = np.ones((4, 2), np.float32)
+    >>> loss = tg.softmax_cross_entropy(model(x), [0, 1, 2, 0])
+    >>> loss.backward()
+    >>> figure = tg.plot.gradient_flow(model)
+    """
+    named = [(name, p) for name, p in _named(parameters) if p.grad is not None]
+    if not named:
+        raise ValueError(
+            "tg.plot.gradient_flow: expected parameters with gradients, got none; call "
+            "it after loss.backward() and before zero_grad()"
+        )
+    figure, ax = _rows([name for name, _ in named], path)
+    for row, (_, p) in enumerate(named):
+        _add_magnitudes(ax, row, np.abs(numbers(p.grad)).ravel())
+    ax.set(xscale="log", xlabel=MAGNITUDE)
+    return finished(figure, path)
+
+
+def _named(parameters: Any) -> list[tuple[str, Any]]:
+    if hasattr(parameters, "named_parameters"):
+        return list(parameters.named_parameters())
+    return [(f"parameter {i}", p) for i, p in enumerate(parameters)]
+
+
+def _add_magnitudes(ax: Any, row: int, size: Array) -> None:
+    some = size[size > 0]
+    zero = 1 - some.size / max(size.size, 1)
+    words = "all zero" if not some.size else f"{zero:.0%} zero" if zero else ""
+    across = ax.get_yaxis_transform()
+    ax.text(1.02, row, words, transform=across, va="center", color=INK, fontsize=9)
+    if some.size:
+        low, high = np.quantile(some, (0.05, 0.95))
+        ax.plot([low, high], [row, row], color=PALE, linewidth=9, solid_capstyle="butt")
+        rms = np.sqrt(np.mean(np.square(size, dtype=float)))
+        ax.plot(rms, row, "o", color=BLUE, markersize=7)
+
+
+def updates(recorder: Recorder, path: str | Path | None = None) -> Any:
+    """Draw how much the steps of a run changed each weight, relative to its size.
+
+    A histogram for each parameter, over all recorded moments but those before the
+    first step, of ``|update| / |weight|`` element by element, with its median. Weights
+    or updates that are exactly 0 are left out, and their share is told.
+
+    Parameters
+    ----------
+    recorder : Recorder
+        Of a run that was trained by an optimizer.
+    path : str or Path, optional
+        Where to write; the ending chooses .png, .svg or .pdf.
+
+    Returns
+    -------
+    matplotlib.figure.Figure or None
+        The picture, where no path is given.
+
+    Raises
+    ------
+    ValueError
+        If no moment after a step was recorded, or an ending is unknown.
+    ImportError
+        If matplotlib is missing; the message names the extra that brings it.
+    """
+    moments = [moment for moment in recorder.moments if moment.step]
+    if not moments:
+        raise ValueError(
+            "tg.plot.updates: expected a run with a moment recorded after a step, got "
+            "none; record more steps, with frames of 2 or more"
+        )
+    figure, ax = _rows(recorder.names, path)
+    for row in range(len(recorder.names)):
+        change = np.concatenate([np.abs(m.update[row]).ravel() for m in moments])
+        # The weights that the update was added to.
+        before = [m.parameters[row] - m.update[row] for m in moments]
+        weight = np.concatenate([np.abs(w).ravel() for w in before])
+        _add_histogram(ax, row, change, weight)
+    ax.set(xscale="log", xlabel="|update| / |weight|, line: median")
+    ax.set_yticks(np.arange(len(recorder.names)) - 0.3, recorder.names)
+    return finished(figure, path)
+
+
+def _add_histogram(ax: Any, row: int, change: Array, weight: Array) -> None:
+    some = (change > 0) & (weight > 0)
+    share = np.log10(change[some].astype(float) / weight[some])
+    left_out = 1 - share.size / max(some.size, 1)
+    words = f"{left_out:.0%} zero" if left_out else ""
+    if share.size:
+        heights, edges = np.histogram(share, bins=60)
+        top = row - 0.8 * heights / heights.max()
+        ax.fill_between(10 ** edges[:-1], row, top, step="post", color=BLUE, alpha=0.75)
+        middle = 10 ** float(np.median(share))
+        ax.plot([middle, middle], [row, row - 0.8], color=INK, linewidth=1.2)
+        words = f"median {middle:.1g}" + (f", {words}" if words else "")
+    across = ax.get_yaxis_transform()
+    ax.text(1.02, row, words, transform=across, va="bottom", color=INK, fontsize=9)
+
+
+def _rows(names: list[str], path: str | Path | None) -> Any:
+    """Return a figure and its axes, with a row for each name from the top."""
+    figure = blank(760, 130 + ROW * len(names), path)
+    ax = figure.add_subplot()
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.3, -1)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="x", color=LINE, linewidth=0.6)
+    ax.set_axisbelow(True)
+    for side in ("top", "right", "left"):
+        ax.spines[side].set_visible(False)
+    return figure, ax

@@ -1,0 +1,138 @@
+"""Files of pictures and animations; the ending of the name chooses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .extras import load
+from .film import Film, Make, frames
+from .page import write_html
+from .palette import CLASSES, as_bytes, diverging, light_of
+
+__all__ = ["MOVING", "STILL", "check", "write"]
+
+
+def check(path: str | Path) -> Path:
+    """Return a path whose ending can be written with what is installed.
+
+    Raises
+    ------
+    ValueError
+        If the ending is none of those.
+    ImportError
+        If a package is missing; the message names the extra that brings it.
+    """
+    path = Path(path)
+    ending = path.suffix.lower()
+    if ending not in STILL and ending not in MOVING:
+        raise ValueError(
+            f"tg.plot: expected a file name ending in {', '.join([*STILL, *MOVING])}, "
+            f"got {path.name!r}"
+        )
+    load("matplotlib", "plot", "tg.plot")
+    if ending == ".mp4":
+        _ffmpeg(path)
+    return path
+
+
+def write(make: Make, path: Path, fps: float) -> None:
+    """Write a film, or of it the last moment, in place of what was there."""
+    # Under another name at first, so that what was there outlives a failure.
+    unfinished = path.with_name(f".{os.getpid()}.{path.name}")
+    ending = path.suffix.lower()
+    try:
+        if ending in STILL:
+            film = make()
+            film.show(film.count - 1)
+            film.figure.savefig(unfinished, dpi=150)
+        else:
+            MOVING[ending](make, unfinished, fps)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _write_mp4(make: Make, path: Path, fps: float) -> None:
+    film = make()
+    height, width, _ = film.picture().shape
+    quality = ["-crf", "20", "-preset", "medium", "-movflags", "+faststart"]
+    writer = _ffmpeg(path).write_frames(
+        str(path), (width, height), fps=fps, macro_block_size=2, output_params=quality
+    )
+    writer.send(None)
+    try:
+        for _, picture in frames(film):
+            writer.send(np.ascontiguousarray(picture))
+    finally:
+        writer.close()
+
+
+def _ffmpeg(path: Path) -> Any:
+    try:
+        return load("imageio_ffmpeg", "video", f"writing {path.suffix}")
+    except ImportError as error:
+        raise ImportError(
+            f"{error}, or choose a name that ends in .webp, .gif or .html"
+        ) from error
+
+
+def _write_webp(make: Make, path: Path, fps: float) -> None:
+    _write_with_pillow(_images(make()), path, fps, quality=75, method=4)
+
+
+def _write_gif(make: Make, path: Path, fps: float) -> None:
+    # One table of colours for all frames: with one each, still parts would flicker.
+    table = _colours(make())
+    images = (image.quantize(palette=table, dither=0) for image in _images(make()))
+    _write_with_pillow(images, path, fps)
+
+
+def _colours(film: Film) -> Any:
+    """Return an image whose 256 colours suit the whole film.
+
+    Squares and marks are small beside what else has a colour, so theirs are given, and
+    the rest found.
+    """
+    image = load("PIL.Image", "plot", "tg.plot")
+    shown = []
+    for i in np.linspace(0, film.count - 1, 4).astype(int):
+        film.show(int(i))
+        shown.append(film.picture())
+    marks = as_bytes(np.array([light_of(colour) for colour in CLASSES]))
+    given = np.concatenate([diverging(np.linspace(-1, 1, 49)), marks])
+    found = image.fromarray(np.concatenate(shown)).quantize(256 - len(given))
+    table = image.new("P", (1, 1))
+    table.putpalette(given.ravel().tolist() + found.getpalette())
+    return table
+
+
+def _images(film: Film) -> Iterator[Any]:
+    image = load("PIL.Image", "plot", "tg.plot")
+    return (image.fromarray(picture) for _, picture in frames(film))
+
+
+def _write_with_pillow(
+    images: Iterator[Any], path: Path, fps: float, **options: Any
+) -> None:
+    next(images).save(
+        path,
+        save_all=True,
+        append_images=images,
+        duration=round(1000 / fps),
+        loop=0,
+        **options,
+    )
+
+
+STILL = (".png", ".svg", ".pdf")
+MOVING: dict[str, Callable[[Make, Path, float], None]] = {
+    ".mp4": _write_mp4,
+    ".webp": _write_webp,
+    ".gif": _write_gif,
+    ".html": write_html,
+}

@@ -1,0 +1,283 @@
+"""The documentation as a whole: complete, validated, its tutorial run as notebooks."""
+
+import ast
+import importlib
+import inspect
+import os
+import re
+import runpy
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from test_package import LAYERS
+
+import tensorgrad
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+TUTORIAL = [
+    page
+    for page in sorted((DOCS / "tutorial").glob("*.md"))
+    if "```python" in page.read_text("utf-8")
+]
+PUBLIC = [
+    "tensorgrad",
+    "tensorgrad.data",
+    "tensorgrad.explanation",
+    "tensorgrad.nn",
+    "tensorgrad.optim",
+    "tensorgrad.plot",
+    "tensorgrad.testing",
+    "tensorgrad.testing.strategies",
+]
+MADE_LATER = ("tensorgrad/ops", "tensorgrad/testing/strategies")
+"""What is not in the source as it is called: sections are added to the docstrings of
+operations, and Hypothesis takes the first parameter away."""
+
+TOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
+
+
+def needs(*modules: str) -> pytest.MarkDecorator:
+    """Skip a test where a tool of the extra "docs" is missing, and name it."""
+    missing = [m for m in modules if find_spec(m) is None]
+    reason = f"needs {', '.join(missing)}: pip install 'tensorgrad-numpy[docs]'"
+    return pytest.mark.skipif(bool(missing), reason=reason)
+
+
+def run(*command: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command of this Python in the repository."""
+    return subprocess.run(
+        [sys.executable, *command],
+        capture_output=True,
+        cwd=ROOT,
+        text=True,
+        **options,
+    )
+
+
+# The reference is complete.
+
+
+def entries(text: str) -> Iterator[str]:
+    """Yield the names that the tables of a reference page list, with their module."""
+    module = ""
+    for line in text.splitlines():
+        if found := re.match(r"\.\. currentmodule:: (\S+)$", line):
+            module = found[1]
+        elif found := re.match(r" {3}(\w+)$", line):
+            yield f"{module}.{found[1]}"
+
+
+def resolved(name: str) -> Any:
+    """Return the object of a name such as ``tensorgrad.nn.Dense``."""
+    module, _, last = name.rpartition(".")
+    return getattr(importlib.import_module(module), last)
+
+
+REFERENCE = [
+    name
+    for page in sorted((DOCS / "reference").glob("*.md"))
+    for name in entries(page.read_text("utf-8"))
+]
+
+
+@pytest.fixture(scope="module")
+def listed() -> list[Any]:
+    """The objects that the reference lists."""
+    return [resolved(name) for name in REFERENCE]
+
+
+def public(module: str) -> dict[str, Any]:
+    """Return the functions and classes that a module makes public."""
+    names = importlib.import_module(module).__all__
+    found = {name: getattr(importlib.import_module(module), name) for name in names}
+    return {n: v for n, v in found.items() if not isinstance(v, ModuleType)}
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_every_public_name_is_in_the_reference(module, listed):
+    missing = [
+        name
+        for name, value in public(module).items()
+        if not any(value is entry for entry in listed)
+    ]
+    assert not missing
+
+
+def test_nothing_is_listed_twice():
+    assert sorted(REFERENCE) == sorted(set(REFERENCE))
+
+
+def test_a_name_that_is_not_listed_would_be_seen():
+    text = ".. currentmodule:: tensorgrad.nn\n\n.. autosummary::\n\n   Dense\n   ReLU\n"
+    assert list(entries(text)) == ["tensorgrad.nn.Dense", "tensorgrad.nn.ReLU"]
+
+
+# Docstrings, by numpydoc.
+
+
+def methods(name: str) -> list[str]:
+    """Return an entry of the reference and, for a class, its public methods."""
+    value = resolved(name)
+    if not inspect.isclass(value) or issubclass(value, BaseException):
+        return [name]
+    own = [n for n, v in inspect.getmembers(value) if callable(v) and n[0] != "_"]
+    return [name, *(f"{name}.{n}" for n in own if not isinstance(value, ModuleType))]
+
+
+def complaints(name: str) -> list[str]:
+    """Return what numpydoc finds wrong with a docstring, as pyproject.toml has it."""
+    from numpydoc import validate
+
+    config = TOOLS["numpydoc_validation"]
+    checks = validate.get_validation_checks(set(config["checks"]))
+    # As in docs/conf.py: the rest make up for what cannot be seen in the source.
+    if re.search("|".join(config["exclude"][:2]), name):
+        return []
+    try:
+        errors = validate.validate(name)["errors"]
+    except OSError:  # Made by a decorator: what its source returns is out of reach.
+        return []
+    return [f"{name}: {code} {text}" for code, text in errors if code in checks]
+
+
+@needs("numpydoc")
+@pytest.mark.parametrize("name", REFERENCE)
+def test_docstrings_are_valid(name):
+    assert [c for n in methods(name) for c in complaints(n)] == []
+
+
+@needs("numpydoc")
+def test_an_undocumented_parameter_would_be_seen():
+    # What ops/docstrings.py does for an operation, undone.
+    doc = tensorgrad.exp.__doc__
+    tensorgrad.exp.__doc__ = "Exponential."
+    try:
+        assert any("PR01" in c for c in complaints("tensorgrad.exp"))
+    finally:
+        tensorgrad.exp.__doc__ = doc
+
+
+def lint(*files: Path | str) -> subprocess.CompletedProcess[str]:
+    """Run ``numpydoc lint`` with the configuration of the repository."""
+    return run("-m", "numpydoc", "lint", *files)
+
+
+@needs("numpydoc")
+def test_numpydoc_lint_is_clean():
+    files = [p.relative_to(ROOT) for p in (ROOT / "tensorgrad").rglob("*.py")]
+    found = lint(*files)
+    assert (found.returncode, found.stderr) == (0, "")
+
+
+@needs("numpydoc")
+def test_numpydoc_lint_reads_the_files_of_what_is_public():
+    outside = re.compile("|".join(TOOLS["numpydoc_validation"]["exclude_files"]))
+    for name in REFERENCE:
+        module = getattr(resolved(name), "__module__", None) or "tensorgrad.ops"
+        file = f"{module.replace('.', '/')}.py"
+        if not file.startswith(MADE_LATER):
+            assert not outside.match(file), f"{name} is in {file}"
+
+
+# Notebooks.
+
+
+def execute(page: str) -> None:
+    """Make a notebook of a page, and run it from top to bottom."""
+    import jupytext
+    import nbclient
+
+    notebook = jupytext.read(page)
+    assert any(cell.cell_type == "code" for cell in notebook.cells)
+    nbclient.NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
+
+
+@needs("jupytext", "nbclient", "ipykernel")
+@pytest.mark.parametrize("page", TUTORIAL, ids=lambda page: page.stem)
+def test_tutorial_runs_as_a_notebook(page, tmp_path):
+    quiet = {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "IPYTHONDIR": str(tmp_path)}
+    done = run(__file__, page, env={**os.environ, **quiet})
+    assert done.returncode == 0, done.stderr
+
+
+@needs("jupytext", "nbclient", "ipykernel")
+def test_a_failing_cell_would_be_seen(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# Page\n\n```python\n1 / 0\n```\n", "utf-8")
+    done = run(__file__, page)
+    assert done.returncode
+    assert "ZeroDivisionError" in done.stderr
+
+
+# Pictures.
+
+
+def test_the_drawing_of_the_layers_is_that_of_the_imports():
+    drawing = runpy.run_path(str(DOCS / "pictures_design.py"))
+    assert set(drawing["PARTS"]) == {*LAYERS, "cli"}
+    for user, used in drawing["USES"]:
+        assert used in LAYERS[user], f"{user} does not use {used}"
+
+
+def test_pictures_of_the_design_are_there():
+    for name in ("layers.svg", "backward.svg"):
+        assert (DOCS / "_static" / name).read_text("utf-8").lstrip().startswith("<?xml")
+
+
+def test_the_pass_back_is_drawn_with_the_numbers_of_a_run():
+    drawing = runpy.run_path(str(DOCS / "pictures_design.py"))
+    found = drawing["run_back"](drawing["neuron"]())
+    assert found["w"].tolist() == [12.0, -24.0, 36.0]
+    assert found["b"].tolist() == 12.0
+
+
+# The repository, by the review of the Scientific Python developers, and its spelling.
+
+
+@needs("repo_review", "sp_repo_review")
+def test_repository_review_passes():
+    done = run("-m", "repo_review", "--format", "json", ".")
+    assert done.returncode == 0, done.stdout
+
+
+def test_what_the_review_ignores_is_given_a_reason():
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    for code in TOOLS["repo-review"]["ignore"]:
+        assert re.search(rf'^  "{code}", # \w', text, re.MULTILINE)
+
+
+@needs("codespell_lib")
+def test_spelling():
+    done = run("-m", "codespell_lib")
+    assert done.returncode == 0, done.stdout
+
+
+@needs("rumdl")
+def test_markdown_is_tidy():
+    pages = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs"]
+    program = Path(sys.executable).with_name("rumdl")
+    done = subprocess.run(
+        [program, "check", "--no-cache", *pages],
+        capture_output=True,
+        cwd=ROOT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_scripts_of_the_pages_say_how_they_are_run():
+    for script in sorted(DOCS.glob("*.py")):
+        doc = ast.get_docstring(ast.parse(script.read_text("utf-8"))) or ""
+        assert script.name == "conf.py" or script.name in doc
+
+
+if __name__ == "__main__":
+    execute(sys.argv[1])

@@ -1,15 +1,20 @@
 """Pictures of training, from runs that were recorded; needs the extra `plot`."""
 
+from .descent import Descent, descent, descents, losses
 from .flow import gradient_flow, updates
 from .jacobian import jacobian
 from .pictures import comparison, training
 from .recorder import Recorder
 
 __all__ = [
+    "Descent",
     "Recorder",
     "comparison",
+    "descent",
+    "descents",
     "gradient_flow",
     "jacobian",
+    "losses",
     "training",
     "updates",
 ]

@@ -1,0 +1,317 @@
+"""Descents: the path of an optimizer down a curve, or over the contours of a surface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .figures import blank, finished
+from .palette import CLASSES, INK, LINE, PALE
+
+__all__ = ["Descent", "descent", "descents", "losses"]
+
+Array = NDArray[Any]
+Make = Callable[[list[Any]], Any]
+"""Makes an optimizer for parameters: ``lambda p: tg.optim.SGD(p, lr=0.1)``."""
+
+# From green to red by way of a dark middle, so that lightness tells the order as well.
+GREEN, MIDDLE, RED = (0.20, 0.72, 0.45), (0.38, 0.36, 0.20), (0.80, 0.16, 0.16)
+FAR = 1e6
+"""A path that has gone so far has left: nothing more is computed of it."""
+
+
+@dataclass(frozen=True)
+class Descent:
+    """A path that was walked.
+
+    Attributes
+    ----------
+    points : (steps + 1, dimensions) array
+        Where it was before the first step and after each; fewer where it left.
+    values : (steps + 1,) array
+        Of the function there.
+    """
+
+    points: Array
+    values: Array
+
+    @property
+    def left(self) -> bool:
+        """Whether the last point is not finite or absurdly far away."""
+        last = self.points[-1]
+        return not (np.isfinite(last).all() and np.abs(last).max() < FAR)
+
+    @classmethod
+    def walked(
+        cls, f: Callable[[Any], Any], x0: ArrayLike, optimizer: Make, steps: int
+    ) -> Descent:
+        """Walk: a real run of an optimizer from x0.
+
+        Parameters
+        ----------
+        f : callable
+            Takes a Tensor of the shape of x0, returns one number.
+        x0 : float or (2,) array_like
+        optimizer : callable
+            Makes an optimizer for a list of parameters.
+        steps : int
+
+        Returns
+        -------
+        Descent
+        """
+        from ..core.tensor import Tensor
+
+        x = Tensor(np.array(x0, dtype=np.float64), requires_grad=True)
+        stepper = optimizer([x])
+        points, values = [], []
+        with np.errstate(all="ignore"):
+            for k in range(steps + 1):
+                y = f(x)
+                points.append(x.numpy().reshape(-1).copy())
+                values.append(y.item())
+                if k == steps or not np.abs(points[-1]).max() < FAR:
+                    break
+                x.grad = None
+                y.backward()
+                stepper.step()
+        return cls(np.array(points), np.array(values))
+
+
+def descent(
+    f: Callable[[Any], Any],
+    x0: ArrayLike,
+    optimizer: Make,
+    steps: int = 50,
+    path: str | Path | None = None,
+    *,
+    title: str = "",
+    span: tuple[float, float] | None = None,
+) -> Any:
+    """Draw the path of an optimizer down a function of one or two variables.
+
+    The path runs from green to red and its marks grow, from the first step to the
+    last. Of two variables the function is shown by contours, evenly spaced in its
+    logarithm.
+
+    Parameters
+    ----------
+    f : callable
+        Takes a Tensor of the shape of x0, returns one number.
+    x0 : float or (2,) array_like
+        Where to start.
+    optimizer : callable
+        Makes an optimizer: ``lambda p: tg.optim.SGD(p, lr=0.1, momentum=0.5)``.
+    steps : int
+        Steps to take, at least 1.
+    path : str or Path, optional
+        Where to write; the ending chooses .png, .svg or .pdf.
+    title : str
+        Heads the picture.
+    span : (float, float), optional
+        Part of each axis to show; what the path covers where not given.
+
+    Returns
+    -------
+    matplotlib.figure.Figure or None
+        The picture, where no path is given.
+
+    Raises
+    ------
+    ValueError
+        If x0 is neither a number nor two, or steps is below 1.
+    ImportError
+        If matplotlib is missing; the message names the extra that brings it.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> def valley(x):
+    ...     return x**2 + 1
+    >>> figure = tg.plot.descent(valley, 2.0, lambda p: tg.optim.SGD(p, lr=0.1), 20)
+    """
+    return descents(f, x0, {title: optimizer}, steps, path, columns=1, span=span)
+
+
+def descents(
+    f: Callable[[Any], Any],
+    x0: ArrayLike,
+    optimizers: Mapping[str, Make],
+    steps: int = 50,
+    path: str | Path | None = None,
+    *,
+    columns: int = 3,
+    span: tuple[float, float] | None = None,
+) -> Any:
+    """Draw the paths of several optimizers down the same function, side by side.
+
+    Parameters
+    ----------
+    f, x0, steps, path, span
+        As for :func:`descent`.
+    optimizers : mapping of str to callable
+        By the titles of their panels.
+    columns : int
+        Panels beside each other.
+
+    Returns
+    -------
+    matplotlib.figure.Figure or None
+        The picture, where no path is given.
+
+    Raises
+    ------
+    ValueError
+        If x0 is neither a number nor two, or steps is below 1.
+    ImportError
+        If matplotlib is missing; the message names the extra that brings it.
+    """
+    start = np.asarray(x0, dtype=np.float64)
+    if start.size not in (1, 2) or steps < 1:
+        raise ValueError(
+            "tg.plot.descent: expected x0 of one or two numbers and at least one step, "
+            f"got shape {start.shape} and {steps} steps"
+        )
+    walked = {
+        title: Descent.walked(f, start, make, steps)
+        for title, make in optimizers.items()
+    }
+    draw = _on_curve if start.size == 1 else _on_contours
+    rows = -(-len(walked) // columns)
+    wide, high = (420, 300) if len(walked) > 1 else (720, 480)
+    figure = blank(wide * columns, high * rows, path)
+    shown = span or _span(start, walked.values())
+    for k, (title, run) in enumerate(walked.items()):
+        ax = figure.add_subplot(rows, columns, k + 1)
+        draw(ax, f, start, run, shown)
+        ax.set_title(title, fontsize=11, loc="left")
+    return finished(figure, path)
+
+
+def losses(
+    runs: Mapping[str, Descent],
+    path: str | Path | None = None,
+    *,
+    title: str = "",
+) -> Any:
+    """Draw the values along several descents against their steps.
+
+    Parameters
+    ----------
+    runs : mapping of str to Descent
+        By the names that their curves are given.
+    path : str or Path, optional
+        Where to write; the ending chooses .png, .svg or .pdf.
+    title : str
+        Heads the picture.
+
+    Returns
+    -------
+    matplotlib.figure.Figure or None
+        The picture, where no path is given.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is missing; the message names the extra that brings it.
+    """
+    figure = blank(720, 460, path)
+    ax = figure.add_subplot()
+    styles = ("-", "--", "-.", ":")
+    top = 3 * max(run.values[0] for run in runs.values())
+    for k, (name, run) in enumerate(runs.items()):
+        colour, style = CLASSES[k % len(CLASSES)], styles[k % len(styles)]
+        steps = np.arange(len(run.values))
+        values = np.where(run.values > top, np.nan, run.values)
+        ax.plot(steps, values, style, color=colour, label=name, linewidth=1.8)
+    ax.set(xlabel="step", ylabel="loss", title=title, ylim=(None, top))
+    ax.legend(frameon=False)
+    _bare(ax)
+    return finished(figure, path)
+
+
+def _span(start: Array, runs: Any) -> tuple[float, float]:
+    """Return what the paths that stay cover, with a margin."""
+    points = [run.points for run in runs if not run.left] or [start.reshape(1, -1)]
+    low = min(float(p.min()) for p in points)
+    high = max(float(p.max()) for p in points)
+    margin = 0.15 * (high - low) or 1.0
+    return low - margin, high + margin
+
+
+def _colours(count: int) -> Array:
+    """Return one colour for each point, from green to red."""
+    at = np.linspace(0, 1, max(count, 2))[:count, None]
+    first = np.array(GREEN) * (1 - 2 * at) + np.array(MIDDLE) * 2 * at
+    second = np.array(MIDDLE) * (2 - 2 * at) + np.array(RED) * (2 * at - 1)
+    return np.where(at < 0.5, first, second)
+
+
+def _sizes(count: int) -> Array:
+    return np.linspace(12, 48, max(count, 2))[:count]
+
+
+def _values(f: Callable[[Any], Any], points: Array, shape: tuple[int, ...]) -> Array:
+    """Return the function at some points, each given to it in that shape."""
+    from ..core.mode import no_grad
+    from ..core.tensor import Tensor
+
+    with no_grad(), np.errstate(all="ignore"):
+        return np.array([f(Tensor(p.reshape(shape))).item() for p in points])
+
+
+def _on_curve(
+    ax: Any, f: Callable[[Any], Any], start: Array, run: Descent, span: Any
+) -> None:
+    xs = np.linspace(*span, 400)
+    ys = _values(f, xs, start.shape)
+    room = 0.06 * (ys.max() - ys.min())
+    low, high = ys.min() - room, ys.max() + room
+    ax.plot(xs, ys, color=PALE, linewidth=2, zorder=1)
+    x, y = run.points[:, 0], run.values
+    inside = (x >= span[0]) & (x <= span[1]) & (y >= low) & (y <= high)
+    # Beyond the picture a line still shows where the next point is.
+    ax.plot(np.clip(x, -FAR, FAR), np.clip(y, -FAR, FAR), color=LINE, linewidth=0.8)
+    _marks(ax, x, y, inside)
+    ax.set(xlim=span, ylim=(low, high), xlabel="x", ylabel="f(x)")
+    _bare(ax)
+
+
+def _on_contours(
+    ax: Any, f: Callable[[Any], Any], start: Array, run: Descent, span: Any
+) -> None:
+    side = np.linspace(*span, 90)
+    grid = np.stack(np.meshgrid(side, side), axis=-1)
+    z = _values(f, grid.reshape(-1, 2), start.shape).reshape(grid.shape[:2])
+    heights = np.log10(z - z.min() + 1e-3)
+    ax.contour(side, side, heights, levels=14, colors=PALE, linewidths=0.8)
+    x, y = run.points.T
+    ax.plot(np.clip(x, -FAR, FAR), np.clip(y, -FAR, FAR), color=LINE, linewidth=0.8)
+    inside = (np.abs(run.points) < FAR).all(axis=1)
+    _marks(ax, x, y, inside)
+    ax.set(xlim=span, ylim=span, xlabel="x", ylabel="y", aspect="equal")
+    _bare(ax)
+
+
+def _marks(ax: Any, x: Array, y: Array, inside: Array) -> None:
+    colours, sizes = _colours(len(x)), _sizes(len(x))
+    ax.scatter(x[inside], y[inside], c=colours[inside], s=sizes[inside], zorder=3)
+    if inside[0]:
+        ax.annotate(
+            "start",
+            (x[0], y[0]),
+            xytext=(8, 6),
+            textcoords="offset points",
+            color=INK,
+            fontsize=9,
+        )
+
+
+def _bare(ax: Any) -> None:
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)

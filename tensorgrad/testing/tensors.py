@@ -191,7 +191,8 @@ def contributions(
     for node in interior(list(table)):
         g = table.pop(node)
         for parent, (rule, pick) in zip(node.parents, node.plan.steps, strict=False):
-            dx = fit(rule(g, *pick(node.saved)), parent, node)
+            raw = rule(g) if pick is None else rule(g, *pick(node.saved))
+            dx = fit(raw, parent, node)
             table[parent] = table[parent] + dx if parent in table else dx
             if parent in arrived:
                 arrived[parent].append(np.asarray(dx))

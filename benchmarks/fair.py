@@ -9,7 +9,27 @@ import time
 from collections.abc import Callable, Mapping
 
 MISLEADING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+THREADS = (
+    "BLIS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NPROC",  # XLA's pool, under JAX
+    "NUMBA_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUM_CPU_THREADS",  # tinygrad
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
 INNER = "TENSORGRAD_BENCHMARK_CHILD"
+
+
+def clean_environment(threads: int) -> dict[str, str]:
+    """Return variables under which no BLAS pretends, with so many threads (0: all)."""
+    unset = (*MISLEADING, *THREADS)
+    environment = {k: v for k, v in os.environ.items() if k not in unset}
+    if threads:
+        environment.update(dict.fromkeys(THREADS, str(threads)))
+    return environment
 
 
 def in_clean_child(main: Callable[[], None]) -> None:
@@ -20,10 +40,7 @@ def in_clean_child(main: Callable[[], None]) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--threads", type=int, default=1, help="BLAS threads (0: all)")
     threads = parser.parse_known_args()[0].threads
-    environment = {k: v for k, v in os.environ.items() if k not in MISLEADING}
-    environment[INNER] = "1"
-    if threads:
-        environment["OPENBLAS_NUM_THREADS"] = str(threads)
+    environment = clean_environment(threads) | {INNER: "1"}
     sys.exit(subprocess.run([sys.executable, *sys.argv], env=environment).returncode)
 
 
@@ -65,7 +82,15 @@ def ratio(over: list[float], under: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(over, under, strict=True))
 
 
+def quartiles(values: list[float]) -> tuple[float, float]:
+    """Return the first and the third quartile; of one value, itself twice."""
+    if len(values) < 2:
+        return values[0], values[0]
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, high
+
+
 def spread(values: list[float]) -> str:
     """Return the quartiles in microseconds."""
-    low, _, high = statistics.quantiles(values, n=4)
+    low, high = quartiles(values)
     return f"{low * 1e6:.1f}-{high * 1e6:.1f}"

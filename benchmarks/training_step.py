@@ -9,8 +9,11 @@ parameters, bit for bit, before anything is timed.
     python benchmarks/training_step.py [--threads N]
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 from fair import alternate, in_clean_child, median, ratio, spread
+from peers.handwritten import looped, sgd
 
 import tensorgrad as tg
 
@@ -30,31 +33,8 @@ def initial(rng):
 
 def by_hand(x, labels, parameters):
     """Return a step that updates `parameters` in place, and returns the loss."""
-    w1, b1, w2, b2 = parameters
-    velocities = [np.zeros_like(p) for p in parameters]
-    n = len(x)
-
-    def step():
-        z1 = np.matmul(x, w1) + b1
-        a1 = np.maximum(0, z1)
-        z2 = np.matmul(a1, w2) + b2
-        e = np.exp(z2 - np.max(z2, axis=1, keepdims=True))
-        p = e / np.sum(e, axis=1, keepdims=True)
-        clipped = np.clip(p, 1e-7, 1 - 1e-7)
-        loss = np.mean(-np.log(clipped[range(n), labels]))
-        d2 = p.copy()
-        d2[range(n), labels] -= 1
-        d2 = d2 / n
-        gw2, gb2 = np.matmul(a1.T, d2), np.sum(d2, axis=0)
-        d1 = np.matmul(d2, w2.T).copy()
-        d1[z1 <= 0] = 0
-        gw1, gb1 = np.matmul(x.T, d1), np.sum(d1, axis=0)
-        for i, (w, g) in enumerate(zip(parameters, (gw1, gb1, gw2, gb2), strict=True)):
-            velocities[i] = MOMENTUM * velocities[i] - LR * g
-            w += velocities[i]
-        return loss
-
-    return step
+    how = SimpleNamespace(rate=LR, momentum=MOMENTUM)
+    return looped(x, labels, parameters, sgd(how, parameters))
 
 
 def tightened(x, labels, parameters):

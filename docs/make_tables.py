@@ -14,11 +14,11 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
-from battery import CHECKS, described_calls  # noqa: E402
+from battery import CHECKS, described_calls, is_numpy  # noqa: E402
 
 from tensorgrad.core.registry import registry  # noqa: E402
 
-COLUMNS = ["forward", "gradient", "second order", "float32"]
+COLUMNS = list(CHECKS)
 
 
 def numpy_name(entry):
@@ -45,8 +45,10 @@ def passes(check, name):
 
 
 def mark(entry, check):
-    """Return a cell: passed, failed, or without meaning for a constant."""
-    if entry.kind == "constant" and check != "forward":
+    """Return a cell: passed, failed, or without meaning for the operation."""
+    if check == "through NumPy" and not is_numpy(entry):
+        return "-"
+    if entry.kind == "constant" and check not in ("forward", "through NumPy"):
         return "-"
     return "✓" if passes(check, entry.name) else "✗"
 
@@ -70,8 +72,14 @@ the test suite; do not edit. {len(registry)} operations, of which {covered} are 
 functions that a gradient flows through, each to second order.
 
 - **forward**: equals NumPy bit for bit, in value and dtype
-- **gradient**, **second order**: agree with differences, for random cotangents
-- **float32**: float32 in gives float32 gradients
+- **through NumPy**: the NumPy function gives the same, called on tensors
+- **gradient**: agrees with `tensorgrad.testing.gradcheck`: with differences, entry by
+  entry or for random cotangents; linear in the cotangent; the same bits when repeated;
+  no input is written to or shared
+- **second order**: so does the gradient of the gradient, which is symmetric and the
+  adjoint of the forward derivative
+- **float32**: float32 in gives what NumPy gives, and the gradient of float64 up to
+  rounding
 
 {table(["operation", "stands for", "kind", *COLUMNS, "kinks"], rows)}
 """

@@ -4,7 +4,13 @@ import importlib
 import typing
 
 from . import data, nn, optim
-from .core.errors import GraphError, MutationError, RuleError, TensorgradError
+from .core.errors import (
+    CaptureError,
+    GraphError,
+    MutationError,
+    RuleError,
+    TensorgradError,
+)
 from .core.mode import enable_grad, is_grad_enabled, no_grad
 from .core.primitive import Primitive, primitive
 from .core.tensor import Tensor
@@ -45,8 +51,10 @@ from .transforms import (
 )
 
 if typing.TYPE_CHECKING:
-    from . import plot
+    from . import plot, testing
+    from .capture import compile
     from .explanation import explain, watching
+    from .testing import GradientError, gradcheck, gradgradcheck
 
 __version__ = "0.1.0"
 
@@ -54,6 +62,8 @@ tensor = Tensor
 abs = absolute
 
 __all__ = [
+    "CaptureError",
+    "GradientError",
     "GraphError",
     "MutationError",
     "Primitive",
@@ -68,6 +78,7 @@ __all__ = [
     "categorical_cross_entropy",
     "checkpoint",
     "clip",
+    "compile",
     "concatenate",
     "data",
     "debug",
@@ -84,6 +95,8 @@ __all__ = [
     "explain",
     "gelu",
     "grad",
+    "gradcheck",
+    "gradgradcheck",
     "hessian",
     "hvp",
     "index_add",
@@ -129,6 +142,7 @@ __all__ = [
     "swapaxes",
     "tanh",
     "tensor",
+    "testing",
     "transpose",
     "value_and_grad",
     "vjp",
@@ -136,15 +150,21 @@ __all__ = [
     "where",
 ]
 
+
 # What few programs need is loaded when it is first asked for: name, module it is in.
 _LATER = {
+    "GradientError": "testing",
+    "compile": "capture",
     "explain": "explanation",
+    "gradcheck": "testing",
+    "gradgradcheck": "testing",
     "plot": "plot",
+    "testing": "testing",
     "watching": "explanation",
 }
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> typing.Any:
     """Load a name that was left for later."""
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -153,4 +173,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+    return sorted({*globals(), *__all__})

@@ -12,8 +12,10 @@ from typing import Any, final
 
 import numpy as np
 
+from .core import recording
 from .core.errors import GraphError
 from .core.node import Leaf
+from .core.recording import host
 from .core.tensor import Tensor
 from .core.writes import record_write
 
@@ -91,20 +93,25 @@ class Optimizer:
         if len(set(self.params)) < len(self.params):
             raise ValueError(f"{name}: a parameter is given twice; pass each once")
         self.decay = _at_least_zero(name, "decay", decay)
-        self.steps = 0
+        self._steps = 0
         self.lr = lr
         self.state = [
             [np.zeros_like(p.data) for _ in range(self.buffers)] for p in self.params
         ]
         self._scratch = _shared_scratch(self.params, self.scratch)
+        self._joined = _joined(self.params, self.state, self.scratch)
 
     @property
     def lr(self) -> float:
         """The rate in force."""
-        return self._rate
+        rate: float = _read(self, "_rate")
+        return rate
 
     @lr.setter
     def lr(self, lr: float | Schedule) -> None:
+        _set_rate(self, lr)
+
+    def _begin_with(self, lr: float | Schedule) -> None:
         if callable(lr):
             if self.decay:
                 raise ValueError("give either a schedule or decay, not both")
@@ -114,6 +121,12 @@ class Optimizer:
             decay = self.decay
             self._schedule = inverse_time(lr, decay) if decay else lambda step: lr
         self._rate = self._rate_now()
+
+    @property
+    def steps(self) -> int:
+        """Steps taken."""
+        steps: int = _read(self, "_steps")
+        return steps
 
     def zero_grad(self) -> None:
         """Forget the gradients, so that the next backward starts afresh."""
@@ -129,15 +142,58 @@ class Optimizer:
             If a parameter has no gradient. Nothing has been updated then.
         """
         gradients = [self._gradient(i, p) for i, p in enumerate(self.params)]
-        self._rate = self._rate_now()
-        arrays = [p.data for p in self.params]
-        for given in zip(arrays, gradients, self.state, self._scratch, strict=True):
-            self.update(*given)
+        if recording.recorders:
+            recording.part(f"{type(self).__name__}.step", self._recorded, gradients)
+        else:
+            self._apply_joined(gradients, self._advance())
+
+    def _recorded(self, gradients: list[Array]) -> None:
+        state = recording.adopted_rows(self.state)
+        scratch = recording.adopted_rows(self._scratch, scratch=True)
+        self._apply(gradients, state, scratch, _advanced(self))
+
+    def _apply_joined(self, gradients: list[Array], factors: tuple[float, ...]) -> None:
+        """Update the parameters, small ones together: NumPy's calls cost them most."""
+        arrays = [p._memory() for p in self.params]
+        alone: Iterable[int] = range(len(arrays))
+        if self._joined is not None:
+            alone = self._joined.others
+            self.update(*self._joined.gathered(arrays, gradients), factors)
+            self._joined.hand_back(arrays)
+        for i in alone:
+            given = arrays[i], gradients[i], self.state[i], self._scratch[i]
+            self.update(*given, factors)
         record_write(arrays, f"{type(self).__name__}.step")
-        self.steps += 1
+
+    def _apply(
+        self,
+        gradients: list[Array],
+        state: list[list[Array]],
+        scratch: list[list[Array]],
+        factors: tuple[float, ...],
+    ) -> None:
+        arrays = [p._memory() for p in self.params]
+        for given in zip(arrays, gradients, state, scratch, strict=True):
+            self.update(*given, factors)
+        record_write(arrays, f"{type(self).__name__}.step")
+
+    def _advance(self) -> tuple[float, ...]:
+        """Set the rate of this step, count it, and return what it is made with."""
+        self._rate = self._rate_now()
+        factors = self.factors()
+        self._steps += 1
+        return factors
+
+    def factors(self) -> tuple[float, ...]:
+        """Return the numbers of this step that `update` is given: here the rate.
+
+        Whatever differs from step to step belongs here, and not into `update`, which
+        a captured step does not run again.
+        """
+        return (self._rate,)
 
     def _rate_now(self) -> float:
-        rate = self._schedule(self.steps)
+        rate = self._schedule(self._steps)
         return _at_least_zero(type(self).__name__, "the scheduled lr", rate)
 
     def _gradient(self, i: int, p: Tensor) -> Array:
@@ -146,10 +202,16 @@ class Optimizer:
                 f"{type(self).__name__}.step: parameter {i}, of shape {p.shape}, has "
                 "no gradient; call backward() on a loss that depends on it first"
             )
-        return p._grad.data
+        gradient: Array = p._grad._memory()
+        return gradient
 
     def update(
-        self, w: Array, g: Array, state: list[Array], scratch: list[Array]
+        self,
+        w: Array,
+        g: Array,
+        state: list[Array],
+        scratch: list[Array],
+        factors: tuple[float, ...],
     ) -> None:
         """Write the updated parameter into `w`, and the new state in place.
 
@@ -204,21 +266,26 @@ class SGD(Optimizer):
         super().__init__(params, lr, decay)
 
     def update(
-        self, w: Array, g: Array, state: list[Array], scratch: list[Array]
+        self,
+        w: Array,
+        g: Array,
+        state: list[Array],
+        scratch: list[Array],
+        factors: tuple[float, ...],
     ) -> None:
         """Apply the recurrence to one parameter."""
-        (change,) = scratch
+        (change,), (rate,) = scratch, factors
         if not self.momentum:
-            w -= np.multiply(g, self._rate, out=change)
+            w -= np.multiply(g, rate, out=change)
             return
         (v,) = state
         v *= self.momentum
         if self.lr_in_velocity:
-            v -= np.multiply(g, self._rate, out=change)
+            v -= np.multiply(g, rate, out=change)
             w += v
         else:
             v += g
-            w -= np.multiply(v, self._rate, out=change)
+            w -= np.multiply(v, rate, out=change)
 
 
 @final
@@ -258,12 +325,17 @@ class AdaGrad(Optimizer):
         super().__init__(params, lr, decay)
 
     def update(
-        self, w: Array, g: Array, state: list[Array], scratch: list[Array]
+        self,
+        w: Array,
+        g: Array,
+        state: list[Array],
+        scratch: list[Array],
+        factors: tuple[float, ...],
     ) -> None:
         """Apply the recurrence to one parameter."""
-        (cache,) = state
+        (cache,), (rate,) = state, factors
         cache += np.multiply(g, g, out=scratch[0])
-        w -= _scaled(g, self._rate, cache, self.eps, scratch)
+        w -= _scaled(g, rate, cache, self.eps, scratch)
 
 
 @final
@@ -307,12 +379,17 @@ class RMSProp(Optimizer):
         super().__init__(params, lr, decay)
 
     def update(
-        self, w: Array, g: Array, state: list[Array], scratch: list[Array]
+        self,
+        w: Array,
+        g: Array,
+        state: list[Array],
+        scratch: list[Array],
+        factors: tuple[float, ...],
     ) -> None:
         """Apply the recurrence to one parameter."""
-        (cache,) = state
+        (cache,), (rate,) = state, factors
         _move_mean(cache, self.rho, np.multiply(g, g, out=scratch[0]))
-        w -= _scaled(g, self._rate, cache, self.eps, scratch)
+        w -= _scaled(g, rate, cache, self.eps, scratch)
 
 
 @final
@@ -359,19 +436,113 @@ class Adam(Optimizer):
         self.beta2 = _below_one("Adam", "beta2", beta2)
         super().__init__(params, lr, decay)
 
+    def factors(self) -> tuple[float, ...]:
+        """Return the rate and eps of this step, each with its bias correction."""
+        t = self._steps + 1
+        # Both corrections are scalars: they go into the rate and into eps.
+        root = math.sqrt(1 - self.beta2**t)
+        return self._rate * root / (1 - self.beta1**t), self.eps * root
+
     def update(
-        self, w: Array, g: Array, state: list[Array], scratch: list[Array]
+        self,
+        w: Array,
+        g: Array,
+        state: list[Array],
+        scratch: list[Array],
+        factors: tuple[float, ...],
     ) -> None:
         """Apply the recurrence to one parameter."""
-        m, cache = state
-        t = self.steps + 1
+        (m, cache), (rate, eps) = state, factors
         m *= self.beta1
         m += np.multiply(g, 1 - self.beta1, out=scratch[0])
         _move_mean(cache, self.beta2, np.multiply(g, g, out=scratch[0]))
-        # Both corrections are scalars: they go into the rate and into eps.
-        root = math.sqrt(1 - self.beta2**t)
-        rate = self._rate * root / (1 - self.beta1**t)
-        w -= _scaled(m, rate, cache, self.eps * root, scratch)
+        w -= _scaled(m, rate, cache, eps, scratch)
+
+
+@host
+def _advanced(optimizer: Optimizer) -> tuple[float, ...]:
+    return optimizer._advance()
+
+
+@host
+def _set_rate(optimizer: Optimizer, lr: float | Schedule) -> None:
+    optimizer._begin_with(lr)
+
+
+@host
+def _read(optimizer: Optimizer, name: str) -> Any:
+    """Return a number that each step changes."""
+    return getattr(optimizer, name)
+
+
+_SMALL = 2048
+"""Elements up to which copying a parameter costs less than a call of its own."""
+
+
+_MANY = 6
+"""Small parameters from which on joining them pays."""
+
+
+class _Joined:
+    """The small parameters of one dtype, updated as one.
+
+    Parameters
+    ----------
+    members : list of int
+        Their positions among the parameters.
+    params : list of Tensor
+    state : list of list of ndarray
+        Replaced, for the members, by views of state that they share.
+    scratch : int
+        Arrays an update may overwrite.
+
+    Attributes
+    ----------
+    others : list of int
+        Positions of the parameters that are updated alone.
+    """
+
+    def __init__(
+        self,
+        members: list[int],
+        params: list[Tensor],
+        state: list[list[Array]],
+        scratch: int,
+    ) -> None:
+        self.members = members
+        self.others = [i for i in range(len(params)) if i not in set(members)]
+        ends = np.cumsum([params[i].size for i in members])
+        dtype = params[members[0]].dtype
+        rows = np.zeros((2 + scratch + len(state[0]), ends[-1]), dtype)
+        self.w, self.g, *rest = rows
+        self.scratch, self.state = rest[:scratch], rest[scratch:]
+        self.pieces = []
+        for i, end in zip(members, ends, strict=True):
+            part, shape = slice(end - params[i].size, end), params[i].shape
+            state[i][:] = [row[part].reshape(shape) for row in self.state]
+            self.pieces.append(self.w[part].reshape(shape))
+
+    def gathered(
+        self, arrays: list[Array], gradients: list[Array]
+    ) -> tuple[Array, Array, list[Array], list[Array]]:
+        """Return weights, gradients, state and scratch as one array each."""
+        np.concatenate([arrays[i] for i in self.members], axis=None, out=self.w)
+        np.concatenate([gradients[i] for i in self.members], axis=None, out=self.g)
+        return self.w, self.g, self.state, self.scratch
+
+    def hand_back(self, arrays: list[Array]) -> None:
+        """Write the updated weights to where they belong."""
+        for i, piece in zip(self.members, self.pieces, strict=True):
+            np.copyto(arrays[i], piece)
+
+
+def _joined(
+    params: list[Tensor], state: list[list[Array]], scratch: int
+) -> _Joined | None:
+    """Return the small parameters of the first such dtype, None where they are few."""
+    small = [i for i, p in enumerate(params) if p.size <= _SMALL]
+    same = [i for i in small if params[i].dtype == params[small[0]].dtype]
+    return _Joined(same, params, state, scratch) if len(same) >= _MANY else None
 
 
 def _shared_scratch(params: list[Tensor], count: int) -> list[list[Array]]:

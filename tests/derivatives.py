@@ -32,3 +32,17 @@ def derivatives(function, value, order=2, dtype=None):
         y = tg.Tensor(0.0) if x.grad is None else x.grad
         found.append(float(y))
     return found
+
+
+def as_tuple(outputs):
+    """Return one output or several as a tuple."""
+    return tuple(outputs) if isinstance(outputs, tuple | list) else (outputs,)
+
+
+def gradients(function, arrays, cotangents):
+    """Return leaves of `arrays`, and the gradients of <cotangents, outputs> in them."""
+    xs = [leaf(a) for a in arrays]
+    pairs = zip(cotangents, as_tuple(function(*xs)), strict=True)
+    first, *others = [(y * v).sum() for v, y in pairs]
+    sum(others, first).backward()
+    return xs, [x.grad for x in xs]

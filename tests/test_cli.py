@@ -126,6 +126,13 @@ def test_figures_and_parameters_are_those_of_a_plain_loop(
         assert np.array_equal(saved[key], value)
 
 
+@pytest.mark.parametrize("size", ["300", "64"])
+def test_a_compiled_training_prints_what_an_eager_one_prints(run, size):
+    argv = ["train", "spiral", "--epochs", "30", "--batch-size", size]
+    (_, eager, _), (_, compiled, _) = run(*argv), run(*argv, "--compile")
+    assert printed(compiled) == printed(eager)
+
+
 def test_the_defaults_learn_the_spiral(run):
     status, out, _ = run("train", "spiral", "--epochs", 2001)
     assert status == 0

@@ -8,9 +8,9 @@ import itertools
 
 import numpy as np
 import pytest
+from derivatives import gradients
 from hypothesis import given
 from hypothesis import strategies as st
-from numerical import gradients
 
 import tensorgrad as tg
 

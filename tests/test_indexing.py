@@ -6,7 +6,7 @@ all numbers are small integers, so that sums do not depend on their order.
 
 import numpy as np
 import pytest
-from battery import LAYOUTS, lay_out
+from derivatives import gradients
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import (
@@ -17,7 +17,6 @@ from hypothesis.extra.numpy import (
     broadcastable_shapes,
     integer_array_indices,
 )
-from numerical import gradients
 
 import tensorgrad as tg
 from tensorgrad.core.backward import interior
@@ -25,6 +24,7 @@ from tensorgrad.ops.gather import choose, compress, extract, select, take
 from tensorgrad.ops.index import getitem, plain_index, put_part
 from tensorgrad.ops.scatter import add_at, is_last, places
 from tensorgrad.ops.update import index_add, index_update, put, put_along_axis
+from tensorgrad.testing.calls import LAYOUTS, lay_out
 
 SHAPES = array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
 

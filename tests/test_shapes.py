@@ -7,11 +7,10 @@ numbers are small integers.
 
 import numpy as np
 import pytest
-from battery import LAYOUTS, lay_out
+from derivatives import as_tuple, gradients
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, valid_tuple_axes
-from numerical import as_tuple, gradients
 
 import tensorgrad as tg
 from tensorgrad.core.backward import interior
@@ -21,6 +20,7 @@ from tensorgrad.ops.joining import array, block, join
 from tensorgrad.ops.padding import pad
 from tensorgrad.ops.shape import flatten, ravel, reshape
 from tensorgrad.ops.splitting import cut, unstack
+from tensorgrad.testing.calls import LAYOUTS, lay_out
 
 TENSOR = tg.Tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], requires_grad=True)
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from two_orders import check, gradient_of, sample, second_of
+from two_orders import gradient_of, sample, second_of
 
 import tensorgrad as tg
 from tensorgrad.core.dispatch import operations
+from tensorgrad.testing import gradgradcheck
 
 MASK = np.array([[True, False, True], [False, True, True]])
 
@@ -14,9 +15,9 @@ MASK = np.array([[True, False, True], [False, True, True]])
 def test_a_given_mean_is_an_argument_of_its_own(name):
     f = operations[name]
     x = sample(2, 3)
-    check(lambda a, m: f(a, axis=1, mean=m), x, [[0.1], [0.9]])
-    check(lambda a, m: f(a, mean=m, ddof=1, where=MASK), x, [[0.3]])
-    check(lambda a: f(a, axis=1, mean=np.mean(a, axis=1, keepdims=True)), x)
+    gradgradcheck(lambda a, m: f(a, axis=1, mean=m), x, [[0.1], [0.9]])
+    gradgradcheck(lambda a, m: f(a, mean=m, ddof=1, where=MASK), x, [[0.3]])
+    gradgradcheck(lambda a: f(a, axis=1, mean=np.mean(a, axis=1, keepdims=True)), x)
 
 
 @pytest.mark.parametrize("name", ["var", "std", "nanvar", "nanstd"])
@@ -64,10 +65,10 @@ def test_no_degrees_of_freedom():
 def test_average_is_differentiated_in_its_weights_too():
     f = operations["average"]
     x, w = sample(2, 3), np.abs(sample(2, 3)) + 0.1
-    check(lambda a, b: f(a, weights=b), x, w)
-    check(lambda a, b: f(a, axis=1, weights=b, keepdims=True), x, w)
-    check(lambda a, b: f(a, 1, b, returned=True), x, w[0])
-    check(lambda a, b: f(a, axis=(2, 0), weights=b), sample(2, 2, 3), w.T)
+    gradgradcheck(lambda a, b: f(a, weights=b), x, w)
+    gradgradcheck(lambda a, b: f(a, axis=1, weights=b, keepdims=True), x, w)
+    gradgradcheck(lambda a, b: f(a, 1, b, returned=True), x, w[0])
+    gradgradcheck(lambda a, b: f(a, axis=(2, 0), weights=b), sample(2, 2, 3), w.T)
     y, total = np.average(
         tg.Tensor(x), axis=0, weights=tg.Tensor(w[:, 0]), returned=True
     )
@@ -107,12 +108,12 @@ def test_covariance_as_numpy_spells_it(kwargs):
         assert found.dtype == expected.dtype
         np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6, atol=1e-12)
         if "dtype" not in kwargs:
-            check(lambda *a: operations["cov"](*a, **kwargs), *args)
+            gradgradcheck(lambda *a: operations["cov"](*a, **kwargs), *args)
 
 
 def test_covariance_is_differentiated_in_its_weights():
     f = operations["cov"]
-    check(lambda m, w: f(m, aweights=w), sample(2, 4), [0.5, 1.0, 2.0, 0.7])
+    gradgradcheck(lambda m, w: f(m, aweights=w), sample(2, 4), [0.5, 1.0, 2.0, 0.7])
 
 
 @pytest.mark.parametrize(
@@ -139,6 +140,6 @@ def test_correlation():
     x = sample(3, 6)
     np.testing.assert_allclose(np.corrcoef(tg.Tensor(x)).numpy(), np.corrcoef(x))
     assert np.corrcoef(tg.Tensor(x[0])).item() == 1
-    check(operations["corrcoef"], x, x[::-1] ** 2)
+    gradgradcheck(operations["corrcoef"], x, x[::-1] ** 2)
     exact = [[1.0, 2.0, 4.0], [2.0, 4.0, 8.0]]
     assert np.abs(gradient_of(np.corrcoef, exact)).max() < 1e-12

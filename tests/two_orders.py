@@ -1,40 +1,8 @@
-"""First and second derivatives of any function of arrays, against differences."""
+"""First and second derivatives of functions of one array, for the tests."""
 
 import numpy as np
-from numerical import as_tuple, central_difference, gradients, total, weighted_sum
 
 import tensorgrad as tg
-
-
-def check(function, *arrays, rtol=1e-6, atol=1e-7):
-    """Compare gradients in the arrays, and gradients of those and in the cotangent."""
-    rng = np.random.default_rng(0)
-    arrays = [np.asarray(a, dtype=np.float64) for a in arrays]
-    v = [rng.normal(size=np.shape(y)) for y in as_tuple(function(*arrays))]
-    n = len(arrays)
-    _, first = gradients(function, arrays, v)
-    expected = central_difference(lambda *a: total(function(*a), v), arrays)
-    _compare([g.numpy() for g in first], expected, rtol, atol)
-
-    point = [*arrays, *map(np.asarray, v)]
-    u = [rng.normal(size=a.shape) for a in arrays]
-    expected = central_difference(
-        lambda *a: total([g.numpy() for g in gradients(function, a[:n], a[n:])[1]], u),
-        point,
-    )
-    xs = [tg.Tensor(a, requires_grad=True) for a in point]
-    _, first = gradients(function, xs[:n], xs[n:], create_graph=True)
-    for x in xs:
-        x.grad = None
-    weighted_sum(first, u).backward()
-    second = [np.zeros(x.shape) if x.grad is None else x.grad.numpy() for x in xs]
-    _compare(second, expected, rtol, atol)
-
-
-def _compare(found, expected, rtol, atol):
-    for f, e in zip(found, expected, strict=True):
-        scale = 1 + np.abs(e).max(initial=0)
-        np.testing.assert_allclose(f, e, rtol=rtol, atol=atol * scale)
 
 
 def gradient_of(function, x, v=None):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -35,7 +35,7 @@ class Value:
 
 @dataclass(eq=False)
 class Input(Value):
-    """An array the step is called with: copied into its buffer at each call."""
+    """An array the step is called with, read where it is: views are made each time."""
 
     position: int
 
@@ -45,9 +45,15 @@ class Live(Value):
     """An array that lives outside: a parameter, state, data the step closes over.
 
     It is read, and written in place, where it is.
+
+    Attributes
+    ----------
+    scratch : bool
+        What it holds does not matter after the step, and before it.
     """
 
     array: Array
+    scratch: bool = False
 
 
 @dataclass(eq=False)
@@ -91,7 +97,9 @@ class Call:
     ----------
     function : callable
         A ufunc, a bound method of one (``np.add.reduce``), a function of NumPy's, or
-        any function of arrays and numbers: called with the arrays at replay.
+        any function of arrays and numbers: called with the arrays at replay. One with
+        a true attribute ``into`` takes arrays to write its results to as its last
+        arguments; they share no memory with the others.
     args, kwargs
         What it is called with; values and numbers stand anywhere within tuples, lists
         and dicts, all else is the same in every call.
@@ -105,6 +113,8 @@ class Call:
         calls (the count of steps, a draw of random numbers) are not pure.
     origin : str
         For the reader: "matmul", "gradient of relu", "SGD.step".
+    quiet : bool
+        Overflow and invalid values are no news in it, as in the walk of eager mode.
     """
 
     function: Callable[..., Any]
@@ -114,11 +124,12 @@ class Call:
     writes: tuple[Value, ...] = ()
     pure: bool = True
     origin: str = ""
+    quiet: bool = False
 
     @property
     def reads(self) -> list[Value | Number]:
         """The values and numbers among the arguments, each time they stand there."""
-        return [*leaves((self.args, self.kwargs))]
+        return leaves((self.args, self.kwargs))
 
 
 @dataclass
@@ -131,26 +142,36 @@ class Program:
     numbers : list of Number
         Numbers the step is called with.
     calls : list of Call
-    returned : list of Value
+    returned : list of Value or Number
     """
 
     inputs: list[Input]
     numbers: list[Number]
     calls: list[Call]
-    returned: list[Value]
+    returned: list[Value | Number]
 
 
-def leaves(nested: Any) -> Iterator[Value | Number]:
-    """Yield the values and numbers within tuples, lists, dicts and slices."""
-    if isinstance(nested, Value | Number):
-        yield nested
+def leaves(nested: Any) -> list[Value | Number]:
+    """Return the values and numbers within tuples, lists, dicts and slices."""
+    found: list[Value | Number] = []
+    _gather(nested, found)
+    return found
+
+
+def _gather(nested: Any, found: list[Value | Number]) -> None:
+    if isinstance(nested, _LEAVES):
+        found.append(nested)
     elif isinstance(nested, tuple | list):
         for item in nested:
-            yield from leaves(item)
+            _gather(item, found)
     elif isinstance(nested, dict):
-        yield from leaves(list(nested.values()))
+        for item in nested.values():
+            _gather(item, found)
     elif isinstance(nested, slice):
-        yield from leaves([nested.start, nested.stop, nested.step])
+        _gather((nested.start, nested.stop, nested.step), found)
+
+
+_LEAVES = (Value, Number)
 
 
 def filled(nested: Any, given: Callable[[Value | Number], Any]) -> Any:
@@ -167,6 +188,9 @@ def filled(nested: Any, given: Callable[[Value | Number], Any]) -> Any:
     return nested
 
 
-def owner(value: Value) -> Value:
-    """Return the value that owns the memory of `value`."""
+Leaf = TypeVar("Leaf", Value, Value | Number)
+
+
+def owner(value: Leaf) -> Leaf:
+    """Return the value that owns the memory of `value`; a number is its own."""
     return value.base if isinstance(value, View) else value

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import data
+from ..capture import compile  # noqa: A004
 from ..core.mode import no_grad
 from ..nn import Module
 from ..ops.losses import softmax_cross_entropy
@@ -21,7 +22,7 @@ from ..optim import Optimizer
 from .errors import DivergedError, StoppedError
 
 Array = NDArray[Any]
-Watch = Callable[[float, float, float], None]
+Watch = Callable[[float, float, float, list[Array]], None]
 
 
 @final
@@ -40,11 +41,14 @@ class Fit:
         All samples where not given.
     stopping : callable
         Tells before each step whether to stop.
-    watch : callable, optional
-        Called before each update with the loss, the accuracy and the rate in force.
+    captured : bool
+        Record the step, and replay it.
 
     Attributes
     ----------
+    watch : callable or None
+        Called after each update with the loss, the accuracy and the rate that were in
+        force before it, and the parameters of then.
     epochs : int
         Completed so far.
     """
@@ -58,14 +62,17 @@ class Fit:
         rng: np.random.RandomState,
         batch_size: int | None = None,
         stopping: Callable[[], bool] = lambda: False,
-        watch: Watch | None = None,
+        captured: bool = False,
     ) -> None:
         self.model, self.optimizer = model, optimizer
         self.x, self.y = x, y
-        self.rng, self.stopping, self.watch = rng, stopping, watch
+        self.rng, self.stopping = rng, stopping
+        self.watch: Watch | None = None
         self.batch_size = min(batch_size or len(x), len(x))
         self.epochs = 0
+        self._take = compile(self._taken) if captured else self._taken
         self._last = [p.data.copy() for p in optimizer.params]
+        self._before = [p.data.copy() for p in optimizer.params]
 
     @property
     def steps_per_epoch(self) -> int:
@@ -113,20 +120,26 @@ class Fit:
     def _step(self, x: Array, y: Array) -> tuple[float, float]:
         if self.stopping():
             raise StoppedError
-        logits = self.model(x)
-        loss = softmax_cross_entropy(logits, y)
+        for p, before in zip(self.optimizer.params, self._before, strict=True):
+            np.copyto(before, p.data)
+        rate = self.optimizer.lr
+        logits, loss = self._take(x, y)
         value = loss.item()
         if not math.isfinite(value):
             raise DivergedError(str(value))
-        for p, last in zip(self.optimizer.params, self._last, strict=True):
-            np.copyto(last, p.data)
-        accuracy = data.accuracy(logits, y)
         if self.watch is not None:
-            self.watch(value, accuracy, self.optimizer.lr)
+            self.watch(value, data.accuracy(logits, y), rate, self._before)
+        self._last, self._before = self._before, self._last
+        return data.accuracy(logits, y), value
+
+    def _taken(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """Return logits and loss of a batch, and then take the step."""
+        logits = self.model(x)
+        loss = softmax_cross_entropy(logits, y)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        return accuracy, value
+        return logits, loss
 
 
 def evaluate(model: Module, x: Array, y: Array) -> tuple[float, float]:

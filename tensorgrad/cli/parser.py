@@ -114,6 +114,11 @@ def _add_training(train: Parser) -> None:
         help="samples in a step, shuffled in each epoch; default: all, unshuffled",
     )
     train.add_argument(
+        "--compile",
+        action="store_true",
+        help="record the step once and replay it: faster, and the same without numba",
+    )
+    train.add_argument(
         "--seed",
         type=seed,
         default=0,

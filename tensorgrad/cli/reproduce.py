@@ -80,13 +80,17 @@ def rows(
             accuracy = data.accuracy(logits, y)
             ours = {"accuracy": accuracy, "loss": loss.item()}
             if record:
-                record(loss.item(), accuracy, optimizer.lr)
+                record(loss.item(), accuracy, optimizer.lr, _arrays(model))
             if epoch in printed:
                 yield printed[epoch], ours | {"learning_rate": optimizer.lr}
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         progress.advance()
+
+
+def _arrays(model: nn.Module) -> list[Any]:
+    return [p.data for p in model.parameters()]
 
 
 def _settings(run: dict[str, Any]) -> str:

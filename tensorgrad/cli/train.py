@@ -70,7 +70,8 @@ def train(args: argparse.Namespace) -> int:
     title = f"{task.about}; model {sizes}; {args.optimizer} with {rates}"
     heading = f"{args.optimizer}, {rates}; {Path(args.data).stem}, model {sizes}"
     epochs = args.epochs or task.epochs
-    fit = Fit(model, optimizer, task.x, task.y, rng, args.batch_size)
+    how = {"batch_size": args.batch_size, "captured": args.compile}
+    fit = Fit(model, optimizer, task.x, task.y, rng, **how)
     watching = drawn.watching(fit, epochs, heading, task.columns, task.names)
     # Left in the opposite order: while it draws, Ctrl-C ends it at once.
     with watching, interruptible() as fit.stopping, np.errstate(all="ignore"):

@@ -235,7 +235,8 @@ class ArrayMethods:
         return iter(operations["unstack"](self) if len(self) else ())
 
     def __contains__(self: Any, item: Any) -> bool:
-        return bool((self._value == getattr(item, "_value", item)).any())
+        value = self._seen("'in'")
+        return bool((value == getattr(item, "_value", item)).any())
 
     def __bool__(self: Any) -> bool:
         if self.size != 1:
@@ -243,7 +244,7 @@ class ArrayMethods:
                 f"truth value of a Tensor of shape {self.shape} is ambiguous; use "
                 ".any() or .all() of its .numpy()"
             )
-        return bool(self._value)
+        return bool(self._seen("if, and, or, not or bool()"))
 
     def __float__(self: Any) -> float:
         return float(self.item())
@@ -254,7 +255,7 @@ class ArrayMethods:
     def __index__(self: Any) -> int:
         if self.dtype.kind not in "iu" or self.shape:
             raise TypeError(f"a {self.dtype} Tensor of shape {self.shape} is no index")
-        return int(self._value)
+        return int(self._seen("using it as an index"))
 
     def __format__(self: Any, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)

@@ -136,7 +136,7 @@ def _walk(
                 dx = rule(g) if pick is None else rule(g, *pick(saved))
                 if dx.dtype is not parent.dtype or dx.shape != parent.shape:
                     dx = fit(dx, parent, node)
-                if type(dx) is np.ndarray and type(parent) is Leaf:
+                if type(parent) is Leaf and isinstance(dx, np.ndarray):
                     dx = own(dx, g, saved)
                 before = table.get(parent)
                 if before is None:
@@ -171,7 +171,7 @@ def explained(error: Exception, node: Node | None, dx: Any) -> Exception:
 
 def own(dx: Any, g: Any, saved: tuple[Any, ...]) -> Any:
     """Return `dx`, copied where its memory may be somebody else's too."""
-    if type(dx) is np.ndarray and (
+    if isinstance(dx, np.ndarray) and (
         dx is g or dx.base is not None or any(dx is s for s in saved)
     ):
         return dx.copy()

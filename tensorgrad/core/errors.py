@@ -5,7 +5,8 @@
     TensorgradError
     ├── GraphError            the graph cannot be differentiated as asked
     │   └── MutationError     something backward needs was written to since
-    └── RuleError             a gradient rule returned what cannot be a gradient
+    ├── RuleError             a gradient rule returned what cannot be a gradient
+    └── CaptureError          a step cannot be replayed as it would run
 
 Wrong arguments raise the built-in ``TypeError``, ``ValueError`` and ``IndexError``.
 """
@@ -25,3 +26,7 @@ class MutationError(GraphError):
 
 class RuleError(TensorgradError, RuntimeError):
     """A gradient rule returned something that is not a gradient of its input."""
+
+
+class CaptureError(TensorgradError, RuntimeError):
+    """A step given to ``tg.compile`` would not do the same when it is replayed."""

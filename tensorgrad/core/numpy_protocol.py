@@ -50,7 +50,7 @@ class NumPyProtocol:
                 "would cut the graph; use .detach() or .numpy() where that is meant, "
                 "tg.array or tg.stack to join tensors"
             )
-        return np.array(self._value, dtype=dtype, copy=copy)
+        return np.array(self._seen("np.asarray"), dtype=dtype, copy=copy)
 
 
 def _outer(operation: Callable[..., Any], a: Any, b: Any, **kwargs: Any) -> Any:

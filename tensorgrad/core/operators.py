@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from . import recording
 from .array_methods import ArrayMethods
 from .dispatch import operations
 from .mode import is_grad_enabled
@@ -43,6 +44,8 @@ def binary(op: Any) -> Callable[[Any, Any], Any]:
     forward, plans, recorded = op.forward, op.plans, op.recorded
 
     def call(a: Any, b: Any) -> Any:
+        if recording.recorders:
+            return op(a, b)
         if type(a) is Tensor:
             x, left = a._value, a.node
         else:
@@ -74,7 +77,7 @@ def unary(op: Any) -> Callable[[Any], Any]:
     forward, plans, recorded = op.forward, op.plans, op.recorded
 
     def call(a: Any) -> Any:
-        if type(a) is not Tensor:
+        if type(a) is not Tensor or recording.recorders:
             return op(a)
         x = a._value
         y = forward(x)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import recording
 from .mode import enabled as is_grad_enabled
 from .node import Node, clock, shape_and_dtype
 from .observe import observers
@@ -173,6 +174,8 @@ class Primitive:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output, and record the call where a gradient is needed."""
+        if recording.recorders:
+            self, args, kwargs = recording.entered(self, args, kwargs)
         if self.variadic is not None:
             return self._call_variadic(args, kwargs)
         if kwargs or len(args) < self._arity:

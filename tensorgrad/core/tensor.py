@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from . import recording
 from .array_methods import ArrayMethods
 from .backward import differentiate
 from .dispatch import operations
@@ -31,8 +32,8 @@ def _in_place(name: str, ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
             raise self._immutable(f"x = x {name} y, or the update inside tg.no_grad()")
         if tracked:
             return operations[ufunc.__name__](self, other)
-        value = other._value if type(other) is Tensor else other
-        data = self.data
+        value = plain(other)
+        data = self._memory()
         ufunc(data, value, out=data, casting="same_kind")
         record_write((data,), f"an in-place {name}=")
         return self
@@ -83,8 +84,7 @@ class Tensor(ArrayMethods, NumPyProtocol):
             raise TypeError(
                 "Tensor: a masked array would lose its mask; pass .filled(value)"
             )
-        source = data.numpy() if type(data) is Tensor else data
-        array = np.array(source, dtype=dtype)
+        array = _copied(plain(data), dtype)
         _require_real(array.dtype)
         # NumPy computes with scalars ten times faster than with arrays of no axes.
         self._value = array if array.ndim else array[()]
@@ -103,13 +103,15 @@ class Tensor(ArrayMethods, NumPyProtocol):
     @property
     def data(self) -> Array:
         """The array itself, shared; assigning writes a new value of the same shape."""
-        if type(self._value) is not np.ndarray:
-            self._value = np.asarray(self._value)
-        array: Array = self._value
+        if recording.recorders:
+            recording.refuse_reading(".data or .numpy()")
+        array: Array = self._memory()
         return array
 
     @data.setter
     def data(self, value: ArrayLike) -> None:
+        if recording.recorders:
+            recording.refuse_assigning()
         new = np.asarray(value._value if isinstance(value, Tensor) else value)
         old = self.data
         if new is not old:
@@ -120,6 +122,20 @@ class Tensor(ArrayMethods, NumPyProtocol):
                 )
             self._value = new
         record_write((old, new), "an assignment to .data")
+
+    def _memory(self) -> Any:
+        """Return the array to write to, or what stands for it in a recorded step."""
+        if recording.recorders and recording.current() is not None:
+            return recording.held(self)
+        if type(self._value) is not np.ndarray:
+            self._value = np.asarray(self._value)
+        return self._value
+
+    def _seen(self, how: str) -> Any:
+        """Return the value for Python to look at, which a recorded step must not."""
+        if recording.recorders:
+            recording.refuse_reading(how)
+        return self._value
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -171,7 +187,7 @@ class Tensor(ArrayMethods, NumPyProtocol):
                 f"Tensor.item: expected one element, got shape {self.shape}; "
                 "index it, or use .numpy()"
             )
-        return self._value.item()
+        return self._seen(".item(), float() or int()").item()
 
     # The graph.
 
@@ -315,7 +331,7 @@ class Tensor(ArrayMethods, NumPyProtocol):
                 f"backward: expected gradient of shape {self.shape}, got {seed.shape}"
             )
         seed = seed.astype(self.dtype)
-        return seed if recorded else seed._value.copy()
+        return seed if recorded else plain(seed).copy()
 
     # Copies and pickles.
 
@@ -364,7 +380,7 @@ class Tensor(ArrayMethods, NumPyProtocol):
                 "tg.index_update(x, index, value) or tg.where(mask, value, x), which "
                 "make a new tensor, or write inside tg.no_grad()"
             )
-        data = self.data
+        data = self._memory()
         data[plain(index)] = plain(value)
         record_write((data,), "an item assignment")
 
@@ -408,7 +424,26 @@ def plain(value: Any) -> Any:
     """Return the array of a tensor, also within tuples and lists; the rest as it is."""
     if type(value) is tuple or type(value) is list:
         return type(value)(plain(v) for v in value)
-    return value._value if type(value) is Tensor else value
+    if type(value) is not Tensor:
+        return value
+    return recording.held(value) if recording.recorders else value._value
+
+
+def as_array(value: Any) -> Any:
+    """Return the array of anything, or what stands for it while a step is recorded."""
+    array = plain(value)
+    if recording.recorders:
+        array = recording.adopted(array)
+    return array if isinstance(array, np.ndarray) else np.asarray(array)
+
+
+def _copied(value: Any, dtype: Any) -> Any:
+    """Return a new array of a value."""
+    if recording.recorders and recording.current() is not None:
+        value = recording.adopted(value)
+        if isinstance(value, np.ndarray):
+            return value.astype(dtype or value.dtype)
+    return np.array(value, dtype=dtype)
 
 
 def _require_real(dtype: np.dtype[Any]) -> None:
@@ -441,7 +476,7 @@ def _array_hook(
 
 def _retain(tensor: Tensor | None, g: Tensor) -> None:
     if tensor is not None:
-        kept = wrap(np.array(g._value), g.node)
+        kept = wrap(g._value.copy(), g.node)
         tensor._grad = kept if tensor._grad is None else tensor._grad + kept
 
 
@@ -451,6 +486,8 @@ def _deliver(leaf: Any, g: Any) -> None:
     if tensor is None:
         return
     if tensor._grad is not None:
+        if recording.recorders:
+            recording.check_own(tensor._grad)
         tensor._grad = wrap(tensor._grad._value + g, None)
     else:
         tensor._grad = wrap(g, None)

@@ -49,6 +49,11 @@ def record_write(values: Iterable[Any], what: str) -> None:
             _writes[id(owner)] = write
 
 
+def is_stamped(value: Any) -> bool:
+    """Whether writes to the memory of `value` have been recorded."""
+    return id(root(value)) in _writes
+
+
 def _watch(owner: np.ndarray[Any, Any]) -> None:
     key = id(owner)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.recording import host
 from ..core.registry import NONZERO, Domain, case, describe
 from .define import operation
 from .logspace import sigmoid
@@ -183,9 +184,14 @@ def dropout(x: Any, rate: float = 0.5, *, rng: Any, training: bool = True) -> An
         raise ValueError(f"dropout: rate must be from 0 to 1, got {rate}")
     if not training:
         return x
-    draws = np.random.default_rng(rng).random(np.shape(x), dtype=np.float32)
+    draws = _draws(rng, np.shape(x))
     scale = 1 / (1 - rate) if rate < 1 else 0.0
     return np.where(draws >= rate, x, 0) * scale
+
+
+@host
+def _draws(rng: Any, shape: tuple[int, ...]) -> Any:
+    return np.random.default_rng(rng).random(shape, dtype=np.float32)
 
 
 describe(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ..core.registry import REAL, Domain, case
-from ..core.tensor import Tensor, plain
+from ..core.tensor import Tensor, as_array, plain
 from .axes import kernel, refuse_out
 from .define import composed, constant
 from .index import put_part
@@ -73,7 +73,7 @@ def take(
 ) -> Any:
     """The elements, or the parts along an axis, at given positions."""
     refuse_out("take", out)
-    return _take(a, np.asarray(plain(indices)), axis, mode)
+    return _take(a, as_array(indices), axis, mode)
 
 
 def along_axis(shape: tuple[int, ...], indices: Any, axis: int) -> tuple[Any, ...]:
@@ -167,7 +167,7 @@ def choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Any:
     """Of several arrays, each element from the one whose number stands in `a`."""
     refuse_out("choose", out)
     choices = _among(choices)
-    number = within(np.asarray(plain(a)), len(choices), mode)
+    number = within(as_array(a), len(choices), mode)
     return _choose(*choices, number=number)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from ..core.dispatch import implement
 from ..core.primitive import primitive
 from ..core.registry import case, describe
-from ..core.tensor import Tensor, plain
+from ..core.tensor import Tensor, as_array
 from .axes import kernel
 from .scatter import add_at, repeats_nothing
 
@@ -49,9 +49,9 @@ _BASIC = (int, slice, type(None), type(Ellipsis))
 
 
 def _plain_item(item: Any) -> Any:
-    if type(item) in _BASIC or (type(item) is np.ndarray and item.ndim):
+    if type(item) in _BASIC or (isinstance(item, np.ndarray) and item.ndim):
         return item
-    array = np.asarray(plain(item))
+    array = as_array(item)
     if array.dtype == object and hasattr(item, "__index__"):
         return operator.index(item)
     if not array.ndim:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from ..core.registry import case
+from ..core.tensor import as_array
 from .axes import kernel, spread
 from .define import operation
 from .neural import softmax_vjp
-from .strong import scaled
+from .strong import scaled, written
 
 
 @operation(kind="smooth")
@@ -54,7 +55,7 @@ def logaddexp2(a, b):
 def _excess(a, b):
     """Return `a - b`, 0 for equal infinities."""
     with np.errstate(invalid="ignore"):
-        y = np.asarray(a - b)
+        y = written(a - b)
     np.copyto(y, 0, where=(y != y) & (a == b))
     return y
 
@@ -73,7 +74,7 @@ logaddexp2.vjp(
 
 def _exponentials(x: Any, axis: Any) -> tuple[Any, Any, Any]:
     """Return the maximum m, x - m and the sum of exp(x - m); m may be infinite."""
-    x = np.asarray(x)
+    x = as_array(x)
     x = x if x.dtype.kind == "f" else x.astype(np.float64)
     m = np.maximum.reduce(x, axis=axis, keepdims=True, initial=-math.inf)
     z = _excess(x, m)

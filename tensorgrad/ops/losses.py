@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core.primitive import primitive
+from ..core.recording import whole
 from ..core.registry import Domain, case, describe
 from ..core.tensor import Tensor, plain
 from .index import put_part
@@ -42,9 +43,14 @@ def as_target(labels: Any, scores: Any, name: str) -> Any:
         )
     if type(labels) is Tensor and labels.requires_grad:
         raise TypeError(f"{name}: labels are constants; pass labels.detach()")
-    t = np.asarray(plain(labels))
+    return _target(plain(labels), shape, scores.dtype, name)
+
+
+@whole
+def _target(labels: Any, shape: tuple[int, int], dtype: Any, name: str) -> Any:
+    t = np.asarray(labels)
     if t.ndim == 2 and t.shape == shape:
-        return _checked_rows(t, scores.dtype, name)
+        return _checked_rows(t, dtype, name)
     n, classes = shape
     t = _checked_classes(t, shape, name)
     # uint64 and int64 would give floats.
@@ -121,7 +127,12 @@ def one_hot(labels: Any, classes: int, dtype: Any = np.float32) -> Any:
     IndexError
         If one is out of range.
     """
-    t = np.asarray(plain(labels))
+    return _one_hot(plain(labels), classes, dtype)
+
+
+@whole
+def _one_hot(labels: Any, classes: int, dtype: Any) -> Any:
+    t = np.asarray(labels)
     t = _checked_classes(t, (t.size, classes), "one_hot")
     rows = np.zeros((len(t), classes), dtype=dtype)
     rows[np.arange(len(t)), t] = 1

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.recording import host
 from ..core.registry import Domain, case
 from ..core.tensor import plain
 from .axes import array, turned
@@ -186,8 +187,13 @@ def polyfit(
     powers = _weighed(np.vander(x, int(deg) + 1), w)
     scale = np.sqrt(np.sum(powers * powers, axis=0))
     c, _, rank, _ = np.linalg.lstsq(powers / scale, _weighed(y, w), rcond)
-    if plain(rank) != int(deg) + 1:
-        warnings.warn(
-            "Polyfit may be poorly conditioned", np.exceptions.RankWarning, stacklevel=2
-        )
+    _warn_of_rank(plain(rank), int(deg) + 1)
     return (c.T / scale).T
+
+
+@host
+def _warn_of_rank(rank: Any, needed: int) -> None:
+    if rank != needed:
+        warnings.warn(
+            "Polyfit may be poorly conditioned", np.exceptions.RankWarning, stacklevel=4
+        )

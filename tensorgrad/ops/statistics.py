@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.recording import host
 from ..core.registry import case
 from ..core.tensor import plain
 from . import reduce
@@ -107,6 +108,7 @@ def freedom_taken(name: str, ddof: Any, correction: Any) -> Any:
 
 
 _MASK = np.array([[True, True, False], [True, True, True]])
+_CENTER = np.array([[0.3], [-0.4]])
 SPREAD_CASES = [
     case((5,)),
     case((3, 4), axis=0),
@@ -114,15 +116,12 @@ SPREAD_CASES = [
     case((2, 3, 4), axis=(0, 2), correction=1),
     case((2, 3), where=_MASK),
     case((2, 3), axis=1, where=_MASK, ddof=1),
+    case((2, 3), axis=1, mean=_CENTER),
 ]
 """Calls of a variance or a standard deviation."""
 
-_CENTER = np.array([[0.3], [-0.4]])
 
-
-@composed(
-    np.var, kind="smooth", cases=[*SPREAD_CASES, case((2, 3), axis=1, mean=_CENTER)]
-)
+@composed(np.var, kind="smooth", cases=SPREAD_CASES)
 def var(
     a: Any,
     axis: Any = None,
@@ -142,12 +141,7 @@ def var(
     return _var(a, axis, dtype, ddof, keepdims, where, mean)
 
 
-@composed(
-    np.std,
-    kind="smooth",
-    cases=[*SPREAD_CASES, case((2, 3), axis=1, mean=_CENTER)],
-    kinks="all elements equal: 0",
-)
+@composed(np.std, kind="smooth", cases=SPREAD_CASES, kinks="all elements equal: 0")
 def std(
     a: Any,
     axis: Any = None,
@@ -187,12 +181,17 @@ def _fitted(weights: Any, shape: tuple[int, ...], axis: Any) -> Any:
     return w.reshape(tuple(n if i in axes else 1 for i, n in enumerate(shape)))
 
 
+@host
+def _check_total(total: Any) -> None:
+    if np.any(total == 0):
+        raise ZeroDivisionError("average: the weights sum to zero")
+
+
 def _weighted(a: Any, axis: Any, weights: Any, keepdims: bool) -> tuple[Any, Any]:
     w = _fitted(weights, a.shape, axis)
     dtype = np.result_type(a.dtype, w.dtype, *("d" if a.dtype.kind in "iub" else ""))
     total = reduce.sum(w, axis, None if w.dtype == dtype else dtype, keepdims=keepdims)
-    if np.any(plain(total) == 0):
-        raise ZeroDivisionError("average: the weights sum to zero")
+    _check_total(plain(total))
     a = a if a.dtype.kind == "f" else a.astype(dtype)
     return reduce.sum(a * w, axis, keepdims=keepdims) / total, total
 
@@ -236,17 +235,28 @@ def _rows(m: Any, rowvar: bool, dtype: Any) -> Any:
     return rows if rowvar or m.ndim < 2 else rows.T
 
 
+@host
+def _check_weights(w: Any, n: int) -> None:
+    if w.shape != (n,) or np.any(w < 0):
+        raise ValueError(
+            f"cov: weights must be {n} numbers of at least 0, one for each "
+            f"observation, got {w}"
+        )
+
+
+@host
+def _check_counts(w: Any) -> None:
+    if np.any(w != np.around(w)):
+        raise TypeError(f"cov: fweights must be integers, got {w}")
+
+
 def _observation_weights(fweights: Any, aweights: Any, n: int) -> Any:
     """Return the product of repeat counts and weights of observations."""
     given = [w for w in (fweights, aweights) if w is not None]
     for w in given:
-        if w.shape != (n,) or np.any(plain(w) < 0):
-            raise ValueError(
-                f"cov: weights must be {n} numbers of at least 0, one for each "
-                f"observation, got {plain(w)}"
-            )
-    if fweights is not None and np.any(plain(fweights) != np.around(plain(fweights))):
-        raise TypeError(f"cov: fweights must be integers, got {plain(fweights)}")
+        _check_weights(plain(w), n)
+    if fweights is not None:
+        _check_counts(plain(fweights))
     return functools.reduce(np.multiply, given) if given else None
 
 
@@ -260,10 +270,16 @@ def _factor(n: int, ddof: int, w: Any, w_sum: Any, aweights: Any) -> Any:
         fact = w_sum - ddof
     else:
         fact = w_sum - ddof * np.sum(w * aweights) / w_sum
-    if plain(fact) <= 0:
-        warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=3)
-        return 0.0
-    return fact
+    _warn_of_few(plain(fact))
+    if w is None:
+        return max(fact, 0.0)
+    return np.where(fact <= 0, 0.0, fact)
+
+
+@host
+def _warn_of_few(fact: Any) -> None:
+    if fact <= 0:
+        warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=5)
 
 
 @composed(

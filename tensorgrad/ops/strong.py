@@ -40,11 +40,16 @@ def nothing(g: Any) -> Any:
     return np.where(False, g, 0)
 
 
+def written(y: Any) -> Any:
+    """Return an array that can be written to: one of no axes for a scalar."""
+    return y if isinstance(y, np.ndarray) else np.asarray(y)
+
+
 def _product(a: Any, b: Any) -> Any:
     if isinstance(a, np.generic) and not isinstance(b, np.ndarray) and a and b:
         return a * b
     with np.errstate(invalid="ignore"):
-        y = np.asarray(a * b)
+        y = written(a * b)
     # A copy under a mask that is False nearly everywhere costs next to nothing;
     # np.where would cost more than the product.
     np.copyto(y, 0, where=(y != y) & ((a == 0) | (b == 0) & (a == a)))
@@ -55,7 +60,7 @@ def _quotient(a: Any, b: Any) -> Any:
     if isinstance(a, np.generic) and not isinstance(b, np.ndarray) and a and b:
         return a / b
     with np.errstate(divide="ignore", invalid="ignore"):
-        y = np.asarray(a / b)
+        y = written(a / b)
     np.copyto(y, 0, where=(y != y) & (a == 0))
     return y
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.dispatch import hint, implement
 from ..core.registry import REAL, Case, case, describe
-from ..core.tensor import Tensor, plain
+from ..core.tensor import Tensor, as_array, plain
 from .axes import kernel
 from .gather import DISTINCT, WITHIN_THREE, along_axis, within
 from .index import plain_index
@@ -122,7 +122,7 @@ def _prepared(name: str, a: Any, index: Any, values: Any) -> tuple[Any, Any, Any
     a, index, values = operand(a), plain_index(index), operand(values)
     values = cast_to(name, values, a.dtype)
     if values.ndim > 1 and values.shape[0] == 1:
-        part = np.broadcast_to(np.False_, a.shape)[index]
+        part = as_array(np.broadcast_to(np.False_, a.shape))[index]
         values = without_leading_ones(values, part.ndim)
     return a, index, values
 

@@ -121,7 +121,13 @@ class Recorder:
         self.moments: list[Moment] = []
         self.losses, self.accuracies, self.rates = (array("d") for _ in range(3))
 
-    def record(self, loss: float, accuracy: float, lr: float) -> None:
+    def record(
+        self,
+        loss: float,
+        accuracy: float,
+        lr: float,
+        parameters: Sequence[Array] | None = None,
+    ) -> None:
         """Note the figures of a step; to be called before each optimizer step.
 
         Parameters
@@ -130,17 +136,20 @@ class Recorder:
             Of the parameters as they are.
         lr : float
             The rate in force.
+        parameters : sequence of arrays, optional
+            As they were before the step, where that has been taken already.
         """
         step = len(self.losses)
         self.losses.append(loss)
         self.accuracies.append(accuracy)
         self.rates.append(lr)
         if step >= self._next - 1:
-            self._keep(step)
+            live = [p.data for p in self._live]
+            self._keep(step, live if parameters is None else parameters)
 
-    def _keep(self, step: int) -> None:
+    def _keep(self, step: int, parameters: Sequence[Array]) -> None:
         """Keep a moment that is due, and what the one of the next step starts from."""
-        now = [p.data.copy() for p in self._live]
+        now = [p.copy() for p in parameters]
         if step == self._next:
             before = self._before or now
             change = [new - old for new, old in zip(now, before, strict=True)]

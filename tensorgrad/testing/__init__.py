@@ -1,7 +1,17 @@
-"""Checks of gradients, of Tensors and of plain NumPy functions."""
+"""Checks of gradients, of functions of Tensors and of plain NumPy functions.
+
+``strategies`` (of Hypothesis, an extra) and ``mutants`` are imported when asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from .check import check_gradient, check_vjp, gradcheck, gradgradcheck
 from .result import GradientError, Result
+from .slopes import numerical_jacobian, taylor_slope
+
+if TYPE_CHECKING:
+    from . import mutants, strategies
 
 __all__ = [
     "GradientError",
@@ -10,4 +20,18 @@ __all__ = [
     "check_vjp",
     "gradcheck",
     "gradgradcheck",
+    "mutants",
+    "numerical_jacobian",
+    "strategies",
+    "taylor_slope",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("mutants", "strategies"):
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -49,6 +49,11 @@ class Block:
         return np.isfinite(self.numerical) & np.isfinite(self.bar)
 
     @property
+    def needed(self) -> Array:
+        """Where there should be a derivative other than 0."""
+        return np.asarray(self.numerical != 0)
+
+    @property
     def right(self) -> bool:
         """Whether the whole block agrees."""
         return self.is_like(self.numerical)
@@ -62,6 +67,27 @@ def block(comparison: Comparison, output: int, number: int) -> Block:
     analytic, numerical, error = (
         (part[lines, rows] / units[lines, None]).T for part in parts
     )
+    return Block(
+        output,
+        number,
+        analytic,
+        numerical,
+        error,
+        problem.out.shapes[output],
+        problem.packing.shapes[number],
+    )
+
+
+def projected_block(comparison: Comparison) -> Block:
+    """Return the worst block of a comparison that was made along random directions."""
+    line, row = worst_entry(comparison)
+    columns, rows = comparison.experiment.columns, comparison.experiment.rows
+    number, output = columns[line].number, rows[row].number
+    lines = [c.number == number for c in columns]
+    which = np.ix_(lines, [r.number == output for r in rows])
+    parts = (comparison.analytic, comparison.numerical, comparison.error)
+    analytic, numerical, error = (part[which].T for part in parts)
+    problem = comparison.experiment.problem
     return Block(
         output,
         number,

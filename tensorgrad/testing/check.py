@@ -9,6 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..core.tensor import Tensor
+from .arguments import (
+    Seed,
+    as_seed,
+    constant_or_array,
+    held_constant,
+    live_inputs,
+    points_of,
+)
 from .diagnosis import Diagnosis, diagnose
 from .examine import (
     Examination,
@@ -21,14 +29,12 @@ from .examine import (
 from .experiment import LARGEST, fits
 from .findings import Finding
 from .identities import adjoint, forward_by_transposing
-from .plain import gradient_problem, vjp_problem
-from .problem import Array, Problem, UnusableError
+from .plain import as_given, as_outputs, gradient_problem, in_dtypes, vjp_problem
+from .problem import Array, Problem
 from .result import GradientError, Result
 from .shrink import shrink
 from .tensors import tensor_problem
 from .verdict import DISAGREES, Tolerance
-
-Seed = int | np.random.Generator | None
 
 
 def gradcheck(
@@ -94,10 +100,12 @@ def gradcheck(
     >>> gradcheck(lambda x: (x * tg.tanh(x)).sum(), [0.5, -2.0, 1.5]).verdict
     'agrees'
     """
+    if order < 1:
+        raise ValueError(f"gradcheck: order must be 1 or more, got {order}")
     seed = as_seed(rng)
     settings = Settings(Tolerance(atol, rtol), directions, largest, explain)
-    values = [_constant_or_array(x) for x in inputs]
-    live = _live(values, argnums)
+    values = [constant_or_array(x) for x in inputs]
+    live = live_inputs(values, argnums)
     if not live:
         return _finished(_of_integers(values, seed), raise_on_failure)
 
@@ -109,8 +117,8 @@ def gradcheck(
 
     points = [np.asarray(values[k]) for k in live]
     problem, dtypes = _problem(of_live, points, linear)
-    held = [_held(k, v) for k, v in enumerate(values) if _integral(v)]
-    result = _checked(problem, order, settings, seed, dtypes, held)
+    notes = held_constant(values)
+    result = _checked(problem, points, order, settings, seed, dtypes, notes)
     return _finished(result, raise_on_failure)
 
 
@@ -165,10 +173,10 @@ def check_gradient(
     >>> check_gradient(lambda x: np.sum(x**3), lambda x: 3 * x**2, [1.0, 2.0]).verdict
     'agrees'
     """
-    points = _points(x)
+    points, notes = points_of("check_gradient", x)
     settings = Settings(Tolerance(atol, rtol), directions, largest, explain)
-    problem = gradient_problem(f, df, points)
-    result = _checked(problem, 1, settings, as_seed(rng))
+    problem = _plain(gradient_problem, f, df, points)
+    result = _checked(problem, points, 1, settings, as_seed(rng), notes=notes)
     return _finished(result, raise_on_failure)
 
 
@@ -223,19 +231,17 @@ def check_vjp(
     >>> wrong.fault
     'transposed'
     """
-    points = _points(x)
+    points, notes = points_of("check_vjp", x)
     settings = Settings(Tolerance(atol, rtol), directions, largest, explain)
-    problem = vjp_problem(f, vjp, points)
+    problem = _plain(vjp_problem, f, vjp, points)
     seed = as_seed(rng)
-    result = _checked(problem, 1, settings, seed)
+    result = _checked(problem, points, 1, settings, seed, notes=notes)
     if jvp is not None and result.ok:
         _check_adjoint(result, jvp, seed)
     return _finished(result, raise_on_failure)
 
 
 def _check_adjoint(result: Result, jvp: Callable[..., Any], seed: int) -> None:
-    from .plain import as_given, as_outputs
-
     last = result.last
 
     def pushed(us: list[Array]) -> list[Array]:
@@ -250,63 +256,20 @@ def _check_adjoint(result: Result, jvp: Callable[..., Any], seed: int) -> None:
         result.diagnosed = Diagnosis(found[0].fault, found[0].sentence)
 
 
-def as_seed(rng: Seed) -> int:
-    """Return the seed to check with: given, or drawn and told in the report."""
-    if isinstance(rng, int | np.integer):
-        return int(rng)
-    return int(np.random.default_rng(rng).integers(2**32))
-
-
-def _points(x: Any) -> list[Array]:
-    several = x if isinstance(x, tuple) else (x,)
-    points = [np.asarray(a) for a in several]
-    return [a if a.dtype.kind == "f" else a.astype(np.float64) for a in points]
-
-
-def _constant_or_array(x: Any) -> Any:
-    """Return what an input is as an array; what is none stays as it is."""
-    if isinstance(x, Tensor):
-        return x.numpy()
-    array = np.asarray(x)
-    return array if array.dtype.kind in "fiub" else x
-
-
-def _integral(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.dtype.kind != "f"
-
-
-def _live(values: Sequence[Any], argnums: int | Sequence[int] | None) -> list[int]:
-    floats = [
-        k
-        for k, v in enumerate(values)
-        if isinstance(v, np.ndarray) and v.dtype.kind == "f"
-    ]
-    if argnums is None:
-        return floats
-    wanted = [argnums] if isinstance(argnums, int) else list(argnums)
-    missing = [k for k in wanted if k not in floats]
-    if missing:
-        raise TypeError(
-            f"gradcheck: argnums names input {missing[0]}, which is not floating point"
-        )
-    return wanted
-
-
-def _held(k: int, value: Any) -> Finding:
-    sentence = f"input {k} is {value.dtype}: it has no gradient and is held constant"
-    return Finding("integers", sentence, fatal=False)
-
-
 def _of_integers(values: Sequence[Any], seed: int) -> Result:
     kinds = ", ".join(str(getattr(v, "dtype", type(v).__name__)) for v in values)
     sentence = (
-        f"no input is floating point ({kinds or 'there is none'}): integers and "
-        "booleans have no gradient; pass x.astype(float)"
+        f"no input is floating point ({kinds or 'there is none'}), and other numbers "
+        "have no gradient; pass x.astype(float)"
     )
-    problem = Problem([], lambda xs: [], lambda xs: lambda vs: [])
-    found = Examination(problem, findings=[Finding("integers", sentence)])
-    diagnosed = Diagnosis("integers", sentence)
-    return Result("invalid", 1, seed, [], [found], diagnosed)
+    return _invalid("integers", sentence, [], seed)
+
+
+def _invalid(fault: str, sentence: str, inputs: list[Array], seed: int) -> Result:
+    """Return the result for inputs at which nothing can be checked."""
+    problem = Problem(inputs, lambda xs: [], lambda xs: lambda vs: [])
+    found = Examination(problem, findings=[Finding(fault, sentence)])
+    return Result("invalid", 1, seed, inputs, [found], Diagnosis(fault, sentence))
 
 
 def _problem(
@@ -321,13 +284,33 @@ def _problem(
     if low:
         try:
             _ = problem.outputs
-        except (TypeError, ValueError, UnusableError):
+        except Exception:
             return tensor_problem(f, points, kinds, exact=linear), []
     return problem, low
 
 
+def _plain(
+    make: Callable[..., Problem],
+    f: Callable[..., Any],
+    gradient: Callable[..., Any],
+    points: list[Array],
+) -> Problem:
+    """Return the problem in float64, or in the precision of the inputs where the
+    function takes no other.
+    """
+    problem = make(f, gradient, points)
+    if any(x.dtype.itemsize < 8 for x in points):
+        try:
+            _ = problem.outputs
+        except Exception:
+            kinds = [x.dtype for x in points]
+            return make(in_dtypes(f, kinds), in_dtypes(gradient, kinds), points)
+    return problem
+
+
 def _checked(
     problem: Problem,
+    points: Sequence[Array],
     order: int,
     settings: Settings,
     seed: int,
@@ -335,6 +318,10 @@ def _checked(
     notes: Sequence[Finding] = (),
 ) -> Result:
     """Examine order after order, up to the first that fails."""
+    for k, x in enumerate(problem.inputs):
+        if not np.isfinite(x).all():
+            sentence = f"input {k} holds NaN or infinity: there is no derivative there"
+            return _invalid("not finite", sentence, problem.inputs, seed)
     rng = np.random.default_rng(seed)
     found: list[Examination] = []
     lower: Problem | None = None
@@ -357,7 +344,7 @@ def _checked(
     verdict = last.verdict
     if verdict == "agrees" and any(e.verdict == "kink" for e in found):
         verdict = "kink"
-    result = Result(verdict, len(found), seed, list(found[0].problem.inputs), found)
+    result = Result(verdict, len(found), seed, list(points), found)
     if settings.explain and verdict != "agrees":
         _explain(result, settings)
     return result
@@ -402,7 +389,9 @@ def _explain(result: Result, settings: Settings) -> None:
     if not fails(last.problem.inputs):
         return
     small = shrink(last.problem.inputs, fails)
-    result.shrunk = small
+    # Of a higher order the cotangents come last, and are drawn anew.
+    pairs = zip(small, result.inputs, strict=False)
+    result.shrunk = [s.astype(x.dtype) for s, x in pairs]
     if fits(last.problem, settings.largest):
         return
     smaller = examine(last.problem.at(small), settings, rng, last.order)

@@ -5,47 +5,25 @@ claimed one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import combinations, product
-from typing import NamedTuple
 
 import numpy as np
 
-from .block import Block, block, blocks_of, worst_entry
+from .block import Block, block, blocks_of, projected_block, worst_entry
 from .examine import FROZEN, Examination, stays
-from .factors import factor_text
-from .problem import Array
+from .patterns import PATTERNS, UNKNOWN, Diagnosis, factor, not_a_number, zero
+from .problem import Array, Arrays, Problem, UnusableError
 from .shapes import wrong_shape
 from .verdict import AGREES, DISAGREES, KINK, NOISY, Comparison
 
+__all__ = ["Diagnosis", "diagnose"]
 
-class Diagnosis(NamedTuple):
-    """The name of a fault, and what it is in one sentence."""
-
-    fault: str
-    sentence: str
-
-
-UNKNOWN = "unknown"
-
-FAULTS = (
-    "factor",
-    "transposed",
-    "missing sum",
-    "overwritten",
-    "zero",
-    "stale",
-    "tie",
-    "float32",
-    "permuted",
-)
-"""The faults that are told apart; others have names of their own."""
+Uses = Callable[[Arrays, Arrays], list[list[Array]]]
 
 
 def diagnose(examination: Examination) -> Diagnosis | None:
     """Return the likeliest fault, None where nothing is wrong."""
     if examination.error is not None:
-        shape = wrong_shape(examination.error)
-        return Diagnosis(*(shape or (examination.error.fault, str(examination.error))))
+        return _of_error(examination, examination.error)
     found = {f.fault: f for f in examination.fatal}
     for fault in (*found, "stale"):
         if fault in found and fault in FIRST:
@@ -58,6 +36,16 @@ def diagnose(examination: Examination) -> Diagnosis | None:
     if worst is None or worst.worst_state == AGREES:
         return None
     return _kink(worst) if worst.worst_state == KINK else _noise(worst)
+
+
+def _of_error(examination: Examination, error: UnusableError) -> Diagnosis:
+    problem = examination.problem
+    try:
+        outputs = problem.out.shapes
+    except Exception:
+        outputs = []
+    found = wrong_shape(error, problem.packing.shapes, outputs)
+    return Diagnosis(*(found or (error.fault, error.sentence)))
 
 
 def _kink(comparison: Comparison) -> Diagnosis:
@@ -131,30 +119,12 @@ def _of_two_points(
 
 def of_projections(comparison: Comparison) -> Diagnosis:
     """Return what random projections of a large Jacobian can tell."""
-    line, row = worst_entry(comparison)
-    columns, rows = comparison.experiment.columns, comparison.experiment.rows
-    number, output = columns[line].number, rows[row].number
-    lines = [c.number == number for c in columns]
-    which = np.ix_(lines, [r.number == output for r in rows])
-    claimed, real = comparison.analytic[which], comparison.numerical[which]
-    shapes = comparison.experiment.problem
-    flat = Block(
-        output,
-        number,
-        claimed.T,
-        real.T,
-        comparison.error[which].T,
-        shapes.out.shapes[output],
-        shapes.packing.shapes[number],
-    )
-    for pattern in (_not_a_number, _zero, _factor):
+    flat = projected_block(comparison)
+    for pattern in (not_a_number, zero, factor):
         found = pattern(flat)
         if found is not None:
             return found
     return Diagnosis(UNKNOWN, "wrong along random directions, in no pattern known")
-
-
-Pattern = Callable[[Block], "Diagnosis | None"]
 
 
 def of_entries(comparison: Comparison, examination: Examination) -> Diagnosis:
@@ -167,10 +137,12 @@ def of_entries(comparison: Comparison, examination: Examination) -> Diagnosis:
         if found is not None:
             return _not_recorded(examination, found)
     off = int((~wrong.like(wrong.numerical)).sum())
+    scalar = wrong.analytic.shape[0] == 1 < wrong.analytic.shape[1]
+    hint = "; what f sums up last, checked before that sum, tells more" * scalar
     unknown = Diagnosis(
         UNKNOWN,
         f"{off} of {wrong.analytic.size} derivatives of output {output} in input "
-        f"{number} are wrong, in no pattern known",
+        f"{number} are wrong, in no pattern known{hint}",
     )
     return _not_recorded(examination, unknown)
 
@@ -191,195 +163,15 @@ def _not_recorded(examination: Examination, found: Diagnosis) -> Diagnosis:
 def _candidates(
     comparison: Comparison, examination: Examination, wrong: Block
 ) -> Iterator[Diagnosis | None]:
-    yield _not_a_number(wrong)
-    yield _one_output_only(comparison, wrong)
-    yield _one_use_only(examination, wrong)
+    yield not_a_number(wrong)
+    if examination.problem.uses is None:
+        yield _one_output_only(comparison, wrong)
+    else:
+        yield _one_use_only(examination.problem, wrong.input, examination.problem.uses)
     for pattern in PATTERNS:
         yield pattern(wrong)
     yield _exchanged(comparison, wrong)
     yield _kinks_only(comparison)
-
-
-def _not_a_number(wrong: Block) -> Diagnosis | None:
-    if np.isfinite(wrong.analytic).all():
-        return None
-    return Diagnosis(
-        "not a number",
-        f"the gradient of input {wrong.input} is NaN or infinite where the function "
-        "has a finite slope",
-    )
-
-
-def _zero(wrong: Block) -> Diagnosis | None:
-    if wrong.analytic.any():
-        return None
-    return Diagnosis(
-        "zero",
-        f"the gradient of input {wrong.input} is zero and should not be: its path to "
-        "the output is cut, or its rule returns zeros",
-    )
-
-
-def _factor(wrong: Block) -> Diagnosis | None:
-    finite = wrong.finite
-    n, a = wrong.numerical[finite], wrong.analytic[finite]
-    norm = float(n @ n)
-    c = float(a @ n) / norm if norm else 0.0
-    if not c or abs(c - 1) < 1e-9 or not wrong.is_like(c * wrong.numerical):
-        return None
-    return Diagnosis("factor", factor_text(c, wrong))
-
-
-def _masked(wrong: Block) -> Array | None:
-    """Return where the block is right, if it is zero everywhere else."""
-    right = wrong.like(wrong.numerical)
-    kept = right & (wrong.analytic != 0)
-    if not kept.any() or not (right | (wrong.analytic == 0)).all():
-        return None
-    return np.asarray(kept)
-
-
-def _missing_sum(wrong: Block) -> Diagnosis | None:
-    """One index of an axis of the output contributes, the others do not."""
-    kept = _masked(wrong)
-    if kept is None:
-        return None
-    needed = wrong.numerical != 0
-    shape = (*wrong.out_shape, wrong.analytic.shape[1])
-    kept, needed = kept.reshape(shape), needed.reshape(shape)
-    for axis, length in enumerate(wrong.out_shape):
-        if length < 2:
-            continue
-        along = tuple(k for k in range(len(shape)) if k != axis)
-        used = np.asarray(kept.any(axis=along))
-        wanted = np.asarray(needed.any(axis=along))
-        whole = np.moveaxis(kept == needed, axis, 0)[used].all()
-        spread_out = needed.sum(axis=axis).max() > 1
-        one = used.sum() == 1 and wanted.sum() > 1
-        # What is written last stays: that is another mistake, but for broadcasting.
-        last = bool(used[-1]) and not _broadcast(wrong, axis)
-        if one and whole and spread_out and not last:
-            return Diagnosis("missing sum", _missing_text(wrong, axis, used))
-    return None
-
-
-def _broadcast(wrong: Block, axis: int) -> bool:
-    """Whether the input was broadcast along an axis of the output."""
-    lead = len(wrong.out_shape) - len(wrong.in_shape)
-    pairs = zip(wrong.in_shape, wrong.out_shape[max(lead, 0) :], strict=False)
-    if lead < 0 or any(n not in (1, m) for n, m in pairs):
-        return False
-    return axis < lead or wrong.in_shape[axis - lead] == 1
-
-
-def _missing_text(wrong: Block, axis: int, used: Array) -> str:
-    at = int(np.flatnonzero(used)[0])
-    return (
-        f"the gradient of input {wrong.input} takes index {at} of axis {axis} of the "
-        f"output alone: the sum over that axis, along which the input was broadcast, "
-        "is missing"
-    )
-
-
-def _overwritten(wrong: Block) -> Diagnosis | None:
-    """Of several outputs that use an entry of the input, not all contribute."""
-    kept = _masked(wrong)
-    if kept is None:
-        return None
-    needed = wrong.numerical != 0
-    lost = (needed & ~kept).sum(axis=0)
-    several = np.asarray(needed.sum(axis=0) > 1)
-    if not lost.any() or (lost > 0)[~several].any():
-        return None
-    if not np.asarray(kept.any(axis=0))[lost > 0].all():
-        return None
-    return Diagnosis(
-        "overwritten",
-        f"where an entry of input {wrong.input} is used more than once, its gradient "
-        "is that of some of the uses: it is overwritten (=) where it should be "
-        "accumulated (+=, np.add.at)",
-    )
-
-
-def _partly_zero(wrong: Block) -> Diagnosis | None:
-    kept = _masked(wrong)
-    if kept is None:
-        return None
-    lost = int(((wrong.numerical != 0) & ~kept).sum())
-    return Diagnosis(
-        "partly zero",
-        f"{lost} derivatives in input {wrong.input} are zero and should not be; the "
-        "others are right: part of the gradient does not arrive",
-    )
-
-
-def _transposed(wrong: Block) -> Diagnosis | None:
-    shape = wrong.out_shape + wrong.in_shape
-    real = wrong.numerical.reshape(shape)
-    split = len(wrong.out_shape)
-    for p, q in _pairs(shape):
-        turned = np.swapaxes(real, p, q).reshape(wrong.numerical.shape)
-        if wrong.is_like(turned):
-            return Diagnosis("transposed", _transposed_text(wrong, p, q, split))
-    for (p, q), (r, s) in product(_pairs(wrong.out_shape), _pairs(wrong.in_shape)):
-        turned = np.swapaxes(real.swapaxes(p, q), split + r, split + s)
-        if wrong.is_like(turned.reshape(wrong.numerical.shape)):
-            return Diagnosis("transposed", _transposed_text(wrong, p, split + r, split))
-    backwards = [*range(split), *reversed(range(split, len(shape)))]
-    turned = real.transpose(backwards)
-    if turned.shape == shape and wrong.is_like(turned.reshape(wrong.numerical.shape)):
-        return Diagnosis("transposed", _transposed_text(wrong, split, split + 1, split))
-    return None
-
-
-def _pairs(shape: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Return the pairs of axes of one length."""
-    pairs = combinations(range(len(shape)), 2)
-    return [(p, q) for p, q in pairs if shape[p] == shape[q] > 1]
-
-
-def _transposed_text(wrong: Block, p: int, q: int, split: int) -> str:
-    if p >= split:
-        what = f"the gradient of input {wrong.input} is transposed: its axes"
-        return f"{what} {p - split} and {q - split} are exchanged"
-    if q < split:
-        what = f"for input {wrong.input} the incoming gradient is used transposed"
-        return f"{what}: its axes {p} and {q} are exchanged"
-    return (
-        f"in the gradient of input {wrong.input} an operand is used transposed (axis "
-        f"{p} of output {wrong.output} with axis {q - split} of the input)"
-    )
-
-
-def _permuted(wrong: Block) -> Diagnosis | None:
-    directions = np.random.default_rng(0)
-    for axis, what in ((0, "its entries"), (1, "the incoming gradient's entries")):
-        w = directions.normal(size=wrong.analytic.shape[axis])
-        claimed = np.tensordot(w, wrong.analytic, (0, axis))
-        real = np.tensordot(w, wrong.numerical, (0, axis))
-        size = np.tensordot(np.abs(w), np.abs(wrong.numerical), (0, axis))
-        allowed = 1e-6 * size + 4 * np.tensordot(np.abs(w), wrong.bar, (0, axis))
-        order, as_claimed = np.argsort(real), np.argsort(claimed)
-        apart = np.abs(claimed[as_claimed] - real[order])
-        if (apart <= allowed[order]).all() and (order != as_claimed).any():
-            return Diagnosis(
-                "permuted",
-                f"the gradient of input {wrong.input} holds the right numbers in the "
-                f"wrong places: {what} are permuted",
-            )
-    return None
-
-
-PATTERNS: tuple[Pattern, ...] = (
-    _zero,
-    _factor,
-    _missing_sum,
-    _overwritten,
-    _transposed,
-    _permuted,
-    _partly_zero,
-)
-"""In order: what is more special first."""
 
 
 def _one_output_only(comparison: Comparison, wrong: Block) -> Diagnosis | None:
@@ -397,25 +189,21 @@ def _one_output_only(comparison: Comparison, wrong: Block) -> Diagnosis | None:
     )
 
 
-def _one_use_only(examination: Examination, wrong: Block) -> Diagnosis | None:
+def _one_use_only(problem: Problem, number: int, uses: Uses) -> Diagnosis | None:
     """Of several uses of an input, the gradient of one arrives."""
-    uses = examination.problem.uses
-    if uses is None:
-        return None
-    problem = examination.problem
-    v = np.random.default_rng(0).normal(size=problem.out.size)
-    parts = uses(problem.out.unpack(v))[wrong.input]
+    v = np.random.default_rng(60902).normal(size=problem.out.size)
+    parts = uses(problem.inputs, problem.out.unpack(v))[number]
     if len(parts) < 2:
         return None
-    claimed = problem.taken_back(problem.pulled(), v)[problem.packing.part(wrong.input)]
-    alone = [k for k, part in enumerate(parts) if np.array_equal(part.ravel(), claimed)]
+    claimed = problem.taken_back(problem.pulled(), v)[problem.packing.part(number)]
+    alone = any(np.array_equal(part.ravel(), claimed) for part in parts)
     total = sum(part.ravel() for part in parts)
     if not alone or np.allclose(total, claimed, rtol=1e-9, atol=0):
         return None
     return Diagnosis(
         "overwritten",
-        f"input {wrong.input} is used {len(parts)} times and its gradient is that of "
-        "one use alone: it is overwritten (=) where it should be accumulated (+=)",
+        f"input {number} is used {len(parts)} times and its gradient is that of one "
+        "use alone: it is overwritten (=) where it should be accumulated (+=)",
     )
 
 

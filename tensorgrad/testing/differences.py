@@ -138,10 +138,24 @@ def central_slopes(
     h = np.array(steps)[:, None, None]
     ahead, behind = lines.values(which, steps), lines.values(which, [-t for t in steps])
     slopes = (ahead - behind) / (2 * h)
-    return slopes, _rounding(lines, ahead, behind, slopes, h)
+    return slopes, slope_rounding(lines, ahead, behind, slopes, h)
 
 
-def _rounding(lines: Lines, a: Array, b: Array, slopes: Array, h: Array) -> Array:
+def _noisy_slopes(
+    lines: Lines, which: Sequence[int], steps: Sequence[float], windows: Sequence[float]
+) -> tuple[Array, Array]:
+    """Return central difference quotients and their errors, with the noise of the
+    values in `windows` of these widths.
+    """
+    slopes, rounding = central_slopes(lines, which, steps)
+    if windows:
+        rough = roughness(lines, which, windows)
+        rounding = np.maximum(rounding, 2 * rough / np.array(steps)[:, None, None])
+    return slopes, rounding
+
+
+def slope_rounding(lines: Lines, a: Array, b: Array, slopes: Array, h: Array) -> Array:
+    """Return the rounding error of difference quotients of `a` and `b`."""
     # The last term: x + h is rounded too, and the slope carries that over.
     size = lines.magnitude + np.abs(a) + np.abs(b) + np.abs(slopes)
     rounding: Array = lines.eps * size / h
@@ -183,7 +197,7 @@ def _without_symmetry(lines: Lines, which: list[int], found: Estimate) -> Estima
     The error of a central difference goes with the step there, not with its square.
     """
     value, error = found.value[which], found.error[which]
-    slopes, rounding = central_slopes(lines, which, COARSE + FINE)
+    slopes, rounding = _noisy_slopes(lines, which, COARSE + FINE, LOCAL)
     other = extrapolate(COARSE + FINE, slopes, rounding, power=1)
     apart = np.abs(other.value - value)
     # Both must be sharp for their difference to mean that.
@@ -197,9 +211,10 @@ def _is_staircase(lines: Lines, j: int) -> bool:
     """Whether values along a line stay the same and then jump, as rounding makes them
     do; behind a kink they would move on from where they were.
     """
-    ahead = lines.values([j], FINE + COARSE)[:, 0]
-    behind = lines.values([j], [-t for t in FINE])[:, 0]
-    flat = (ahead[: len(FINE)] == lines.base).all(axis=0)
+    close = FINE[2:]
+    ahead = lines.values([j], close + COARSE)[:, 0]
+    behind = lines.values([j], [-t for t in close])[:, 0]
+    flat = (ahead[: len(close)] == lines.base).all(axis=0)
     flat &= (behind == lines.base).all(axis=0)
     moves = np.where(flat, np.abs(ahead - lines.base).max(axis=0), 0)
     if not np.any(moves > 0):
@@ -217,9 +232,40 @@ def _is_staircase(lines: Lines, j: int) -> bool:
 def stretched(lines: Lines, which: list[int]) -> Estimate:
     """Return the derivatives along some lines from large steps too, for slopes so small
     beside the values that only a large step shows them.
+
+    Only slopes that two steps share count, as those of a line do. The error is infinite
+    where the values do not change beyond their rounding, or where the slopes are
+    farther off at smaller steps, as those of x + sin(x) are.
     """
     with np.errstate(all="ignore"):
-        return central(lines, which, LARGE + EXACT + COARSE)
+        slopes, rounding = central_slopes(lines, which, LARGE + EXACT)
+        bars = np.abs(np.diff(slopes, axis=0)) + 2 * rounding[1:]
+        bars[np.isnan(bars)] = np.inf
+        best = np.argmin(bars, axis=0, keepdims=True)
+        value = np.take_along_axis(slopes[1:], best, axis=0)[0]
+        error = np.take_along_axis(bars, best, axis=0)[0]
+        off = np.abs(slopes - value)
+        farther = off[1:] > off[:-1] + 4 * rounding[1:] + error
+        seen = (np.abs(value) > 4 * error) & ~farther.any(axis=0)
+        return Estimate(value, np.where(seen, error, np.inf))
+
+
+def fitted(lines: Lines) -> Estimate:
+    """Return derivatives by least squares, with error bars from what the fit leaves.
+
+    Rounding may change slowly from point to point, as that of iterations does. At small
+    steps it looks like a slope then, and not like noise; here it does not.
+    """
+    steps = np.array(COARSE + FINE)
+    with np.errstate(all="ignore"):
+        slopes, _ = central_slopes(lines, range(lines.count), COARSE + FINE)
+        odd = slopes * steps[:, None, None]
+        powers = steps[:, None] ** [1, 3, 5]
+        inverse = np.linalg.pinv(powers)
+        left = odd - np.tensordot(powers @ inverse, odd, 1)
+        noise = np.sqrt(np.sum(left**2, axis=0) / (len(steps) - 3))
+    error = 3 * noise * np.linalg.norm(inverse[0])
+    return Estimate(np.tensordot(inverse[0], odd, 1), error)
 
 
 def check_step(eps: float) -> float:
@@ -240,11 +286,7 @@ def _settle(
     """
     if not which or not lines.base.size:
         return []
-    slopes, rounding = central_slopes(lines, which, steps)
-    if windows:
-        rough = roughness(lines, which, windows)
-        rough = 2 * rough / np.array(steps)[:, None, None]
-        rounding = np.maximum(rounding, rough)
+    slopes, rounding = _noisy_slopes(lines, which, steps, windows)
     value, error = extrapolate(steps, slopes, rounding, power=2)
     settled = _settled(steps, value, error, slopes, rounding)
     settled |= ~np.isfinite(lines.base)
@@ -340,60 +382,3 @@ _UNEVEN = np.array(
     ]
 )
 _LEFT_BY_QUARTIC = np.linalg.svd(_UNEVEN ** np.arange(5)[:, None])[2][5:]
-
-
-class Sides(NamedTuple):
-    """One-sided derivatives along lines."""
-
-    ahead: Estimate
-    behind: Estimate
-    steps: Sequence[float]
-    slopes: tuple[Array, Array]
-
-
-def nearby(
-    lines: Lines, around: Callable[[int, float, int], Array], which: Sequence[int]
-) -> tuple[Array, Array, Array]:
-    """Return the least and the greatest derivative along lines at points close by, and
-    where these differ by more than noise.
-
-    Between them lies what is a generalised derivative in the sense of Clarke
-    ("Optimization and Nonsmooth Analysis", 1983), whatever the kink.
-
-    Parameters
-    ----------
-    around : callable
-        From the number of a line, a step and the number of a point to the values there.
-    """
-    h = small_steps(lines.eps)[-1]
-    low, high = np.full((2, len(which), lines.base.size), np.nan)
-    for k in range(32):
-        with np.errstate(all="ignore"):
-            slopes = [(around(j, h, k) - around(j, -h, k)) / (2 * h) for j in which]
-        low, high = np.fmin(low, slopes), np.fmax(high, slopes)
-        if k == 5 and (high - low <= 1e-3 * np.abs(high)).all():
-            break
-    noise = 2 * roughness(lines, which, LOCAL) / h
-    differ = high - low > 1e-3 * np.fmax(np.abs(low), np.abs(high)) + 16 * noise
-    return low, high, differ
-
-
-def one_sided(lines: Lines, which: Sequence[int]) -> Sides:
-    """Return the derivatives from either side, from small steps alone."""
-    steps = small_steps(lines.eps)
-    h = np.array(steps)[:, None, None]
-    estimates, slopes = [], []
-    with np.errstate(all="ignore"):
-        noise = 2 * roughness(lines, which, LOCAL) / h
-        for sign in (1, -1):
-            values = lines.values(which, [sign * t for t in steps])
-            slope = sign * (values - lines.base) / h
-            rounding = np.maximum(_rounding(lines, values, values, slope, h), noise)
-            estimates.append(extrapolate(steps, slope, rounding, power=1))
-            slopes.append(slope)
-    return Sides(estimates[0], estimates[1], steps, (slopes[0], slopes[1]))
-
-
-def small_steps(eps: float) -> Sequence[float]:
-    """Return steps at which rounding still leaves several digits of a slope."""
-    return tuple(np.geomspace(eps**0.2, eps**0.4, 6).tolist())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +21,7 @@ from .verdict import (
     Tolerance,
     Verdict,
     compare,
+    hidden,
 )
 
 
@@ -98,9 +100,22 @@ def _examine(found: Examination, settings: Settings, rng: np.random.Generator) -
     back = problem.pulled()
     found.findings += identities.repeatable(problem, back, rng)
     found.comparisons.append(main(problem, back, settings, rng))
+    found.findings += _out_of_sight(found.comparisons[0])
     for part in (_at_kinks, _linear, _second_point, _far_point):
         if settings.explain or found.verdict in ("agrees", "kink"):
             part(found, back, settings, rng)
+
+
+def _out_of_sight(comparison: Comparison) -> list[Finding]:
+    """Return a note where entries agree with anything of their size."""
+    hiding = hidden(comparison) & (comparison.state == AGREES)
+    if not hiding.any():
+        return []
+    sentence = (
+        f"{hiding.sum()} of {hiding.size} derivatives are too small beside the "
+        "rounding of f for a difference to show them: of these nothing is told"
+    )
+    return [Finding("hidden", sentence, fatal=False)]
 
 
 def _at_kinks(
@@ -110,7 +125,7 @@ def _at_kinks(
     which = np.flatnonzero((first.state == KINK).any(axis=1))
     if which.size and first.experiment.entries:
         mixed = blend(first.experiment, which, rng)
-        found.comparisons.append(compare(mixed, settings.tolerance))
+        found.comparisons.append(beside(compare(mixed, settings.tolerance)))
 
 
 def _linear(
@@ -132,19 +147,34 @@ def main(
 def _second_point(
     found: Examination, back: Back, settings: Settings, rng: np.random.Generator
 ) -> None:
-    """Compare at a second point, with the passes through both points interleaved."""
-    problem, moved = found.problem, close_by(found.problem, rng)
-    here = projected(problem, back, rng, 2, "the first point, projected")
-    if moved is None or compare(here, settings.tolerance).worst_state == DISAGREES:
-        # Where the projection cannot tell at the point that agrees entry by entry, it
-        # cannot tell at another.
+    """Compare at a second point."""
+    moved = close_by(found.problem, rng)
+    if moved is None:
         return
+    there = _in_turn(found, back, moved, rng)
+    experiment = projected(moved, there, rng, 2, "a second point")
+    found.comparisons.append(beside(compare(experiment, settings.tolerance)))
+    found.problem.evaluations += moved.evaluations
+
+
+def beside(comparison: Comparison) -> Comparison:
+    """Return a comparison at a point or along lines nobody asked for: that there is
+    nothing to tell there is no failure.
+    """
+    told = comparison.state == DISAGREES
+    comparison.state = np.where(told, DISAGREES, AGREES)
+    return comparison
+
+
+def _in_turn(
+    found: Examination, back: Back, moved: Problem, rng: np.random.Generator
+) -> Back:
+    """Return the way back from a second point, having asked at both points in turn."""
+    problem = found.problem
     v = rng.normal(size=problem.out.size)
     before = problem.taken_back(back, v)
     there, again = moved.pulled(), problem.pulled()
-    experiment = projected(moved, there, rng, 2, "a second point")
-    found.comparisons.append(compare(experiment, settings.tolerance))
-    problem.evaluations += moved.evaluations
+    moved.taken_back(there, v)
     after = problem.taken_back(again, v)
     scale = np.max(np.abs(before), initial=0) or 1.0
     if not same_bits(before, after) and identities.differ(before, after, scale) > 1e-12:
@@ -153,6 +183,7 @@ def _second_point(
             "is computed from stale values, kept from an earlier call"
         )
         found.findings.append(Finding("stale", sentence))
+    return there
 
 
 def _far_point(
@@ -162,21 +193,32 @@ def _far_point(
 
     The function may mean something else there, so this alone is looked for.
     """
-    first, moved = found.comparisons[0], far_away(found.problem)
-    if moved is None or not first.experiment.entries or first.worst_state != AGREES:
+    first = found.comparisons[0]
+    if not first.experiment.entries or first.worst_state != AGREES:
         return
-    v, there = rng.normal(size=found.problem.out.size), moved.pulled()
-    here = found.problem.taken_back(back, v)
-    far = moved.taken_back(there, v)
-    parts = [moved.packing.part(k) for k in range(len(moved.inputs))]
-    if all((np.abs(here - far) > 1e-9 * np.abs(here))[part].any() for part in parts):
-        return
-    with np.errstate(all="ignore"):
+    unmoved = set(range(len(found.problem.inputs)))
+    for moved in far_away(found.problem):
+        there = _in_turn(found, back, moved, rng)
+        unmoved -= _moving(found.problem, back, moved, there, rng)
+        if not unmoved:
+            return
         experiment = projected(moved, there, rng, 2, "far away")
         frozen = stays(first, compare(experiment, settings.tolerance))
-    found.problem.evaluations += moved.evaluations
-    if frozen:
-        found.findings.append(Finding("stale", FROZEN))
+        found.problem.evaluations += moved.evaluations
+        if frozen:
+            found.findings.append(Finding("stale", FROZEN))
+            return
+
+
+def _moving(
+    problem: Problem, back: Back, moved: Problem, there: Back, rng: np.random.Generator
+) -> set[int]:
+    """Return the inputs whose gradient is another one at another point."""
+    v = rng.normal(size=problem.out.size)
+    here, far = problem.taken_back(back, v), moved.taken_back(there, v)
+    changes = np.abs(here - far) > 1e-9 * np.abs(here)
+    parts = map(problem.packing.part, range(len(problem.inputs)))
+    return {k for k, part in enumerate(parts) if changes[part].any()}
 
 
 FROZEN = (
@@ -206,17 +248,25 @@ def stays(first: Comparison, second: Comparison) -> bool:
 
 def close_by(problem: Problem, rng: np.random.Generator) -> Problem | None:
     """Return the problem at a point close by, None where it is not defined there."""
-    step = rng.uniform(1.5e-3, 3e-3, problem.point.shape)
+    # Apart from each other, so that nothing is nearly equal there.
+    step = rng.permutation(np.linspace(1.5e-3, 3e-3, problem.point.size))
     step *= problem.scale * rng.choice([-1.0, 1.0], problem.point.shape)
     return _moved(problem, problem.point + step)
 
 
-def far_away(problem: Problem) -> Problem | None:
-    """Return the problem with the entries of each input in reverse order, which is
-    likely to be where the function is defined; None where it is not.
+def far_away(problem: Problem) -> Iterator[Problem]:
+    """Yield the problem with the entries of all inputs in reverse order, then of each
+    input alone: that is likely to be where the function is defined.
     """
-    reverse = [x.reshape(-1)[::-1] for x in problem.inputs]
-    return _moved(problem, problem.packing.pack(reverse))
+    whole = range(len(problem.inputs))
+    for turned in (set(whole), *([{k} for k in whole] if len(whole) > 1 else [])):
+        x = [
+            x.reshape(-1)[::-1] if k in turned else x
+            for k, x in enumerate(problem.inputs)
+        ]
+        moved = _moved(problem, problem.packing.pack(x))
+        if moved is not None:
+            yield moved
 
 
 def _moved(problem: Problem, x: Array) -> Problem | None:
@@ -244,7 +294,10 @@ def symmetric(problem: Problem, count: int, rng: np.random.Generator) -> list[Fi
     of_u: Array = problem.taken_back(back, u)[:size]
     of_w: Array = problem.taken_back(back, w)[:size]
     scale = np.abs(w) @ np.abs(of_u) + np.abs(u) @ np.abs(of_w)
-    if not scale or identities.differ(w @ of_u, u @ of_w, scale) <= 1e-8:
+    # What rounding leaves of terms of the gradient's size that cancel is not symmetric.
+    largest = max(np.max(np.abs(y), initial=0) for y in problem.outputs)
+    residue = 64 * problem.rounding * largest * np.abs(u).sum() * np.abs(w).sum()
+    if not np.abs(w @ of_u - u @ of_w) > 1e-8 * scale + residue:
         return []
     return [
         Finding(
@@ -271,7 +324,7 @@ def in_low_precision(
         for _ in range(4):
             v = rng.normal(size=problem.out.size).astype(dtype).astype(np.float64)
             exact, coarse = problem.taken_back(back, v), low.taken_back(low_back, v)
-            allowed = _rounding(problem, v, exact, eps, rng)
+            allowed = _rounding(problem, back, v, exact, eps, rng)
             if not (np.abs(coarse - exact) <= allowed)[np.isfinite(exact)].all():
                 return [_only_low(problem, dtype, exact, coarse, allowed)]
     except UnusableError as error:
@@ -280,9 +333,18 @@ def in_low_precision(
 
 
 def _rounding(
-    problem: Problem, v: Array, exact: Array, eps: float, rng: np.random.Generator
+    problem: Problem,
+    back: Back,
+    v: Array,
+    exact: Array,
+    eps: float,
+    rng: np.random.Generator,
 ) -> Array:
-    moves = np.zeros(exact.shape)
+    moves, size = np.zeros(exact.shape), np.abs(exact)
+    for _ in range(4):
+        # Terms that cancel in one sum do not with other signs.
+        signs = rng.choice([-1.0, 1.0], v.shape)
+        size = np.fmax(size, np.abs(problem.taken_back(back, signs * v)))
     for _ in range(3):
         x = problem.point * (1 + eps * rng.choice([-1.0, 1.0], problem.point.shape))
         moved = problem.at(problem.packing.unpack(x))
@@ -290,9 +352,13 @@ def _rounding(
     largest = np.zeros(exact.shape)
     for k in range(len(problem.inputs)):
         part = problem.packing.part(k)
-        largest[part] = np.max(np.abs(exact[part]), initial=0)
+        largest[part] = np.max(size[part], initial=0)
         moves[part] = np.max(moves[part], initial=0)
-    return np.asarray(16 * moves + 64 * eps * largest + np.finfo(np.float32).tiny)
+    allowed = 16 * moves + 64 * eps * largest + np.finfo(np.float32).tiny
+    # Terms that cancel in float64 but for rounding do no better in low precision.
+    scale = np.abs(v) @ np.abs(problem.out.pack(problem.outputs))
+    residue = np.where(np.abs(exact) <= 64 * problem.rounding * scale, eps * scale, 0)
+    return np.asarray(allowed + 64 * residue)
 
 
 def _only_low(

@@ -8,8 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from .differences import Lines, small_steps
+from .differences import COARSE, Lines
 from .problem import EPS, Array, Back, Packing, Problem
+from .sides import small_steps
 
 LARGEST = 4096
 """Entries up to which a Jacobian is checked entry by entry."""
@@ -58,11 +59,13 @@ class Experiment:
     entries: bool
 
     def around(self, line: int, step: float, k: int) -> Array:
-        """Return the rows at a step along a line through the `k`-th point close by."""
+        """Return the rows at a step along a line through the `k`-th point close by;
+        those of odd number are ten times closer.
+        """
         problem = self.problem
-        far = 10 * small_steps(problem.precision)[-1]
+        radius = (100 if k % 2 == 0 else 10) * small_steps(problem.precision)[-1]
         spread = np.random.default_rng(k).uniform(-1, 1, problem.point.shape)
-        moved = problem.point + 10 * far * problem.scale * spread
+        moved = problem.point + radius * problem.scale * spread
         return self.values(moved + step * self.whole(line))
 
     def whole(self, line: int) -> Array:
@@ -112,23 +115,30 @@ def full(
             jacobian[i] = problem.taken_back(back, _unit(m, i, w)) / w
         return (jacobian * scale).T
 
+    columns = [Direction(*e, unit) for e, unit in _entries(problem.packing, scale)]
+    rows = [Direction(*e, unit) for e, unit in _entries(problem.out, np.ones(m))]
+    lines = entry_lines(problem)
+    analytic = claim(problem, back)
+    return Experiment(
+        name, problem, lines, analytic, columns, rows, claim, problem.value, True
+    )
+
+
+def entry_lines(problem: Problem) -> Lines:
+    """Return the outputs along a line through each single entry of the inputs."""
+    x, scale = problem.point, problem.scale
+
     def along(j: int, t: float) -> Array:
         moved = x.copy()
         moved[j : j + 1] += t * scale[j : j + 1]
         return problem.value(moved)
 
-    columns = [Direction(*e, unit) for e, unit in _entries(problem.packing, scale)]
-    rows = [Direction(*e, unit) for e, unit in _entries(problem.out, np.ones(m))]
-    lines = Lines(
+    return Lines(
         along,
         x.size,
         eps=problem.precision,
         imaginary=lambda j: problem.imaginary(_unit(x.size, j, scale[j])),
         exact=problem.exact,
-    )
-    analytic = claim(problem, back)
-    return Experiment(
-        name, problem, lines, analytic, columns, rows, claim, problem.value, True
     )
 
 
@@ -154,13 +164,14 @@ def projected(
     """Return the experiment that compares along random directions, both ways.
 
     Each input and each output has directions of its own, so that a large gradient
-    does not drown a small one; entries whose gradients differ by more than six orders
-    of magnitude are in different directions too.
+    does not drown a small one; entries whose gradients, or values, differ by more than
+    six orders of magnitude are in different directions too.
     """
-    rows = directions(problem.out, count, rng, np.ones(problem.out.size))
-    gradients = _taken_back(problem, back, rows)
     scale = problem.scale
-    importance = np.abs(gradients).max(axis=0, initial=0) * scale
+    sizes = np.array([_steepness(problem, rng), np.abs(problem.value(problem.point))])
+    rows = directions(problem.out, count, rng, np.ones(problem.out.size), sizes)
+    gradients = _taken_back(problem, back, rows)
+    importance = np.abs(gradients).max(axis=0, initial=0, keepdims=True) * scale
     columns = directions(problem.packing, count, rng, scale, importance)
     matrix = np.array([c.vector for c in columns]).reshape(len(columns), scale.size)
 
@@ -172,6 +183,16 @@ def projected(
     return Experiment(
         name, problem, lines, analytic, columns, rows, claim, values, False
     )
+
+
+def _steepness(problem: Problem, rng: np.random.Generator) -> Array:
+    """Return about how much each output changes with the inputs."""
+    found, h = np.zeros(problem.out.size), COARSE[0]
+    for d in directions(problem.packing, 2, rng, problem.scale):
+        x, step = problem.point, h * d.vector
+        moved = np.abs(problem.value(x + step) - problem.value(x - step)) / (2 * h)
+        found = np.fmax(found, moved)
+    return found
 
 
 def _taken_back(problem: Problem, back: Back, rows: Sequence[Direction]) -> Array:
@@ -189,7 +210,8 @@ def _combined(
     weights = np.array([r.vector for r in rows]).reshape(len(rows), problem.out.size)
     base = problem.out.pack(problem.outputs)
     # Rounding of a sum goes with the size of its terms, that of x with the gradient.
-    magnitude = np.abs(weights) @ np.abs(base) + np.abs(gradients) @ np.abs(x)
+    slopes = np.where(np.isfinite(gradients), np.abs(gradients), 0)
+    magnitude = np.abs(weights) @ np.abs(base) + slopes @ np.abs(x)
 
     def values(moved: Array) -> Array:
         return np.asarray(weights @ problem.value(moved))
@@ -218,32 +240,32 @@ def directions(
     sizes: Array,
     importance: Array | None = None,
 ) -> list[Direction]:
-    """Return random directions in each of several arrays: their entries, if few."""
+    """Return random directions in each of several arrays, and among the entries of it
+    that are alike in `importance`, one row for each measure of that.
+    """
     found = []
     for number in range(len(packing.shapes)):
         span = packing.part(number)
         for group in _groups(span, importance):
-            for _ in range(count if group is None else 2):
+            for _ in range(count):
                 vector = np.zeros(packing.size)
-                part = slice(span.start, span.stop) if group is None else group
-                draws = rng.normal(size=vector[part].shape)
-                vector[part] = draws * sizes[part]
+                vector[group] = rng.normal(size=len(group)) * sizes[group]
                 found.append(Direction(number, None, vector))
     return found
 
 
-def _groups(span: slice, importance: Array | None) -> list[Array | None]:
-    """Return None for the whole array, and its entries by order of magnitude."""
+def _groups(span: slice, importance: Array | None) -> list[Array]:
+    """Return the entries of an array, apart by order of magnitude."""
     if importance is None or span.start == span.stop:
-        return [None]
-    part = importance[span]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        decade = np.where(part > 0, np.floor(np.log10(part) / 6), -np.inf)
-    kinds = np.unique(decade[~np.isnan(decade)])
-    if len(kinds) < 2:
-        return [None]
-    members = [span.start + np.flatnonzero(decade == k) for k in kinds]
-    return [None, *members]
+        return [np.arange(span.start, span.stop)]
+    part = importance[:, span]
+    finite = np.isfinite(part)
+    largest = np.max(part, axis=1, where=finite, initial=0, keepdims=True)
+    with np.errstate(all="ignore"):
+        below = np.where(finite & (part > 0), np.log10(largest / part) // 6, -1)
+    kinds, kind = np.unique(below, axis=1, return_inverse=True)
+    several = range(kinds.shape[1])
+    return [span.start + np.flatnonzero(kind.ravel() == k) for k in several]
 
 
 def blend(experiment: Experiment, which: Array, rng: np.random.Generator) -> Experiment:

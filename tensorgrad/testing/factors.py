@@ -25,6 +25,8 @@ def _named(c: float, wrong: Block) -> str:
             return f"{sign}1/{n}, and {n} is {what} (a mean where a sum belongs?)"
         if n > 2 and np.isclose(size, n, rtol=1e-6):
             return f"{sign}{n}, and {n} is {what} (a sum where a mean belongs?)"
+    if abs(c - 1) < 1e-5:
+        return f"1 {'-' if c < 1 else '+'} {abs(c - 1):.1e}"
     close = Fraction(size).limit_denominator(64)
     if close and np.isclose(size, float(close), rtol=1e-6):
         return f"{sign}{close}"

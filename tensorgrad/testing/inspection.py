@@ -70,6 +70,31 @@ def coarse(
     ]
 
 
+def varying(first: Sequence[Array], second: Sequence[Array]) -> list[Finding]:
+    """Return a finding where two calls at one point give arrays of other shapes."""
+    before, after = [y.shape for y in first], [y.shape for y in second]
+    if before == after:
+        return []
+    here, there = (", ".join(map(str, shapes)) for shapes in (before, after))
+    return [
+        Finding(
+            "nondeterministic",
+            f"f is not deterministic: it returns shape {here} and then {there} at the "
+            "same point",
+        )
+    ]
+
+
+def narrowed(gradient: Array) -> str:
+    """Return the name of a coarser kind of number that holds all of a gradient."""
+    values = gradient[gradient != 0]
+    with np.errstate(all="ignore"):
+        single = values.astype(np.float32)
+    if not values.size or not np.isfinite(values).all() or (single != values).any():
+        return ""
+    return "integers" if (values == np.round(values)).all() else "float32"
+
+
 def _names(arrays: Sequence[Any]) -> str:
     return ", ".join(sorted({str(a.dtype) for a in arrays}))
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .findings import Finding
-from .inspection import changed, coarse, shared
+from .inspection import changed, coarse, shared, varying
 from .problem import (
     Array,
     Arrays,
@@ -54,9 +54,11 @@ def inspected(f: Function, vjp: Function, inputs: Sequence[Array]) -> list[Findi
     given = as_given(inputs)
     outputs = as_outputs(f(*given))
     found = changed(given, inputs, "f")
-    found += shared(outputs, given, "output", "input") + coarse(
-        outputs, given, "output"
-    )
+    found = found or varying(outputs, as_outputs(f(*as_given(inputs))))
+    found += shared(outputs, given, "output", "input")
+    found += coarse(outputs, given, "output") + _whole(outputs)
+    if any(f.fatal for f in found):
+        return found
     cotangents = [np.ones_like(y) for y in outputs]
     given, seeds = as_given(inputs), as_given(cotangents)
     g = seeds[0] if len(seeds) == 1 else tuple(seeds)
@@ -65,38 +67,100 @@ def inspected(f: Function, vjp: Function, inputs: Sequence[Array]) -> list[Findi
     found += changed(given, inputs, "the gradient function")
     found += changed(seeds, cotangents, "the gradient function", "cotangent")
     arrived = [a for a in gradients if a is not None]
-    found += coarse(arrived, given, "gradient")
-    return found + shared(arrived, [*given, *seeds], "gradient", "input or cotangent")
+    found += coarse(arrived, given, "gradient") + _constants(gradients)
+    found += shared(arrived, given, "gradient", "input")
+    return found + shared(arrived, seeds, "gradient", "cotangent")
+
+
+def _whole(outputs: Arrays) -> list[Finding]:
+    sentence = "output {} is {}, which has no derivative; return floating-point numbers"
+    return [
+        Finding("dtype", sentence.format(k, y.dtype))
+        for k, y in enumerate(outputs)
+        if y.dtype.kind != "f"
+    ]
+
+
+def _constants(gradients: Sequence[Array | None]) -> list[Finding]:
+    sentence = "the gradient of input {} is None: it is taken not to reach the output"
+    return [
+        Finding("unreached", sentence.format(k), fatal=False)
+        for k, g in enumerate(gradients)
+        if g is None
+    ]
 
 
 def gradient_problem(f: Function, df: Function, inputs: Sequence[Array]) -> Problem:
     """Return the problem of `f` with the derivative ``df(*inputs)``."""
 
-    def applied(g: Any, found: list[Any], arrays: Arrays) -> tuple[Any, ...]:
-        if len(found) != len(arrays):
-            raise _count(len(found), len(arrays))
-        pairs = enumerate(zip(found, arrays, strict=True))
-        return tuple(_applied(k, g, np.asarray(d), np.shape(x)) for k, (d, x) in pairs)
+    def found(arrays: Sequence[Any]) -> list[Any]:
+        several = _several(df(*arrays), len(arrays))
+        if len(several) != len(arrays):
+            raise _count(len(several), len(arrays))
+        # Copies: df may write what it returns next into the same memory.
+        return [None if d is None else np.array(d) for d in several]
 
     def vjp(g: Any, *arrays: Array) -> tuple[Any, ...]:
-        found: Any = _several(df(*arrays), len(arrays))
-        return tuple(applied(g, found, arrays))
+        return _all_applied(g, found(arrays), arrays)
 
     def pullback(arrays: list[Array]) -> Back:
-        found = _several(df(*as_given(arrays)), len(arrays))
-        return lambda vs: as_gradients(applied(as_given(vs)[0], found, arrays), arrays)
+        derivatives = found(as_given(arrays))
 
-    return replace(vjp_problem(f, vjp, inputs), pullback=pullback)
+        def back(cotangents: Arrays) -> list[Array | None]:
+            (g,) = as_given(cotangents)
+            return as_gradients(_all_applied(g, derivatives, arrays), arrays)
+
+        return back
+
+    def inspect() -> list[Finding]:
+        return inspected(f, vjp, inputs) + _coarse_derivatives(found, inputs)
+
+    return replace(vjp_problem(f, vjp, inputs), pullback=pullback, inspect=inspect)
+
+
+def _coarse_derivatives(found: Function, inputs: Arrays) -> list[Finding]:
+    """Return a note for each derivative that is cut off to whole numbers."""
+    with reported():
+        several = found(as_given(inputs))
+    sentence = "the derivative in input {} is {}: fractions are cut off"
+    return [
+        Finding("dtype", sentence.format(k, d.dtype), fatal=False)
+        for k, d in enumerate(several)
+        if d is not None and d.dtype.kind in "iub" and d.any()
+    ]
+
+
+def _all_applied(g: Any, derivatives: list[Any], arrays: Arrays) -> tuple[Any, ...]:
+    if isinstance(g, tuple):
+        raise UnusableError(
+            "shape",
+            f"f returns {len(g)} outputs and check_gradient takes functions of one; "
+            "return one array, or use check_vjp",
+        )
+    pairs = enumerate(zip(derivatives, arrays, strict=True))
+    return tuple(
+        None if d is None else _in_its_dtype(d, _applied(k, g, d, np.shape(x)))
+        for k, (d, x) in pairs
+    )
+
+
+def _in_its_dtype(derivative: Array, gradient: Array) -> Array:
+    """Return the gradient in the precision that the derivative came in."""
+    return (
+        gradient.astype(derivative.dtype) if derivative.dtype.kind == "f" else gradient
+    )
 
 
 def _applied(k: int, g: Any, derivative: Array, shape: tuple[int, ...]) -> Array:
     """Return the gradient for cotangent `g`: of a gradient, of the derivative of a
     function of single elements, or of a Jacobian.
     """
+    if derivative.dtype.kind not in "fiub":
+        raise _not_real(k, derivative)
     if np.ndim(g) == 0 and derivative.shape == shape:
         return np.asarray(g * derivative)
     if derivative.shape == np.shape(g) + shape:
-        return np.tensordot(g, derivative, np.ndim(g))
+        return np.asarray(np.tensordot(g, derivative, np.ndim(g)))
     if derivative.shape == shape == np.shape(g):
         return np.asarray(g * derivative)
     if np.ndim(g) == 0:
@@ -109,9 +173,27 @@ def _applied(k: int, g: Any, derivative: Array, shape: tuple[int, ...]) -> Array
     )
 
 
+def in_dtypes(function: Function, kinds: Sequence[Any]) -> Function:
+    """Return a function that calls `function` with arrays of the given dtypes, and
+    cotangents before them of the first.
+    """
+
+    def cast(*given: Any) -> Any:
+        several = [None] * (len(given) - len(kinds)) + list(kinds)
+        return function(*map(_cast, given, [k or kinds[0] for k in several]))
+
+    return cast
+
+
+def _cast(given: Any, kind: Any) -> Any:
+    if isinstance(given, tuple):
+        return tuple(_cast(a, kind) for a in given)
+    return np.asarray(given).astype(kind)[()]
+
+
 def as_given(arrays: Arrays) -> list[Any]:
     """Return copies of arrays, numbers in place of arrays of no axes."""
-    return [a.copy() if a.ndim else a[()] for a in arrays]
+    return [a.copy("K") if a.ndim else a[()] for a in arrays]
 
 
 def _several(result: Any, count: int = 2) -> list[Any]:
@@ -130,9 +212,9 @@ def as_outputs(result: Any) -> list[Array]:
         If it is not real numbers.
     """
     try:
-        # A list of numbers is one output, a list or tuple of arrays several.
-        nested = isinstance(result, list | tuple) and any(np.ndim(r) for r in result)
-        several = isinstance(result, tuple) or nested
+        # A list of numbers is one output, a tuple or a list of arrays several.
+        listed = isinstance(result, list) and any(map(_has_axes, result))
+        several = isinstance(result, tuple) or listed
         found = [np.asarray(y) for y in (result if several else [result])]
     except ValueError:
         found = [np.asarray(result, dtype=object)]
@@ -144,6 +226,10 @@ def as_outputs(result: Any) -> list[Array]:
                 "tuple of them",
             )
     return found
+
+
+def _has_axes(result: Any) -> bool:
+    return isinstance(result, np.ndarray) and result.ndim > 0
 
 
 def as_gradients(result: Any, arrays: Arrays) -> list[Array | None]:
@@ -166,12 +252,16 @@ def as_gradients(result: Any, arrays: Arrays) -> list[Array | None]:
 def _checked(k: int, gradient: Any, x: Array) -> Array:
     g = np.asarray(gradient)
     if g.dtype.kind not in "fiub":
-        raise UnusableError(
-            "dtype", f"the gradient of input {k} is {g.dtype}, expected real numbers"
-        )
+        raise _not_real(k, g)
     if g.shape != x.shape:
         raise GradientShapeError(k, g, x.shape)
     return g
+
+
+def _not_real(k: int, gradient: Array) -> UnusableError:
+    return UnusableError(
+        "dtype", f"the gradient of input {k} is {gradient.dtype}, expected real numbers"
+    )
 
 
 def _count(found: int, expected: int) -> UnusableError:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -49,6 +49,9 @@ class Packing:
 
     def __init__(self, arrays: Arrays) -> None:
         self.shapes = [a.shape for a in arrays]
+        self.orders: list[Literal["C", "F"]] = [
+            "F" if a.flags.fnc else "C" for a in arrays
+        ]
         self.ends = np.cumsum([0, *(a.size for a in arrays)]).tolist()
         self.size: int = self.ends[-1]
 
@@ -58,9 +61,9 @@ class Packing:
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float64)
 
     def unpack(self, vector: Array) -> list[Array]:
-        """Return fresh arrays of the packed shapes."""
-        spans = zip(self.shapes, self.ends, self.ends[1:], strict=False)
-        return [vector[a:b].reshape(shape).copy() for shape, a, b in spans]
+        """Return fresh arrays of the packed shapes, Fortran's order kept."""
+        spans = zip(self.shapes, self.orders, self.ends, self.ends[1:], strict=False)
+        return [vector[a:b].reshape(s).copy(order) for s, order, a, b in spans]
 
     def part(self, number: int) -> slice:
         """Where the array of that number stands in the vector."""
@@ -96,7 +99,7 @@ class Problem:
     inspect : callable, optional
         Calls the function and its gradient once, and finds what they do besides.
     uses : callable, optional
-        From cotangents to what arrives at each input from each of its uses.
+        From inputs and cotangents to what arrives at each input from each use of it.
     exact : bool
         Whether along every axis the function is linear, so that any step is exact.
     """
@@ -108,7 +111,7 @@ class Problem:
     analytic: Callable[[list[Array]], list[Array]] | None = None
     lowered: Callable[[Any], Problem] | None = None
     inspect: Callable[[], list[Finding]] | None = None
-    uses: Callable[[Arrays], list[list[Array]]] | None = None
+    uses: Callable[[Arrays, Arrays], list[list[Array]]] | None = None
     exact: bool = False
     evaluations: int = 0
     claimed_eps: float = 0.0
@@ -131,7 +134,7 @@ class Problem:
     def outputs(self) -> list[Array]:
         """What the function returns at the point."""
         with np.errstate(all="ignore"):
-            return self.call([x.copy() for x in self.inputs])
+            return self.call([x.copy("K") for x in self.inputs])
 
     @cached_property
     def out(self) -> Packing:

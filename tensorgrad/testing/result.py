@@ -16,7 +16,9 @@ from .findings import Finding
 from .problem import Array
 from .verdict import NAMES, Comparison, Verdict
 
-WIDTH = 78
+WIDTH, HEIGHT = 78, 24
+LONGEST = 80
+"""Numbers of an array that is printed."""
 
 
 class GradientError(TensorgradError, AssertionError):
@@ -96,10 +98,10 @@ class Result:
     verdict: Verdict
     order: int
     seed: int
-    inputs: list[Array]
+    inputs: list[Array] = field(repr=False)
     examinations: list[Examination] = field(repr=False)
     diagnosed: Diagnosis | None = None
-    shrunk: list[Array] | None = None
+    shrunk: list[Array] | None = field(default=None, repr=False)
 
     @property
     def ok(self) -> bool:
@@ -127,13 +129,16 @@ class Result:
     @property
     def findings(self) -> list[Finding]:
         """What was found besides numbers, each once."""
-        found = [f for e in self.examinations for f in e.findings]
-        return list(dict.fromkeys(found))
+        first, *higher = self.examinations
+        # What a function does not depend on, or is linear in, has no second derivative.
+        later = [f for e in higher for f in e.findings if f.fault != "unreached"]
+        return list(dict.fromkeys(first.findings + later))
 
     @property
     def notes(self) -> list[str]:
         """What is worth knowing without being a failure."""
-        return [f.sentence for f in self.findings if not f.fatal] + _unseen(self.last)
+        found = [f.sentence for f in self.findings if not f.fatal]
+        return found + _idle(self) + _unseen(self.last)
 
     @property
     def evaluations(self) -> int:
@@ -205,6 +210,27 @@ def entry(comparison: Comparison, line: int, row: int) -> Entry:
     return Entry(*place, *(float(v) + 0.0 for v in values))
 
 
+def _idle(result: Result) -> list[str]:
+    """Say which inputs the outputs do not change with, by either account."""
+    first = result.examinations[0]
+    if not first.comparisons:
+        return []
+    told = [f.sentence for f in first.findings if f.fault == "unreached"]
+    comparison = first.comparisons[0]
+    moves = (comparison.analytic != 0) | (comparison.numerical != 0)
+    used = {
+        c.number
+        for c, row in zip(comparison.experiment.columns, moves, strict=True)
+        if row.any()
+    }
+    idle = [k for k, x in enumerate(result.inputs) if k not in used and x.size]
+    return [
+        f"the output does not change with input {k}: all its derivatives are 0"
+        for k in idle
+        if not any(f"input {k} " in sentence for sentence in told)
+    ]
+
+
 def _unseen(examination: Examination) -> list[str]:
     """Say how many derivatives are too small beside the values to be compared."""
     count = 0
@@ -225,7 +251,8 @@ def report(result: Result) -> str:
     lines += _of_worst(result)
     for note in result.notes:
         lines += _wrapped(f"note: {note}")
-    return "\n".join([*lines, *_made(result), *_to_repeat(result)])
+    lines += _made(result)
+    return "\n".join([*lines, *_to_repeat(result, HEIGHT - len(lines))])
 
 
 def _wrapped(text: str, indent: str = "  ") -> list[str]:
@@ -254,7 +281,8 @@ def _among(result: Result) -> str:
     if comparison is None:
         return ""
     same = int((comparison.state == comparison.worst_state).sum())
-    return f", {same} of {comparison.state.size} {comparison.experiment.name}"
+    name = comparison.experiment.name.replace("a second", "at a second")
+    return f", {same} of {comparison.state.size} {name}"
 
 
 def _made(result: Result) -> list[str]:
@@ -263,19 +291,33 @@ def _made(result: Result) -> list[str]:
     return _wrapped(f"inputs of shape {shapes}, seed {result.seed}, {counted}")
 
 
-def _to_repeat(result: Result) -> list[str]:
+def _to_repeat(result: Result, room: int) -> list[str]:
+    """Return statements to copy, which make the input that fails."""
     if result.ok or not result.inputs:
         return []
-    inputs = result.inputs if result.shrunk is None else result.shrunk
-    smaller = "smallest failing input" if result.shrunk is not None else "input"
-    lines = [f"  {smaller}, rng={result.seed}:"]
-    return lines + [line for k, x in enumerate(inputs) for line in _array(k, x)]
+    if result.shrunk is None:
+        what, name, inputs = "input", "inputs", result.inputs
+    else:
+        what, name, inputs = "smallest failing input", "shrunk", result.shrunk
+    short = [f"    x{k} = result.{name}[{k}]" for k in range(len(inputs))]
+    printed = [
+        _array(f"    x{k} = ", x) if x.size <= LONGEST else [short[k]]
+        for k, x in enumerate(inputs)
+    ]
+    while sum(map(len, printed)) >= max(room, len(printed) + 1):
+        k = max(range(len(printed)), key=lambda k: len(printed[k]))
+        printed[k] = [short[k]]
+    return [f"  {what}, rng={result.seed}:", *(line for p in printed for line in p)]
 
 
-def _array(k: int, x: Array) -> list[str]:
-    head = f"    x{k} = np."
-    text = np.array_repr(x, max_line_width=WIDTH - len(head) + 4, precision=17)
-    if x.size > 40:
-        return [f"    x{k}: shape {x.shape}, result.inputs[{k}]"]
-    lines = text.replace("\n", "\n" + " " * (len(head) - 0)).split("\n")
-    return [head + lines[0], *lines[1:]]
+def _array(head: str, x: Array) -> list[str]:
+    if not x.size:
+        return [f"{head}np.zeros({x.shape})"]
+    head += "np.array("
+    tail = ")" if x.dtype == np.float64 else f", dtype=np.{x.dtype})"
+    # Every digit, whatever the print options are.
+    with np.printoptions(floatmode="unique", threshold=LONGEST, formatter={}):
+        width = WIDTH - len(head) - len(tail)
+        numbers = np.array2string(x, max_line_width=width, separator=", ")
+    numbers = numbers.replace("nan", "np.nan").replace("inf", "np.inf")
+    return (head + numbers.replace("\n", "\n" + " " * len(head)) + tail).split("\n")

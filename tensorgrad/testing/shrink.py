@@ -59,10 +59,12 @@ def _cut(x: Array, length: int, n: int) -> Array:
 
 def _rounder(inputs: list[Array]) -> Iterator[list[Array]]:
     for number, x in enumerate(inputs):
-        for digits in (0, 1, 2):
-            rounded = np.round(x, digits)
-            # Rounding to zeros or equal numbers could lead onto another fault.
-            if (rounded != x).any() and len(np.unique(rounded)) == len(np.unique(x)):
-                if (rounded != 0).all():
-                    yield [rounded if k == number else y for k, y in enumerate(inputs)]
-                break
+        for rounded in (np.round(x, digits) for digits in (0, 1, 2)):
+            if (rounded != x).any() and _alike(rounded, x):
+                yield [rounded if k == number else y for k, y in enumerate(inputs)]
+
+
+def _alike(rounded: Array, x: Array) -> bool:
+    """Whether no more numbers are zero or equal: that might be another fault."""
+    zeros = np.array_equal(rounded == 0, x == 0)
+    return zeros and len(np.unique(rounded)) == len(np.unique(x))

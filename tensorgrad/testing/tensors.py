@@ -11,8 +11,8 @@ from ..core.backward import fit, interior
 from ..core.mode import enable_grad, no_grad
 from ..core.tensor import Tensor
 from .findings import Finding
-from .inspection import changed, coarse, shared, unreached
-from .problem import Array, Arrays, Back, Problem, UnusableError, reported
+from .inspection import changed, coarse, narrowed, shared, unreached, varying
+from .problem import EPS, Array, Arrays, Back, Problem, UnusableError, reported
 
 Function = Callable[..., Any]
 
@@ -34,7 +34,7 @@ def tensor_problem(
     exact : bool
         Whether `f` is linear in each entry.
     """
-    made = _Of(f, inputs, dtypes or [np.dtype(np.float64)] * len(inputs))
+    made = _Of(f, inputs, dtypes or [np.dtype(np.float64)] * len(inputs), exact)
     return Problem(
         [np.asarray(x, dtype=np.float64) for x in inputs],
         made.call,
@@ -50,10 +50,13 @@ def tensor_problem(
 class _Of:
     """The parts of the problem of `f`, on tensors of the given dtypes."""
 
-    def __init__(self, f: Function, inputs: Sequence[Array], kinds: Any) -> None:
+    def __init__(
+        self, f: Function, inputs: Sequence[Array], kinds: Any, exact: bool
+    ) -> None:
         self.f = f
         self.inputs = inputs
         self.kinds = kinds
+        self.exact = exact
 
     def leaves(self, arrays: Arrays, requires_grad: bool) -> list[Tensor]:
         """Return fresh tensors of some arrays."""
@@ -79,7 +82,8 @@ class _Of:
     def derivative(self, cotangents: list[Array]) -> Problem:
         """Return the problem of the gradient, in the inputs and the cotangents."""
         gradient = gradient_of(self.f, len(self.inputs))
-        return tensor_problem(gradient, [*self.inputs, *cotangents], exact=False)
+        # The gradient of what is linear in every entry is so too, and in cotangents.
+        return tensor_problem(gradient, [*self.inputs, *cotangents], exact=self.exact)
 
     def lowered(self, dtype: Any) -> Problem:
         """Return the problem on tensors of another dtype."""
@@ -90,19 +94,27 @@ class _Of:
         """Return what a pass does besides computing."""
         with no_grad():
             constants = self.leaves(self.inputs, False)
-            self.f(*constants)
+            first = tensors(self.f(*constants))
         written = changed([t.numpy() for t in constants], self.inputs, "f")
-        return written or inspected(self.f, self.leaves(self.inputs, True))
+        return written or inspected(self.f, self.leaves(self.inputs, True), first)
 
-    def uses(self, cotangents: Arrays) -> list[list[Array]]:
+    def uses(self, arrays: Arrays, cotangents: Arrays) -> list[list[Array]]:
         """Return what each use of each input contributes to its gradient."""
-        return contributions(*self.recorded(self.inputs), cotangents)
+        return contributions(*self.recorded(arrays), cotangents)
 
 
-def inspected(f: Function, xs: Sequence[Tensor]) -> list[Finding]:
-    """Return what one forward and one backward pass of `f` do besides."""
+def inspected(
+    f: Function, xs: Sequence[Tensor], first: Sequence[Tensor]
+) -> list[Finding]:
+    """Return what one forward and one backward pass of `f` do besides; `first` is what
+    an earlier pass gave.
+    """
     with reported(), enable_grad():
-        ys = floating(f(*xs))
+        several = tensors(f(*xs))
+    unlike = varying([y.numpy() for y in first], [y.numpy() for y in several])
+    if unlike:
+        return unlike
+    ys = floating(several)
     values, outputs = [x.numpy() for x in xs], [y.numpy() for y in ys]
     found = shared(outputs, values, "output", "input")
     found += coarse(outputs, values, "output")
@@ -119,7 +131,37 @@ def inspected(f: Function, xs: Sequence[Tensor]) -> list[Finding]:
         "gradient",
         fatal=True,
     )
+    found += _narrow(xs, ys)
     return found + shared(arrived, values, "gradient", "input", fatal=True)
+
+
+def _narrow(xs: Sequence[Tensor], ys: Sequence[Tensor]) -> list[Finding]:
+    """Return a finding for each float64 gradient that comes in coarser numbers."""
+    if any(t.dtype.itemsize < 8 for t in (*xs, *ys)):
+        return []
+    rng = np.random.default_rng(0)
+    once, twice = (
+        backward(xs, ys, [np.asarray(100 * rng.normal(size=y.shape)) for y in ys])
+        for _ in range(2)
+    )
+    pairs = [
+        (k, g, other)
+        for k, (g, other) in enumerate(zip(once, twice, strict=True))
+        if g is not None and other is not None
+    ]
+    sentence = (
+        "the gradient of input {} comes in {}, though it is {}: a rule rounds on its "
+        "way; where f does too, let it return what it computes in"
+    )
+    # What does not change with the cotangent says nothing about precision, nor does
+    # what rounding leaves of terms that cancel: that is powers of two.
+    largest = max(np.max(np.abs(y.numpy()), initial=0) for y in ys)
+    residue = 64 * EPS * 100 * largest * sum(y.size for y in ys)
+    return [
+        Finding("dtype", sentence.format(k, narrowed(g), g.dtype))
+        for k, g, other in pairs
+        if narrowed(g) and not np.array_equal(g, other) and np.max(np.abs(g)) > residue
+    ]
 
 
 def backward(

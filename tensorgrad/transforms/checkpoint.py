@@ -15,6 +15,7 @@ from ..core.mode import enable_grad
 from ..core.node import Node, clock
 from ..core.parts import Bundle, Parts
 from ..core.plan import pick
+from ..core.recording import concrete
 from ..core.tensor import Tensor, plain, wrap
 
 
@@ -82,6 +83,7 @@ def _taken_in(node: Any, start: int) -> tuple[Any, ...]:
 
 
 def _checksum(value: Any) -> int:
+    value = concrete(value)
     return zlib.crc32(np.ascontiguousarray(value).view(np.uint8).data)
 
 

@@ -11,7 +11,7 @@ from ..core.backward import differentiate, interior
 from ..core.mode import enable_grad, is_grad_enabled
 from ..core.node import Leaf, clock
 from ..core.primitive import primitive
-from ..core.tensor import Tensor, plain, wrap
+from ..core.tensor import Tensor, as_array, plain, wrap
 from .tree import leaves, mapped, rebuilt
 
 Seeds = Mapping[Any, Any]
@@ -57,7 +57,7 @@ class Pullback:
         arrays = {n: plain(g) for n, g in seeds.items()}
         gradients = differentiate(arrays, targets=self.targets, retain_graph=not once)
         return [
-            _in_kind(gradients.get(n, np.zeros_like(t._value)[()]), given)
+            _in_kind(gradients.get(n, np.zeros_like(plain(t))[()]), given)
             for n, t, given in zip(self.targets, self.inputs, self.given, strict=True)
         ]
 
@@ -74,14 +74,14 @@ class Pullback:
 
 
 def _zeros(tensor: Tensor) -> Tensor:
-    return wrap(np.zeros_like(tensor._value)[()], None)
+    return wrap(np.zeros_like(plain(tensor))[()], None)
 
 
 def _in_kind(value: Any, given: Any) -> Any:
     """Return an array as the caller gave its argument: tensor, array or number."""
     if type(given) is Tensor:
         return wrap(value, None)
-    return np.asarray(value) if isinstance(given, np.ndarray) else value[()]
+    return as_array(value) if isinstance(given, np.ndarray) else value[()]
 
 
 class Trace:
@@ -121,7 +121,7 @@ class Trace:
             return x
         if not self.plain:
             return x.detach()
-        return x._value if x.ndim else x._value[()]
+        return plain(x) if x.ndim else plain(x)[()]
 
 
 def _reach_out(outputs: list[Any], start: int) -> bool:
@@ -145,7 +145,7 @@ def _enter(x: Any, outer: bool, name: str) -> Tensor:
         with enable_grad():
             inner: Tensor = entered(x)
         return inner
-    tensor = wrap(x._value if type(x) is Tensor else _floating(x, name), None)
+    tensor = wrap(plain(x) if type(x) is Tensor else _floating(x, name), None)
     tensor.requires_grad = True
     return tensor
 
@@ -156,7 +156,7 @@ def tracked(x: Any) -> bool:
 
 
 def _floating(x: Any, name: str) -> Any:
-    value = np.asarray(float(x) if type(x) is int else x)
+    value = as_array(float(x) if type(x) is int else x)
     if value.dtype.kind != "f":
         raise TypeError(
             f"{name}: expected floating-point numbers to differentiate in, got "
@@ -173,7 +173,7 @@ def seed_like(cotangent: Any, output: Tensor, name: str) -> Any:
     ValueError
         If the shapes differ.
     """
-    g = cotangent if type(cotangent) is Tensor else np.asarray(cotangent)
+    g = cotangent if type(cotangent) is Tensor else as_array(cotangent)
     if g.shape != output.shape:
         raise ValueError(
             f"{name}: expected a vector of shape {output.shape}, got {g.shape}"

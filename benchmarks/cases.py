@@ -1,0 +1,210 @@
+"""What is measured: sizes, data, the start that all peers share."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Training:
+    """A step of training a chain of dense layers and ReLU on softmax cross-entropy.
+
+    The optimizer is SGD with momentum 0.9 or Adam, the dtype float32.
+    """
+
+    kind: ClassVar = "training"
+    """What a peer has to offer."""
+    function: ClassVar = "training"
+    """The function of the peer's file that makes a step."""
+    unit: ClassVar = "us"
+
+    name: str
+    title: str
+    widths: tuple[int, ...]
+    batch: int
+    optimizer: str = "sgd"
+    rate: float = 0.001
+    scale: float | None = None
+    """Deviation of the first weights; sqrt(2 / fan_in) where None."""
+    checked: int = 20
+    """Steps whose losses must agree."""
+
+    momentum: ClassVar = 0.9
+    beta1: ClassVar = 0.9
+    beta2: ClassVar = 0.999
+    eps: ClassVar = 1e-7
+
+    def data(self) -> tuple[Array, Array]:
+        """Return samples and labels."""
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal((self.batch, self.widths[0]), dtype=np.float32)
+        return x, rng.integers(0, self.widths[-1], self.batch)
+
+    def start(self) -> list[Array]:
+        """Return weight and bias of each layer, new arrays at each call."""
+        rng, parameters = np.random.default_rng(1), []
+        for fan_in, fan_out in pairwise(self.widths):
+            deviation = np.sqrt(2 / fan_in) if self.scale is None else self.scale
+            weight = deviation * rng.standard_normal((fan_in, fan_out))
+            parameters += [weight.astype(np.float32), np.zeros(fan_out, np.float32)]
+        return parameters
+
+
+class Spiral(Training):
+    """Training on the text's spirals."""
+
+    def data(self) -> tuple[Array, Array]:
+        """Return points and classes."""
+        from tensorgrad.data import spiral
+
+        x, labels = spiral(self.batch // self.widths[-1], self.widths[-1], rng=0)
+        return x, labels.astype(np.int64)
+
+
+class Memory(Training):
+    """Peak memory of a process while it trains, beyond what a tiny model takes."""
+
+    kind: ClassVar = "memory"
+    unit: ClassVar = "MiB"
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Scalars: y = y + x over and over, all nodes alive, then the gradient in x."""
+
+    kind: ClassVar = "chain"
+    function: ClassVar = "chain"
+    unit: ClassVar = "us per node"
+
+    name: str
+    title: str
+    nodes: int
+    checked: ClassVar = 1
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """Softmax cross-entropy of logits and its gradient in them."""
+
+    kind: ClassVar = "softmax"
+    function: ClassVar = "softmax"
+    unit: ClassVar = "us"
+
+    name: str
+    title: str
+    batch: int
+    classes: int
+    checked: ClassVar = 1
+
+    def data(self) -> tuple[Array, Array]:
+        """Return logits and labels."""
+        rng = np.random.default_rng(0)
+        logits = rng.standard_normal((self.batch, self.classes), dtype=np.float32)
+        return logits, rng.integers(0, self.classes, self.batch)
+
+
+class Rules(Softmax):
+    """The backward rules alone, from probabilities to the gradient in the logits."""
+
+    kind: ClassVar = "rules"
+    function: ClassVar = "rules"
+
+
+Case = Training | Chain | Softmax
+
+STEPS = [
+    Spiral(
+        "spiral",
+        "2-64-3, batch 300, SGD with momentum",
+        (2, 64, 3),
+        300,
+        rate=1.0,
+        scale=0.01,
+        checked=100,
+    ),
+    Training(
+        "deep",
+        "20 layers of 64, batch 32, SGD with momentum",
+        (64,) * 21,
+        32,
+        rate=2e-4,
+    ),
+    Training(
+        "digits",
+        "784-128-10, batch 128, SGD with momentum",
+        (784, 128, 10),
+        128,
+    ),
+    Training(
+        "wide",
+        "784-512-512-10, batch 256, SGD with momentum",
+        (784, 512, 512, 10),
+        256,
+    ),
+    Training(
+        "classes",
+        "784-1024-1600-1000 (4.0M parameters), batch 256, Adam",
+        (784, 1024, 1600, 1000),
+        256,
+        optimizer="adam",
+        rate=1e-5,
+        checked=10,
+    ),
+]
+CHAINS = [
+    Chain(f"nodes-1e{power}", f"scalar node, 10^{power} alive", 10**power)
+    for power in (3, 5, 6)
+]
+SHAPES = [(300, 3), (256, 1000)]
+LOSSES = [
+    Softmax(f"softmax-{n}x{k}", f"softmax cross-entropy, {n} x {k}", n, k)
+    for n, k in SHAPES
+] + [
+    Rules(f"rules-{n}x{k}", f"its backward rules alone, {n} x {k}", n, k)
+    for n, k in SHAPES
+]
+MEMORY = [
+    Memory(
+        "memory",
+        "peak memory of 20 layers of 1024, batch 1024, SGD with momentum",
+        (1024,) * 21,
+        1024,
+        checked=2,
+    )
+]
+AXES = {
+    "batch": (16, 64, 256, 1024, 4096),
+    "width": (16, 64, 256, 1024),
+    "depth": (1, 4, 16, 64),
+}
+
+
+def scaling() -> Iterator[Training]:
+    """Yield cases along each axis, from 2 hidden layers of 128 at batch 128."""
+    for axis, values in AXES.items():
+        for value in values:
+            size = {"batch": 128, "width": 128, "depth": 2} | {axis: value}
+            widths = (64, *[size["width"]] * size["depth"], 10)
+            title = "{depth} hidden layers of {width}, batch {batch}".format(**size)
+            yield Training(f"{axis}-{value}", title, widths, size["batch"], checked=10)
+
+
+EVERY: list[Case] = [*STEPS, *CHAINS, *LOSSES, *MEMORY, *scaling()]
+CASES = {case.name: case for case in EVERY}
+QUICK = ["spiral", "digits", "nodes-1e3", "softmax-300x3", "rules-300x3"]
+
+
+def chosen(names: list[str]) -> list[Case]:
+    """Return the cases of these names; `batch`, say, stands for all `batch-...`."""
+    found: list[Case] = []
+    for name in names:
+        new = [c for n, c in CASES.items() if n == name or n.startswith(f"{name}-")]
+        if not new:
+            raise ValueError(f"expected a case among {', '.join(CASES)}, got {name!r}")
+        found += [case for case in new if case not in found]
+    return found

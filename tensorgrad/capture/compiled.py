@@ -1,0 +1,289 @@
+"""``tg.compile``: a training step that is recorded twice and replayed from then on."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from functools import cached_property, partial
+from importlib.util import find_spec
+from types import MethodType
+from typing import Any
+
+from ..core.errors import CaptureError
+from ..core.mode import is_grad_enabled
+from ..core.node import root
+from ..core.observe import observers
+from ..core.recording import current
+from ..core.tensor import Tensor, wrap
+from ..core.writes import is_stamped, record_write
+from .checking import State, both
+from .compare import Comparison
+from .program import Live, Program, owner
+from .prune import pruned
+from .record import Recording, Slot, filled_with, record, tensors_of
+from .replay import Replay
+from .signature import Given, taken_apart
+from .watch import Watch, watch
+
+_MANY = 100
+"""Signatures of one step: who needs more passes something that should be an array."""
+
+_PASS = "pass it to the step as an argument, or compile the step again"
+_RETURN = "return what is new from the step, and keep it outside"
+
+
+class Compiled:
+    """A step that is replayed.
+
+    Made by :func:`compile`; see there.
+    """
+
+    def __init__(
+        self, step: Callable[..., Any], check: bool, fused: bool | None
+    ) -> None:
+        functools.update_wrapper(self, step)
+        self.step = step
+        self.check = check
+        self.fused = _numba_is_there() if fused is None else fused
+        self._captures: dict[Any, Capture] = {}
+        self._lock = threading.RLock()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Do the step."""
+        if current() is not None or observers:
+            return self.step(*args, **kwargs)
+        given = taken_apart(args, kwargs)
+        key = is_grad_enabled(), given[0]
+        with self._lock:
+            capture = self._captures.get(key)
+            if capture is None:
+                capture = self._captures[key] = self._new()
+            return capture(args, kwargs, given)
+
+    def _new(self) -> Capture:
+        if len(self._captures) == _MANY:
+            raise CaptureError(
+                f"tg.compile: the step was called with {_MANY} different signatures; "
+                "pass integers that change as floats or arrays"
+            )
+        return Capture(self)
+
+    def __get__(self, instance: Any, kind: Any = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    @property
+    def plan(self) -> Any:
+        """What is replayed, to be printed."""
+        from .plan import plan_text
+
+        ready = [c.replay for c in self._captures.values() if c.replay is not None]
+        if not ready:
+            return "nothing captured yet: the first two calls of a signature record it"
+        return "\n\n\n".join(map(plan_text, ready))
+
+
+class Capture:
+    """The recordings of a step for one signature, and their replay.
+
+    Attributes
+    ----------
+    replay : callable or None
+        What makes the calls again, once the step has been recorded twice.
+    """
+
+    def __init__(self, compiled: Compiled) -> None:
+        self.compiled = compiled
+        self.replay: Any = None
+        self.watch: Watch
+        self._first: Recording | None = None
+        self._stamped: list[Any] = []
+        self._tensors: list[Tensor] = []
+        self._state: State | None = None
+        self._shown: Callable[[list[Any]], Any] = list
+        self._program: Program
+        self._roots: frozenset[int] = frozenset()
+
+    @cached_property
+    def _unfused(self) -> Replay:
+        return ready(self._program, False)
+
+    def __call__(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], given: Given
+    ) -> Any:
+        """Record the step in the first two calls, and replay it from then on."""
+        if self.replay is None:
+            return self._record(args, kwargs)
+        if not self.watch.unchanged():
+            self.watch.check("was replaced after the step was captured", _PASS)
+        if self._state is not None:
+            return self._checked(args, kwargs, given, self._state)
+        return self._replayed(given)
+
+    def _replayed(self, given: Given) -> Any:
+        _, arrays, numbers = given
+        replay = self.replay
+        if self._roots and any(id(root(x)) in self._roots for x in arrays):
+            # Kernels take it that no two arrays share memory; NumPy sees the writes.
+            replay = self._unfused
+        found = replay(arrays, numbers)
+        if self._stamped:
+            record_write(self._stamped, "a compiled step")
+        return self._shown(found)
+
+    def _checked(self, args: Any, kwargs: Any, given: Given, state: State) -> Any:
+        def eager() -> Any:
+            result = self.compiled.step(*args, **kwargs)
+            self._forget_gradients()
+            return result
+
+        return both(
+            lambda: self._replayed(given), eager, state, not self.compiled.fused
+        )
+
+    def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        step = self.compiled.step
+        if self._first is not None:
+            self.watch.check("changed between the first call and the second", _PASS)
+        before, self.watch = self._first, watch(step)
+        recording = record(step, args, kwargs, before and before.recorder)
+        if before is None:
+            self._first, self.watch = recording, watch(step)
+        else:
+            self.watch.check("changes while the step runs", _RETURN)
+            Comparison(before, recording).check()
+            self._keep(recording)
+        return recording.result
+
+    def _keep(self, recording: Recording) -> None:
+        """Make the replay of the second recording; the first has served."""
+        recorder = recording.recorder
+        self._tensors = tensors_of(recorder)
+        self._forget_gradients()
+        self.watch = watch(self.compiled.step, self._tensors)
+        written = [v.array for v in _written(recorder.program)]
+        # Of the others, as an optimizer's state, the engine keeps no stamps.
+        self._stamped = [a for a in written if is_stamped(a)]
+        self._shown = shower(recording.returned)
+        self.replay = ready(recorder.program, self.compiled.fused)
+        if self.compiled.fused:
+            self._program = recorder.program
+            self._roots = frozenset(id(root(a)) for a in written)
+        self._first = None
+        if self.compiled.check:
+            self._state = State(recorder.program, written)
+
+    def _forget_gradients(self) -> None:
+        for tensor in self._tensors:
+            tensor._grad = None
+
+
+def _written(program: Program) -> list[Live]:
+    """Return the arrays outside that a program writes to."""
+    owners = (owner(w) for call in program.calls for w in call.writes)
+    return [v for v in dict.fromkeys(owners) if isinstance(v, Live)]
+
+
+def shower(returned: Any) -> Callable[[list[Any]], Any]:
+    """Return what makes of arrays for the caller to keep what the step returns."""
+    if type(returned) is Slot and returned.kind is Tensor:
+        return lambda found: wrap(found[0], None)
+    return partial(_shown, returned)
+
+
+def _shown(returned: Any, found: list[Any]) -> Any:
+    arrays = iter(found)
+    return filled_with(returned, lambda slot: _kept(slot, next(arrays)))
+
+
+def _kept(slot: Slot, x: Any) -> Any:
+    if slot.kind is Tensor:
+        return wrap(x, None)
+    return x.item() if slot.kind is float else x
+
+
+def ready(program: Program, fused: bool) -> Replay:
+    """Return the replay of a program, in kernels where these are wanted."""
+    program, gone = pruned(program)
+    if fused:
+        from .fuse import fuse
+
+        program = fuse(program)
+    return Replay(program, gone)
+
+
+def _numba_is_there() -> bool:
+    return find_spec("numba") is not None
+
+
+def compile(
+    step: Callable[..., Any] | None = None,
+    *,
+    check: bool = False,
+    fused: bool | None = None,
+) -> Any:
+    """Record a training step, and replay it: the same numbers in less time.
+
+    The first two calls do the step as it is and write down what NumPy is asked for:
+    forward, backward, the optimizer's update. From the third on these calls are made
+    again, into buffers that are kept, without those whose results nobody reads. What
+    differs from call to call must be visible: arrays, tensors and floats among the
+    arguments, parameters, arrays the step closes over (they are read where they are),
+    rates of optimizers and their schedules, the random numbers of ``tg.dropout``.
+
+    Parameters
+    ----------
+    step : callable
+        Takes arrays, tensors, numbers, and tuples, lists and dicts of them; returns
+        the same. Floats may change from call to call. For other shapes, dtypes, or
+        values of integers, flags and strings it is recorded anew; all plans are kept.
+        It computes the same operations each time, and calls ``zero_grad`` itself.
+    check : bool
+        Do each step in eager mode as well, from the same state, and raise where the
+        two differ.
+    fused : bool, optional
+        Join elementwise calls in kernels compiled by numba, which the extra "fast"
+        installs: results may differ from eager's by rounding. Without it NumPy makes
+        the calls, and the bits are those of eager. By default, if numba is there.
+
+    Returns
+    -------
+    callable
+        The captured step; print its ``plan`` to see what a replay does. What it
+        returns is the caller's own, and constant: no gradient flows through it.
+        Gradients stay inside: ``grad`` of parameters is None afterwards, and a step
+        that needs them outside returns them. Within ``tg.debug()`` and
+        ``tg.watching()`` the step runs as it is.
+
+    Raises
+    ------
+    CaptureError
+        If a replay would not do what the step does: it reads values in Python
+        (``float(loss)``, ``if x > 0``), computes otherwise in the second call than in
+        the first, counts in Python, adds to gradients of before, or refers to
+        something that was replaced since. The message names the line and the remedy.
+
+    Notes
+    -----
+    What the step computes with plain NumPy, not of its arguments or of tensors, is
+    computed once: data that change belong among the arguments.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tensorgrad as tg
+    >>> w = tg.Tensor([1.0, 2.0], requires_grad=True)
+    >>> optimizer = tg.optim.SGD([w], lr=0.1, decay=0.01)
+    >>> @tg.compile
+    ... def step(x):
+    ...     loss = np.sum((w * x) ** 2)
+    ...     optimizer.zero_grad()
+    ...     loss.backward()
+    ...     optimizer.step()
+    ...     return loss
+    >>> [round(step(np.ones(2)).item(), 3) for _ in range(4)]
+    [5.0, 3.2, 2.058, 1.33]
+    """
+    if step is None:
+        return partial(compile, check=check, fused=fused)
+    return Compiled(step, check, fused)

@@ -1,0 +1,109 @@
+"""Fusion: calls between those that stay become kernels.
+
+A fused call takes arrays and numbers, then the arrays for its results, and returns
+nothing. Its function has ``into = True``, which says so, and ``group``, what it is made
+of. No argument shares memory with another, results included: each stands for the owner
+of its memory, so views are not among them. Arrays must be laid out as in the recording.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from typing import Any
+
+from .elements import Element
+from .groups import fusible, grouped
+from .kernels import compiled, prepare, require_numba
+from .nests import nested
+from .program import Call, Live, Program, Result, Value, owner
+from .prune import name
+from .scratch import without_scratch
+from .source import Kernel, write
+
+
+def fuse(program: Program) -> Program:
+    """Return the program with runs of calls in kernels, compiled or from disk.
+
+    Parameters
+    ----------
+    program : Program
+        Pruned: what nobody reads would be computed.
+
+    Raises
+    ------
+    ImportError
+        If numba is not installed.
+    """
+    require_numba()
+    program = without_scratch(program)
+    fit = fusible(program)
+    groups = grouped(program, fit)
+    users = _users(program, groups)
+    calls: list[Call] = []
+    for number, group in enumerate(groups):
+        if len(group) == 1:
+            calls.append(program.calls[group[0]])
+        else:
+            elements = [element for i in group for element in fit[i]]
+            outside = {v for v in _owners(elements) if users.get(v) != {number}}
+            call = _fused([program.calls[i] for i in group], elements, outside)
+            # A kernel never warns: what is said of warnings need not change for it.
+            calls.append(replace(call, quiet=bool(calls) and calls[-1].quiet))
+    return replace(program, calls=calls)
+
+
+_AFTER = -1
+"""The number of whoever calls the step."""
+
+
+def _users(program: Program, groups: list[list[int]]) -> dict[Value, set[int]]:
+    """Return which groups touch each value; what outlives a call has another user."""
+    users: dict[Value, set[int]] = {}
+    for number, group in enumerate(groups):
+        for i in group:
+            call = program.calls[i]
+            for value in map(owner, (*call.reads, *call.writes, *call.results)):
+                if isinstance(value, Value):
+                    users.setdefault(value, set()).add(number)
+    for value in map(owner, program.returned):
+        if isinstance(value, Value):
+            users.setdefault(value, set()).add(_AFTER)
+    for value, numbers in users.items():
+        if not isinstance(value, Result):
+            numbers.add(_AFTER)
+    return users
+
+
+def _owners(elements: Iterable[Element]) -> set[Value]:
+    return {access.owner for e in elements for access in e.accesses}
+
+
+def _fused(
+    calls: list[Call], elements: list[Element], outside: Collection[Value]
+) -> Call:
+    kernel = Kernel()
+    write(kernel, nested(elements), outside)
+    new = {r for call in calls for r in call.results}
+    results = tuple(v for v in kernel.arrays if v in new)
+    args = [v for v in kernel.arrays if v not in new]
+    writes = tuple(v for v in args if v in kernel.written)
+    function = compiled(kernel.text([*args, *results]))
+    prepare(function, len(kernel.sizes), [*args, *results], len(kernel.numbers))
+    origins = dict.fromkeys(call.origin for call in calls if call.origin)
+    return Call(
+        _bound(function, [*kernel.sizes], tuple(map(name, calls))),
+        (*kernel.numbers, *args),
+        results=results,
+        writes=writes,
+        pure=not any(isinstance(v, Live) for v in writes),
+        origin=", ".join(origins),
+    )
+
+
+def _bound(function: Any, sizes: list[int], group: tuple[str, ...]) -> Any:
+    """Return the kernel for these sizes."""
+    bound: Any = functools.partial(function, *sizes)
+    bound.into, bound.group, bound.__name__ = True, group, "fused"
+    return bound

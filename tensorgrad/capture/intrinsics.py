@@ -1,0 +1,113 @@
+"""What generated kernels are made of: memory without checks, sums in any order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.compiler import Compiler
+from numba.extending import intrinsic
+
+
+class Exclusive(Compiler):  # type: ignore[misc, unused-ignore]
+    """Compiles a function whose array arguments share no memory.
+
+    Without that promise a loop over more than a few arrays is not vectorised.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.state.flags.noalias = True
+
+
+def _pointer(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
+    if isinstance(kind, types.Array):
+        array = context.data_model_manager[kind].get(builder, array, "data")
+    return builder.gep(array, [at])
+
+
+@intrinsic
+def get(typing: Any, array: Any, at: Any) -> Any:
+    """Return an element by its place in memory."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _pointer(context, builder, array, *args)
+        return context.unpack_value(builder, array.dtype, place)
+
+    return array.dtype(array, types.intp), generate
+
+
+@intrinsic
+def put(typing: Any, array: Any, at: Any, value: Any) -> Any:
+    """Write an element by its place in memory."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _pointer(context, builder, array, *args[:2])
+        context.pack_value(builder, array.dtype, args[2], place)
+
+    return types.void(array, types.intp, array.dtype), generate
+
+
+@intrinsic
+def plus(typing: Any, a: Any, b: Any) -> Any:
+    """Add a term of a sum whose terms may be added in any order."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fadd(*args, flags=("reassoc", "contract"))
+
+    return a(a, a), generate
+
+
+@intrinsic
+def times(typing: Any, a: Any, b: Any) -> Any:
+    """Multiply to a term of a sum; the two may be rounded once, as BLAS does."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fmul(*args, flags=("contract",))
+
+    return a(a, a), generate
+
+
+def _extremum(name: str) -> Any:
+    def typed(typing: Any, a: Any, b: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            real = args[0].type
+            kind = ir.FunctionType(real, [real, real])
+            function = builder.module.declare_intrinsic(name, [real], kind)
+            return builder.call(function, args)
+
+        return a(a, a), generate
+
+    return intrinsic(typed)
+
+
+larger = _extremum("llvm.maximum")
+smaller = _extremum("llvm.minimum")
+
+
+@intrinsic(prefer_literal=True)
+def row(typing: Any, size: Any, like: Any) -> Any:
+    """Return room for so many elements like the one given, until the kernel ends."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = context.get_data_type(like)
+        return cgutils.alloca_once(builder, kind, size=size.literal_value)
+
+    return types.CPointer(like)(size, like), generate
+
+
+@intrinsic
+def within(typing: Any, at: Any, size: Any) -> Any:
+    """Return an index counted from the start; IndexError where it is out of bounds."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        at, size = args
+        negative = builder.icmp_signed("<", at, at.type(0))
+        at = builder.select(negative, builder.add(at, size), at)
+        with cgutils.if_unlikely(builder, builder.icmp_unsigned(">=", at, size)):
+            reason = ("an index is out of bounds",)
+            context.call_conv.return_user_exc(builder, IndexError, reason)
+        return at
+
+    return types.intp(types.intp, types.intp), generate

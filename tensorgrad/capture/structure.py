@@ -1,0 +1,135 @@
+"""Nested arguments and results: tuples, lists, dicts and slices of anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import CaptureError
+
+
+def mapped(nested: Any, change: Callable[[Any], Any]) -> Any:
+    """Return the same nest with what `change` makes of each item."""
+    kind = type(nested)
+    if kind is tuple:
+        return tuple([mapped(item, change) for item in nested])
+    if kind is list:
+        return [mapped(item, change) for item in nested]
+    if kind is dict:
+        return {key: mapped(item, change) for key, item in nested.items()}
+    if kind is slice:
+        ends = (nested.start, nested.stop, nested.step)
+        return slice(*(mapped(end, change) for end in ends))
+    if isinstance(nested, tuple):
+        return kind(*(mapped(item, change) for item in nested))
+    return change(nested)
+
+
+def flat(nested: Any) -> Iterator[Any]:
+    """Yield the items of a nest in order."""
+    if isinstance(nested, tuple | list):
+        for item in nested:
+            yield from flat(item)
+    elif type(nested) is dict:
+        yield from flat(list(nested.values()))
+    elif type(nested) is slice:
+        yield from flat([nested.start, nested.stop, nested.step])
+    else:
+        yield nested
+
+
+@dataclass(frozen=True)
+class Plainly:
+    """A function whose results are brought into a form that a program can hold.
+
+    Attributes
+    ----------
+    function : callable
+    form : callable
+        What is made of its result.
+    """
+
+    function: Callable[..., Any]
+    form: Callable[[Any], Any]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the results of the function in that form."""
+        return self.form(self.function(*args, **kwargs))
+
+    @property
+    def __name__(self) -> str:
+        """The name of the function."""
+        return getattr(self.function, "__name__", "function")
+
+
+def plainly(
+    function: Callable[..., Any], made: Any, given: list[Any]
+) -> tuple[Callable[..., Any], Any]:
+    """Return a function and its results as one array, or a tuple of several.
+
+    Those of a tuple are new arrays all, or views of what the function is given all.
+    """
+    form = _form(made, given)
+    return (function, made) if form is None else (Plainly(function, form), form(made))
+
+
+def _form(made: Any, given: list[Any]) -> Callable[[Any], Any] | None:
+    if not isinstance(made, tuple | list):
+        return None
+    items = [*flat(made)]
+    views = [any(np.may_share_memory(x, a) for a in given) for x in items]
+    if any(views) and not all(views):
+        return _copies
+    if len(items) == 1 and not any(views):
+        return _only
+    nested = isinstance(made, list) or any(isinstance(x, tuple | list) for x in made)
+    return _flat if nested and not any(views) else None
+
+
+def _copies(made: Any) -> Any:
+    return tuple(np.array(x, copy=True, order="K") for x in flat(made))
+
+
+def _only(made: Any) -> Any:
+    return next(flat(made))
+
+
+def _flat(made: Any) -> Any:
+    return tuple(flat(made))
+
+
+class Steady:
+    """A function that looks at values, whose results must keep their shapes.
+
+    Parameters
+    ----------
+    function : callable
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.__name__ = getattr(function, "__name__", "function")
+        self.shapes: Any = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return what the function returns, if its shapes are those of the first call.
+
+        Raises
+        ------
+        CaptureError
+            If they are not.
+        """
+        made = self.function(*args, **kwargs)
+        shapes = mapped(made, np.shape)
+        if self.shapes is None:
+            self.shapes = shapes
+        elif shapes != self.shapes:
+            raise CaptureError(
+                f"tg.compile: {self.__name__} gave shape {self.shapes} when the step "
+                f"was captured, and gives {shapes} now; choose elements with np.where, "
+                "which keeps the shape"
+            )
+        return made

@@ -1,0 +1,89 @@
+"""What a check is asked for: the seed, the point, which inputs are checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core.tensor import Tensor
+from .findings import Finding
+from .problem import Array
+
+Seed = int | np.random.Generator | None
+
+
+def as_seed(rng: Seed) -> int:
+    """Return the seed to check with: given, or drawn and told in the report."""
+    if isinstance(rng, int | np.integer):
+        return int(rng)
+    return int(np.random.default_rng(rng).integers(2**32))
+
+
+def points_of(who: str, x: Any) -> tuple[list[Array], list[Finding]]:
+    """Return the arrays to check at, and a note for each that was not floating point.
+
+    Raises
+    ------
+    TypeError
+        For what is not real numbers.
+    """
+    points = [np.asarray(a) for a in (x if isinstance(x, tuple) else (x,))]
+    for a in points:
+        if a.dtype.kind not in "fiub":
+            raise TypeError(
+                f"{who}: x must be real numbers, or a tuple of arrays of them, got "
+                f"{a.dtype}"
+            )
+    notes = [
+        Finding("integers", f"input {k} is {a.dtype}: it is taken to float64", False)
+        for k, a in enumerate(points)
+        if a.dtype.kind != "f"
+    ]
+    return [a if a.dtype.kind == "f" else a.astype(np.float64) for a in points], notes
+
+
+def constant_or_array(x: Any) -> Any:
+    """Return what an input is as an array; what is none stays as it is."""
+    if isinstance(x, Tensor):
+        return x.numpy()
+    array = np.asarray(x)
+    return array if array.dtype.kind in "fiub" else x
+
+
+def live_inputs(
+    values: Sequence[Any], argnums: int | Sequence[int] | None
+) -> list[int]:
+    """Return the numbers of the inputs to check: the floating-point ones, or those of
+    them that `argnums` names.
+    """
+    floats = [
+        k
+        for k, v in enumerate(values)
+        if isinstance(v, np.ndarray) and v.dtype.kind == "f"
+    ]
+    if argnums is None:
+        return floats
+    wanted = [argnums] if isinstance(argnums, int) else list(argnums)
+    for k in wanted:
+        if not -len(values) <= k < len(values):
+            raise ValueError(
+                f"gradcheck: argnums names input {k}, expected one of {len(values)}"
+            )
+        if k % len(values) not in floats:
+            raise TypeError(
+                f"gradcheck: argnums names input {k}, which is not floating point; "
+                "leave it out"
+            )
+    return wanted
+
+
+def held_constant(values: Sequence[Any]) -> list[Finding]:
+    """Return a note for each array that has no gradient for its dtype."""
+    sentence = "input {} is {}: it has no gradient and is held constant"
+    return [
+        Finding("integers", sentence.format(k, v.dtype), fatal=False)
+        for k, v in enumerate(values)
+        if isinstance(v, np.ndarray) and v.dtype.kind != "f"
+    ]

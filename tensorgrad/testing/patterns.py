@@ -1,0 +1,259 @@
+"""Patterns of faults in a block of a Jacobian: what simple mistake turns the numerical
+derivative into the claimed one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import combinations, product
+from typing import NamedTuple
+
+import numpy as np
+
+from .block import Block
+from .factors import factor_text
+from .problem import Array
+
+
+class Diagnosis(NamedTuple):
+    """The name of a fault, and what it is in one sentence."""
+
+    fault: str
+    sentence: str
+
+
+UNKNOWN = "unknown"
+
+Pattern = Callable[[Block], Diagnosis | None]
+
+
+def not_a_number(wrong: Block) -> Diagnosis | None:
+    """The gradient is not finite where the function has a slope."""
+    if np.isfinite(wrong.analytic).all():
+        return None
+    return Diagnosis(
+        "not a number",
+        f"the gradient of input {wrong.input} is NaN or infinite where the function "
+        "has a finite slope",
+    )
+
+
+def zero(wrong: Block) -> Diagnosis | None:
+    """Nothing arrives."""
+    if wrong.analytic.any():
+        return None
+    return Diagnosis(
+        "zero",
+        f"the gradient of input {wrong.input} is zero and should not be: its path to "
+        f"output {wrong.output} is cut, or its rule returns zeros",
+    )
+
+
+def factor(wrong: Block) -> Diagnosis | None:
+    """All of it is too large, or too small, by one factor."""
+    finite = wrong.finite
+    n, a = wrong.numerical[finite], wrong.analytic[finite]
+    norm = float(n @ n)
+    c = float(a @ n) / norm if norm else 0.0
+    if not c or abs(c - 1) < 1e-9 or not wrong.is_like(c * wrong.numerical):
+        return None
+    return Diagnosis("factor", factor_text(c, wrong))
+
+
+def _masked(wrong: Block) -> Array | None:
+    """Return where the block is right, if it is zero everywhere else."""
+    right = wrong.like(wrong.numerical)
+    kept = right & (wrong.analytic != 0)
+    if not kept.any() or not (right | (wrong.analytic == 0)).all():
+        return None
+    return np.asarray(kept)
+
+
+def missing_sum(wrong: Block) -> Diagnosis | None:
+    """One index of an axis of the output contributes, the others do not."""
+    masked = _masked(wrong)
+    if masked is None:
+        return None
+    shape = (*wrong.out_shape, wrong.analytic.shape[1])
+    kept, needed = masked.reshape(shape), wrong.needed.reshape(shape)
+    single = {}
+    for axis in range(len(wrong.out_shape)):
+        at = _only_index(kept, needed, axis)
+        broadcast = _broadcast(wrong, axis)
+        several = broadcast or np.count_nonzero(needed, axis=axis).max() > 1
+        # What is written last stays: that is another mistake, but for broadcasting.
+        last = at == shape[axis] - 1 and not broadcast
+        if at is not None and several and not last:
+            single[axis] = at
+    index = tuple(single.get(axis, slice(None)) for axis in range(len(shape)))
+    if not single or not np.array_equal(kept[index], needed[index]):
+        return None
+    return Diagnosis("missing sum", _missing_text(wrong, single))
+
+
+def _only_index(kept: Array, needed: Array, axis: int) -> int | None:
+    """Return the index of an axis that contributes, if one does and more should."""
+    along = tuple(k for k in range(kept.ndim) if k != axis)
+    used = np.flatnonzero(kept.any(axis=along))
+    more = np.count_nonzero(needed.any(axis=along)) > 1
+    return int(used[0]) if len(used) == 1 and more else None
+
+
+def _broadcast(wrong: Block, axis: int) -> bool:
+    """Whether the input was broadcast along an axis of the output."""
+    lead = len(wrong.out_shape) - len(wrong.in_shape)
+    pairs = zip(wrong.in_shape, wrong.out_shape[max(lead, 0) :], strict=False)
+    if lead < 0 or any(n not in (1, m) for n, m in pairs):
+        return False
+    return axis < lead or wrong.in_shape[axis - lead] == 1
+
+
+def _missing_text(wrong: Block, single: dict[int, int]) -> str:
+    which = " and ".join(f"index {at} of axis {axis}" for axis, at in single.items())
+    return (
+        f"the gradient of input {wrong.input} takes {which} of output {wrong.output} "
+        "alone: the sum over what the input was broadcast along is missing"
+    )
+
+
+def overwritten(wrong: Block) -> Diagnosis | None:
+    """Of several outputs that use an entry of the input, not all contribute."""
+    kept = _masked(wrong)
+    if kept is None:
+        return None
+    lost = np.count_nonzero(wrong.needed & ~kept, axis=0)
+    several = np.count_nonzero(wrong.needed, axis=0) > 1
+    if not lost.any() or (lost[~several] > 0).any():
+        return None
+    if not np.asarray(kept.any(axis=0))[lost > 0].all():
+        return None
+    return Diagnosis(
+        "overwritten",
+        f"where an entry of input {wrong.input} is used more than once, its gradient "
+        "is that of some of the uses: it is overwritten (=) where it should be "
+        "accumulated (+=, np.add.at)",
+    )
+
+
+def partly_zero(wrong: Block) -> Diagnosis | None:
+    """Some derivatives are zero, the others right."""
+    kept = _masked(wrong)
+    if kept is None:
+        return None
+    lost = np.count_nonzero(wrong.needed & ~kept)
+    return Diagnosis(
+        "partly zero",
+        f"{lost} derivatives in input {wrong.input} are zero and should not be; the "
+        "others are right: part of the gradient does not arrive",
+    )
+
+
+def transposed(wrong: Block) -> Diagnosis | None:
+    """Two axes of one length are exchanged, of input, output or both."""
+    shape = wrong.out_shape + wrong.in_shape
+    real = wrong.numerical.reshape(shape)
+    split = len(wrong.out_shape)
+    for p, q in _pairs(shape):
+        # Of a permutation the transpose is the inverse: that is another mistake.
+        if p < split <= q and _selects(wrong):
+            continue
+        turned = np.swapaxes(real, p, q).reshape(wrong.numerical.shape)
+        if wrong.is_like(turned):
+            return Diagnosis("transposed", _transposed_text(wrong, p, q, split))
+    for (p, q), (r, s) in product(_pairs(wrong.out_shape), _pairs(wrong.in_shape)):
+        turned = np.swapaxes(real.swapaxes(p, q), split + r, split + s)
+        if wrong.is_like(turned.reshape(wrong.numerical.shape)):
+            return Diagnosis("transposed", _transposed_text(wrong, p, split + r, split))
+    backwards = [*range(split), *reversed(range(split, len(shape)))]
+    turned = real.transpose(backwards)
+    if turned.shape == shape and wrong.is_like(turned.reshape(wrong.numerical.shape)):
+        return Diagnosis("transposed", _transposed_text(wrong, split, split + 1, split))
+    return None
+
+
+def crossed(wrong: Block) -> Diagnosis | None:
+    """A row met a column where the function works element by element: both stretched,
+    and their product was summed to the shape of the input.
+    """
+    shape = wrong.in_shape
+    if shape != wrong.out_shape or 1 not in shape:
+        return None
+    for axis in (k for k, n in enumerate(shape) if n > 1):
+        if any(map(wrong.is_like, _stretched(wrong, axis))):
+            return Diagnosis(
+                "transposed",
+                f"in the gradient of input {wrong.input} an operand is transposed: "
+                f"a row meets a column, and their product is summed over axis {axis}",
+            )
+    return None
+
+
+def _stretched(wrong: Block, axis: int) -> Iterator[Array]:
+    """Yield the derivatives with the incoming gradient stretched along an axis, and
+    with an operand.
+    """
+    shape = wrong.in_shape
+    summed = wrong.numerical.reshape(shape + shape).sum(axis=axis, keepdims=True)
+    both = summed.sum(axis=len(shape) + axis, keepdims=True)
+    itself = np.eye(len(wrong.analytic), dtype=float)
+    yield np.broadcast_to(summed, shape + shape).reshape(itself.shape)
+    yield np.broadcast_to(both, shape + shape).reshape(itself.shape) * itself
+
+
+def _selects(wrong: Block) -> bool:
+    """Whether each entry of the output is made of one entry of the input."""
+    needed = wrong.needed
+    return all(np.count_nonzero(needed, axis=k).max() == 1 for k in (0, 1))
+
+
+def _pairs(shape: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Return the pairs of axes of one length."""
+    pairs = combinations(range(len(shape)), 2)
+    return [(p, q) for p, q in pairs if shape[p] == shape[q] > 1]
+
+
+def _transposed_text(wrong: Block, p: int, q: int, split: int) -> str:
+    if p >= split:
+        what = f"the gradient of input {wrong.input} is transposed: its axes"
+        return f"{what} {p - split} and {q - split} are exchanged"
+    if q < split:
+        what = f"for input {wrong.input} the incoming gradient is used transposed"
+        return f"{what}: its axes {p} and {q} are exchanged"
+    return (
+        f"in the gradient of input {wrong.input} an operand is used transposed (axis "
+        f"{p} of output {wrong.output} with axis {q - split} of the input)"
+    )
+
+
+def permuted(wrong: Block) -> Diagnosis | None:
+    """The right numbers are in the wrong places."""
+    # A seed that nobody draws inputs with: equal numbers would hide a permutation.
+    directions = np.random.default_rng(60902)
+    for axis, what in ((0, "its entries"), (1, "the incoming gradient's entries")):
+        w = directions.normal(size=wrong.analytic.shape[axis])
+        claimed = np.tensordot(w, wrong.analytic, (0, axis))
+        real = np.tensordot(w, wrong.numerical, (0, axis))
+        size = np.tensordot(np.abs(w), np.abs(wrong.numerical), (0, axis))
+        allowed = 1e-6 * size + 4 * np.tensordot(np.abs(w), wrong.bar, (0, axis))
+        order, as_claimed = np.argsort(real), np.argsort(claimed)
+        apart = np.abs(claimed[as_claimed] - real[order])
+        if (apart <= allowed[order]).all() and (order != as_claimed).any():
+            return Diagnosis(
+                "permuted",
+                f"the gradient of input {wrong.input} holds the right numbers in the "
+                f"wrong places: {what} are permuted",
+            )
+    return None
+
+
+PATTERNS: tuple[Pattern, ...] = (
+    zero,
+    factor,
+    missing_sum,
+    overwritten,
+    transposed,
+    crossed,
+    permuted,
+    partly_zero,
+)
+"""In order: what is more special first."""

@@ -1,0 +1,578 @@
+"""Fusion: kernels compute what the calls they stand for compute."""
+
+import operator
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tensorgrad.capture import fuse as fusion
+from tensorgrad.capture import kernels
+from tensorgrad.capture.program import (
+    Call,
+    Constant,
+    Live,
+    Number,
+    Program,
+    Result,
+    Value,
+    View,
+    filled,
+    owner,
+)
+
+
+class Writing:
+    """Makes calls on arrays, and writes them down: the simplest recorder there is."""
+
+    def __init__(self):
+        self.calls = []
+        self.held = {}
+        self.start = []
+
+    def live(self, array):
+        value = Live(array.shape, array.dtype, array.strides, array)
+        self.start.append((array, array.copy()))
+        self.held[value] = array
+        return value
+
+    def constant(self, array):
+        value = Constant(array.shape, array.dtype, array.strides, array)
+        self.held[value] = array
+        return value
+
+    def view(self, value, make):
+        base = owner(value)
+        whole = make if base is value else lambda a, m=value.make: make(m(a))
+        array = make(self.held[value])
+        view = View(array.shape, array.dtype, array.strides, base, whole)
+        self.held[view] = array
+        return view
+
+    def call(self, function, *args, **kwargs):
+        """Call a function that returns a new array."""
+        given, named = filled((args, kwargs), self.held.__getitem__)
+        array = np.asarray(function(*given, **named))
+        result = Result(array.shape, array.dtype, array.strides)
+        self.held[result] = array
+        self.calls.append(Call(function, args, kwargs, (result,)))
+        return result
+
+    def write(self, function, target, *args, **kwargs):
+        """Call a function that writes to an array."""
+        given, named = filled((args, kwargs), self.held.__getitem__)
+        function(*given, **named)
+        self.calls.append(Call(function, args, kwargs, (), (target,)))
+
+    def number(self, x):
+        number = Number()
+        self.held[number] = x
+        self.calls.append(Call(lambda: x, (), {}, (number,), pure=False))
+        return number
+
+    def program(self, *returned):
+        return Program([], [], self.calls, list(returned))
+
+    def rewind(self):
+        """Give the live arrays back what they held; return what they hold now."""
+        now = [array.copy() for array, _ in self.start]
+        for array, before in self.start:
+            array[...] = before
+        return now
+
+
+def run(program):
+    """Make the calls of a program, each value in memory of its own full of ones."""
+    held = {}
+
+    def array(value):
+        if isinstance(value, View):
+            return value.make(array(value.base))
+        return value.array if isinstance(value, Live | Constant) else held[value]
+
+    for call in program.calls:
+        args, kwargs = filled((call.args, call.kwargs), array)
+        if getattr(call.function, "into", False):
+            for result in call.results:
+                memory = np.full(max(result.nbytes, 1), 255, np.uint8)
+                held[result] = np.ndarray(
+                    result.shape, result.dtype, memory, strides=result.strides
+                )
+            call.function(*args, *(held[r] for r in call.results))
+        else:
+            made = call.function(*args, **kwargs)
+            for result in call.results:
+                number = isinstance(result, Number)
+                held[result] = made if number else np.asarray(made)
+    return [np.array(array(value)) for value in program.returned]
+
+
+class Plain:
+    """What kernels are made of, in Python: slow, and nothing to compile."""
+
+    @staticmethod
+    def memory(array):
+        strides = (array.itemsize,)
+        return np.lib.stride_tricks.as_strided(array, (array.size,), strides)
+
+    @classmethod
+    def get(cls, array, at):
+        return cls.memory(array)[at]
+
+    @classmethod
+    def put(cls, array, at, value):
+        assert at >= 0
+        cls.memory(array)[at] = value
+
+    @staticmethod
+    def within(at, size):
+        if not -size <= at < size:
+            raise IndexError
+        return at % size
+
+    plus, times = staticmethod(operator.add), staticmethod(operator.mul)
+    larger, smaller = staticmethod(np.maximum), staticmethod(np.minimum)
+
+    @staticmethod
+    def row(size, like):
+        return np.full(size, np.nan if like.dtype.kind == "f" else 7, like.dtype)
+
+
+PLAIN = {name: getattr(Plain, name) for name in dir(Plain) if name[0] != "_"}
+
+
+def in_python(source):
+    scope = {**vars(np), **PLAIN}
+    exec(source, scope)
+    return scope["kernel"]
+
+
+@pytest.fixture
+def uncompiled(monkeypatch):
+    monkeypatch.setattr(fusion, "require_numba", lambda: None)
+    monkeypatch.setattr(fusion, "compiled", in_python)
+    monkeypatch.setattr(fusion, "prepare", lambda *args: None)
+
+
+def check_exact(writing, *returned):
+    program = writing.program(*returned)
+    writing.rewind()
+    expected = run(program), writing.rewind()
+    fused = fusion.fuse(program)
+    got = run(fused), writing.rewind()
+    for some, others in zip(expected, got, strict=True):
+        for a, b in zip(some, others, strict=True):
+            assert a.shape == b.shape
+            assert a.dtype == b.dtype
+            np.testing.assert_array_equal(a, b)
+    return fused
+
+
+class Random:
+    """Writes a program of random calls on whole numbers, whose sums are exact."""
+
+    def __init__(self, seed):
+        self.rng = np.random.default_rng(seed)
+        self.w = Writing()
+        self.n, self.m = (int(k) for k in self.rng.choice([2, 3, 5, 7, 9, 20], 2))
+        n, m = self.n, self.m
+        shapes = [(n, m), (n, m), (n,), (m,), (n, 1), (n, 3), (3, m), (m, n)]
+        self.pool = [self.w.live(self.whole(shape)) for shape in shapes]
+        self.pool.append(self.w.number(float(self.rng.integers(-3, 4))))
+        self.labels = self.w.constant(self.rng.integers(0, m, n))
+        self.flat_labels = self.w.constant(
+            np.arange(0, n * m, m) + self.rng.integers(0, m, n)
+        )
+
+    def whole(self, shape):
+        return self.rng.integers(-4, 5, shape).astype(np.float32)
+
+    def pick(self, wanted):
+        found = [v for v in self.pool if isinstance(v, Value) and wanted(v)]
+        return found[self.rng.integers(len(found))] if found else None
+
+    def add(self, value):
+        # Small whole numbers stay exact in float32.
+        if np.abs(self.w.held[value]).max(initial=0) > 50:
+            value = self.w.call(np.clip, value, -9, 9)
+        self.pool.append(value)
+
+    def step(self):
+        kinds = [n for n in dir(self) if n.startswith("do_")]
+        getattr(self, kinds[self.rng.integers(len(kinds))])()
+
+    def partner(self, a):
+        fits = [b for b in self.pool if _broadcast(a, b) == a.shape]
+        return fits[self.rng.integers(len(fits))]
+
+    def ufunc(self):
+        choice = [np.add, np.subtract, np.multiply, np.maximum, np.minimum]
+        return choice[self.rng.integers(len(choice))]
+
+    def do_binary(self):
+        a = self.pick(lambda v: True)
+        pair = [a, self.partner(a)]
+        if self.rng.integers(2):
+            pair.reverse()
+        self.add(self.w.call(self.ufunc(), *pair))
+
+    def do_scalar(self):
+        self.add(self.w.call(self.ufunc(), self.pick(lambda v: True), 2))
+
+    def do_unary(self):
+        choice = [np.negative, np.absolute, np.square, np.positive]
+        function = choice[self.rng.integers(len(choice))]
+        self.add(self.w.call(function, self.pick(lambda v: True)))
+
+    def do_mask(self):
+        a = self.pick(lambda v: True)
+        mask = self.w.call(np.greater, a, self.partner(a))
+        if self.rng.integers(2):
+            self.add(self.w.call(np.multiply, a, mask))
+        else:
+            self.add(self.w.call(np.where, mask, a, 0))
+
+    def do_in_place(self):
+        a = self.pick(lambda v: True)
+        b = self.partner(a)
+        if owner(a) is not (owner(b) if isinstance(b, Value) else b):
+            self.w.write(np.add, a, a, b, out=a)
+            self.w.write(np.clip, a, a, -9, 9, out=a)
+
+    def do_reduce(self):
+        a = self.pick(lambda v: len(v.shape) > 0)
+        axis = [None, 0, len(a.shape) - 1][self.rng.integers(3)]
+        ufunc = [np.add, np.maximum, np.minimum][self.rng.integers(3)]
+        keep = bool(self.rng.integers(2))
+        self.add(self.w.call(ufunc.reduce, a, axis=axis, keepdims=keep))
+
+    def do_sort(self):
+        """A call that cannot be fused."""
+        self.add(self.w.call(np.sort, self.pick(lambda v: len(v.shape) > 0)))
+
+    def do_view(self):
+        makes = [
+            lambda a: a.T,
+            lambda a: a.reshape(-1),
+            lambda a: a[:, None] if a.ndim == 1 else a[0],
+            lambda a: a[: len(a) // 2 + 1],
+            lambda a: a[..., -1:],
+        ]
+        make = makes[self.rng.integers(len(makes))]
+        a = self.pick(lambda v: len(v.shape) > 0)
+        if np.shares_memory(make(self.w.held[a]), self.w.held[a]):
+            self.pool.append(self.w.view(a, make))
+
+    def do_copy(self):
+        self.add(self.w.call(np.ndarray.copy, self.pick(lambda v: True)))
+
+    def do_product(self):
+        a = self.pick(lambda v: len(v.shape) == 2)
+        b = self.pick(lambda v: len(v.shape) == 2 and v.shape[0] == a.shape[1])
+        if b is not None:
+            self.add(self.w.call(np.matmul, a, b))
+
+    def do_take(self):
+        a = self.pick(lambda v: v.shape == (self.n * self.m,))
+        if a is not None:
+            self.add(self.w.call(operator.getitem, a, self.flat_labels))
+
+    def do_put(self):
+        a = self.pick(lambda v: v.shape == (self.n * self.m,))
+        b = self.pick(lambda v: v.shape == (self.n,))
+        if a is not None and b is not None and owner(a) is not owner(b):
+            self.w.write(operator.setitem, a, a, self.flat_labels, b)
+
+
+def _broadcast(a, b):
+    shape = b.shape if isinstance(b, Value) else ()
+    try:
+        return np.broadcast_shapes(a.shape, shape)
+    except ValueError:
+        return None
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_random_programs_are_the_same_fused(seed, uncompiled):
+    random = Random(seed)
+    for _ in range(25):
+        random.step()
+    values = [v for v in random.pool if isinstance(v, Value)]
+    check_exact(random.w, *values[8 :: int(random.rng.integers(1, 5))])
+
+
+def check_close(writing, *returned, rtol=2e-6):
+    program = writing.program(*returned)
+    writing.rewind()
+    expected = run(program), writing.rewind()
+    fused = fusion.fuse(program)
+    got = run(fused), writing.rewind()
+    for some, others in zip(expected, got, strict=True):
+        for a, b in zip(some, others, strict=True):
+            assert a.dtype == b.dtype
+            scale = np.abs(a).max(initial=1e-6)
+            np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * scale)
+    return fused
+
+
+def network(n, hidden, classes, seed=0, kind=np.float32):
+    """A step of a network, as the operations' forwards and rules call NumPy."""
+    rng = np.random.default_rng(seed)
+    w = Writing()
+    x = w.live(rng.standard_normal((n, 2)).astype(kind))
+    shapes = [(2, hidden), (hidden,), (hidden, classes), (classes,)]
+    w1, b1, w2, b2 = (w.live(rng.standard_normal(s).astype(kind)) for s in shapes)
+    labels = w.constant(
+        np.arange(0, n * classes, classes) + rng.integers(0, classes, n)
+    )
+    z1 = w.call(np.matmul, x, w1)
+    w.write(np.add, z1, z1, b1, out=z1)
+    y = w.call(np.maximum, z1, 0)
+    z2 = w.call(np.matmul, y, w2)
+    w.write(np.add, z2, z2, b2, out=z2)
+    largest = w.call(np.maximum.reduce, w.call(np.copy, w.view(z2, lambda a: a.T)))
+    z = w.call(np.subtract, z2, w.view(largest, lambda a: a[:, None]))
+    e = w.call(np.exp, z)
+    total = w.call(np.add.reduce, e, axis=1)
+    w.write(np.divide, e, e, w.view(total, lambda a: a[:, None]), out=e)
+    flat = w.view(z, lambda a: a.reshape(-1))
+    fit = w.call(operator.getitem, flat, labels)
+    fit = w.call(np.subtract, fit, w.call(np.log, total))
+    loss = w.call(np.divide, w.call(np.negative, w.call(np.add.reduce, fit)), n)
+    d = w.call(np.ndarray.copy, e)
+    flat = w.view(d, lambda a: a.reshape(-1))
+    less = w.call(np.subtract, w.call(operator.getitem, flat, labels), 1)
+    w.write(operator.setitem, flat, flat, labels, less)
+    w.write(np.divide, d, d, n, out=d)
+    g2 = w.call(np.matmul, w.view(y, lambda a: a.T), d)
+    back = w.call(np.matmul, d, w.view(w2, lambda a: a.T))
+    back = w.call(np.multiply, back, w.call(np.greater, y, 0))
+    g1 = w.call(np.matmul, w.view(x, lambda a: a.T), back)
+    sums = w.call(np.add.reduce, back), w.call(np.add.reduce, d)
+    rate = w.number(0.1)
+    for p, g in zip((w1, b1, w2, b2), (g1, sums[0], g2, sums[1]), strict=True):
+        w.write(np.subtract, p, p, w.call(np.multiply, g, rate), out=p)
+    return w, loss
+
+
+NUMBA = pytest.mark.skipif(
+    not kernels.installed(), reason="needs numba, of the extra 'fast'"
+)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("TENSORGRAD_CACHE", str(tmp_path))
+    kernels.compiled.cache_clear()
+    return tmp_path
+
+
+@pytest.mark.parametrize("sizes", [(30, 20, 3), (30, 20, 11), (7, 3, 2), (40, 5, 5)])
+def test_a_step_is_that_of_the_calls(sizes, uncompiled):
+    w, loss = network(*sizes)
+    check_close(w, loss)
+
+
+@NUMBA
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_compiled_step_is_that_of_the_calls(kind, folder):
+    w, loss = network(300, 64, 3, kind=kind)
+    fused = check_close(w, loss, rtol=2e-6 if kind == np.float32 else 1e-14)
+    kernel = fused.calls[-1].function
+    assert kernel.into
+    assert len(kernel.group) == len(w.calls) - 1
+
+
+@NUMBA
+@pytest.mark.parametrize("seed", range(6))
+def test_random_programs_are_the_same_compiled(seed, folder):
+    random = Random(1000 + seed)
+    for _ in range(25):
+        random.step()
+    check_exact(random.w, *[v for v in random.pool if isinstance(v, Value)][8:])
+
+
+def test_a_smaller_batch_shares_the_kernel(uncompiled, monkeypatch):
+    sources = []
+    monkeypatch.setattr(
+        fusion, "compiled", lambda source: sources.append(source) or in_python(source)
+    )
+    for n in (40, 23):
+        w, loss = network(n, 24, 3)
+        check_close(w, loss)
+    assert sources[0] == sources[1]
+
+
+def test_what_waits_for_a_product_is_not_computed_before(uncompiled):
+    """The decay of a mean goes with the rest of its update, in one pass."""
+    w = Writing()
+    mean, x = w.live(np.ones((20, 20))), w.live(np.ones((20, 20)))
+    w.write(np.multiply, mean, mean, 0.5, out=mean)
+    y = w.call(np.add, w.call(np.negative, x), 1.0)
+    w.write(np.add, mean, mean, w.call(np.matmul, y, x), out=mean)
+    groups = [getattr(c.function, "group", ()) for c in check_exact(w).calls]
+    assert [len(group) for group in groups] == [2, 0, 2]
+
+
+def test_the_order_of_writes_and_reads_is_kept(uncompiled):
+    w = Writing()
+    x = w.live(np.arange(30.0).reshape(10, 3))
+    before = w.call(np.add, x, 1.0)
+    w.write(np.multiply, x, x, 2.0, out=x)
+    after = w.call(np.add, x, 1.0)
+    w.write(np.add, x, x, w.call(np.add.reduce, x), out=x)
+    check_exact(w, before, after, w.call(np.negative, x))
+
+
+def test_rows_that_read_their_neighbours_stay_calls(uncompiled):
+    w = Writing()
+    x = w.live(np.arange(6.0))
+    left, right = w.view(x, lambda a: a[:-1]), w.view(x, lambda a: a[1:])
+    w.write(np.add, right, right, left, out=right)
+    w.write(np.add, right, right, left, out=right)
+    fused = check_exact(w)
+    assert all(call.function is np.add for call in fused.calls)
+
+
+def test_arrays_that_share_memory_stay_out_of_kernels(uncompiled):
+    memory = np.arange(40.0)
+    w = Writing()
+    a, b = w.live(memory[:30]), w.live(memory[10:])
+    for x in (a, b, a):
+        w.write(np.add, x, x, 1.0, out=x)
+    fused = check_exact(w)
+    assert all(call.function is np.add for call in fused.calls)
+
+
+def test_scratch_memory_becomes_variables(uncompiled):
+    memory = np.zeros(40)
+    w = Writing()
+    for size in (40, 30):
+        p, change = w.live(np.ones(size)), w.live(memory[:size])
+        change.scratch = True
+        w.write(np.multiply, change, p, 2.0, out=change)
+        w.write(np.subtract, p, p, change, out=p)
+    writing = w.program()
+    (call,) = fusion.fuse(writing).calls
+    assert not any(v.scratch for v in call.reads)
+    assert not call.results
+    w.rewind()
+    run(fusion.fuse(writing))
+    np.testing.assert_array_equal(w.start[0][0], -1.0)
+
+
+def same_bits(a, b):
+    np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(np.signbit(a), np.signbit(b))
+
+
+@NUMBA
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_nan_infinities_and_zeros_are_numpys(folder):
+    special = np.array([0.0, -0.0, 1.0, -2.5, np.inf, -np.inf, np.nan], np.float32)
+    w = Writing()
+    a = w.live(np.repeat(special, 7))
+    b = w.live(np.tile(special, 7))
+    made = [w.call(f, a, b) for f in (np.maximum, np.minimum, np.add, np.divide)]
+    masks = [w.call(f, a, b) for f in (np.less, np.greater_equal, np.not_equal)]
+    made += [w.call(np.multiply, a, mask) for mask in masks]
+    made += [w.call(np.where, masks[0], a, b), w.call(np.sqrt, a)]
+    made += [w.call(np.clip, a, -1, 1), w.call(np.abs, a), w.call(np.negative, a)]
+    program = w.program(*made, *masks)
+    expected = run(program)
+    fused = fusion.fuse(program)
+    assert len(fused.calls) == 1
+    for i, (x, y) in enumerate(zip(run(fused), expected, strict=True)):
+        np.testing.assert_array_equal(x, y)
+        if i > 1:
+            # Which zero is larger NumPy leaves open.
+            kept = ~np.isnan(y)
+            same_bits(x[kept], y[kept])
+
+
+@NUMBA
+@pytest.mark.parametrize("kind", ["f4", "f8", "i4", "i8", "u1", "?"])
+def test_types_are_promoted_as_numpy_does(kind, folder):
+    w = Writing()
+    x = w.live(np.arange(12).astype(kind))
+    y = w.live(np.linspace(-1, 1, 12, dtype=np.float32))
+    rate = w.number(0.1)
+    made = [
+        w.call(np.add, x, x),
+        w.call(np.multiply, x, y),
+        w.call(np.multiply, y, rate),
+    ]
+    made += [w.call(np.multiply, y, np.float64(0.1)), w.call(np.less, x, 3)]
+    made += [w.call(np.ndarray.astype, x, np.float32), w.call(np.where, x, y, 0)]
+    check_exact(w, *made)
+
+
+def test_a_number_that_may_be_whole_or_not_stays_out_of_integers(uncompiled):
+    w = Writing()
+    x, count = w.live(np.arange(5)), w.number(2**53 + 1)
+    y = w.call(np.multiply, w.call(np.multiply, x, count), x)
+    check_exact(w, w.call(np.add, y, x))
+
+
+def test_long_rows_do_not_go_on_the_stack(uncompiled):
+    w = Writing()
+    a, b = w.live(np.ones((20, 5000))), w.live(np.ones((20, 2)))
+    y = w.call(np.matmul, w.view(a, lambda a: a.T), w.call(np.negative, b))
+    check_exact(w, w.call(np.add, y, 1.0))
+
+
+@NUMBA
+def test_an_index_out_of_bounds_raises(folder):
+    w = Writing()
+    x, labels = w.live(np.arange(5.0)), w.live(np.array([0, -5, 4]))
+    y = w.call(np.add, w.call(operator.getitem, x, labels), 1.0)
+    fused = check_exact(w, y)
+    for bad in (5, -6):
+        labels.array[1] = bad
+        with pytest.raises(IndexError, match="out of bounds"):
+            run(fused)
+
+
+@NUMBA
+def test_a_folder_that_cannot_be_written_to_is_no_obstacle(tmp_path, monkeypatch):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.setenv("TENSORGRAD_CACHE", str(blocked / "folder"))
+    kernels.compiled.cache_clear()
+    w = Writing()
+    x = w.live(np.arange(5.0))
+    check_exact(w, w.call(np.add, w.call(np.negative, x), 1.0))
+
+
+@NUMBA
+def test_kernels_are_kept_for_other_processes(tmp_path):
+    code = (
+        "import numba, test_capture_fusion as t\n"
+        "w, loss = t.network(30, 20, 3)\n"
+        "kernel = t.fusion.fuse(w.program(loss)).calls[-1].function.func\n"
+        "print(sum(kernel.stats.cache_hits.values()))\n"
+    )
+    environment = {
+        **os.environ,
+        "TENSORGRAD_CACHE": str(tmp_path),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    hits = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for _ in range(2)
+    ]
+    assert hits == ["0", "1"]
+
+
+def test_without_numba_the_error_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    with pytest.raises(ImportError, match=r"pip install 'tensorgrad-numpy\[fast\]'"):
+        fusion.fuse(Writing().program())

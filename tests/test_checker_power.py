@@ -1,0 +1,125 @@
+"""The checker finds planted faults, and cries wolf over no right rule."""
+
+import contextlib
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tensorgrad as tg
+from tensorgrad.core import backward as engine
+from tensorgrad.core.registry import registry
+from tensorgrad.testing import gradcheck
+from tensorgrad.testing.mutants import MUTANTS, overwriting_walk, planted
+
+OPERATIONS = (
+    "absolute",
+    "divide",
+    "exp",
+    "getitem",
+    "log",
+    "log_softmax",
+    "matmul",
+    "multiply",
+    "relu",
+    "sigmoid",
+    "softmax",
+    "sqrt",
+    "tanh",
+    "transpose",
+    "var",
+)
+X = np.array([0.5, -1.2, 2.0])
+DOUBLED = MUTANTS[0]
+
+
+@pytest.fixture(scope="module")
+def power():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+        import checker_power
+
+        return checker_power
+
+
+def passes(f):
+    return bool(gradcheck(f, X, explain=False, raise_on_failure=False))
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_mutant_is_killed_or_equivalent(power, name):
+    table, reference = power.Table(), power.Reference()
+    with np.errstate(all="ignore"):
+        power.kill_all(power.described([name]), table, reference)
+    assert table.counts.keys() >= {m.kind for m in MUTANTS}
+    assert sum(c["mutants"] for c in table.counts.values()) >= 10
+    assert table.survivors == []
+
+
+def test_no_right_case_raises_an_alarm(power, capsys):
+    with np.errstate(all="ignore"):
+        assert power.measure_right(power.described([]), 200), capsys.readouterr().out
+
+
+def test_an_alarm_is_counted(power, capsys):
+    with planted(tg.tanh, 0, DOUBLED), np.errstate(all="ignore"):
+        assert not power.measure_right(power.described(["tanh"]), 20)
+    assert "FALSE ALARM: tanh" in capsys.readouterr().out
+
+
+def test_a_survivor_is_counted(power, monkeypatch):
+    monkeypatch.setattr(power, "ours", lambda *args: True)
+    table = power.Table()
+    power.kill_all(power.described(["tanh"]), table, power.Reference())
+    assert "tanh.x, factor: times 2" in table.survivors
+
+
+def test_a_failure_with_the_right_rule_kills_nothing(power, monkeypatch):
+    monkeypatch.setattr(power, "ours", lambda *args: False)
+    table = power.Table()
+    monkeypatch.setattr("checker_cases.ours", lambda *args: False)
+    power.kill_all(power.described(["tanh"]), table, power.Reference())
+    assert all(c["ours"] == 0 for c in table.counts.values())
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: f"{m.kind}, {m.name}")
+def test_planted_puts_the_rule_back(mutant):
+    before = tg.tanh.rules[0]
+    with planted(tg.tanh, 0, mutant):
+        assert tg.tanh.rules[0] != before
+    assert tg.tanh.rules[0] == before
+    assert passes(tg.tanh)
+
+
+def test_planted_puts_the_rule_back_after_an_error():
+    before = tg.tanh.rules[0]
+    with contextlib.suppress(KeyError), planted(tg.tanh, 0, DOUBLED):
+        assert not passes(tg.tanh)
+        raise KeyError
+    assert tg.tanh.rules[0] == before
+    assert passes(tg.tanh)
+
+
+def test_overwriting_walk_is_undone():
+    walk = engine._walk
+    with overwriting_walk():
+        assert not passes(lambda x: x * tg.tanh(x))
+    assert engine._walk is walk
+    assert passes(lambda x: x * tg.tanh(x))
+
+
+def test_keywords_that_take_tensors_are_arguments_of_some_calls(power):
+    from tensorgrad.testing.calls import calls
+
+    rng = np.random.default_rng(0)
+    lifted = [c.lifted for c in calls(registry["sum"], rng) if c.lifted]
+    assert lifted == [("initial",), ("initial",)]
+
+
+def test_dense_layer_is_checked_in_less_than_a_second(power):
+    rng = np.random.default_rng(0)
+    inputs = [rng.normal(size=s) for s in ((32, 100), (100, 100), (100,))]
+    start = time.process_time()
+    assert gradcheck(power.dense_layer, *inputs)
+    assert time.process_time() - start < 1

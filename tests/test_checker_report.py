@@ -1,0 +1,134 @@
+"""The options of a check, and the report it gives."""
+
+import numpy as np
+import pytest
+
+import tensorgrad as tg
+from tensorgrad.testing import check_gradient, gradcheck
+
+X = np.array([0.5, -1.2, 2.0])
+
+
+def verdict(f, *inputs, **options):
+    return gradcheck(f, *inputs, raise_on_failure=False, **options)
+
+
+def wrong(factor):
+    @tg.primitive
+    def op(x):
+        return np.sin(x)
+
+    op.vjp(x=lambda g, x: factor * g * np.cos(x))
+    return op
+
+
+# Options.
+
+
+@pytest.mark.parametrize("rng", [0, 7, np.int64(7), None, np.random.default_rng(3)])
+def test_seed_is_in_the_report_and_repeats_the_check(rng):
+    result = verdict(wrong(2.0), X, rng=rng)
+    assert f"seed {result.seed}" in str(result)
+    assert f"rng={result.seed}" in str(result)
+    assert str(verdict(wrong(2.0), X, rng=result.seed)) == str(result)
+    if isinstance(rng, int):
+        assert result.seed == rng
+
+
+def test_seeds_are_drawn_from_the_generator():
+    generator = np.random.default_rng(3)
+    seeds = [gradcheck(np.sin, X, rng=generator).seed for _ in range(3)]
+    seeds += [gradcheck(np.sin, X, rng=None).seed for _ in range(3)]
+    assert len(set(seeds)) == 6
+
+
+def test_seed_draws_the_directions():
+    def analytic(seed):
+        result = gradcheck(np.sin, X, rng=seed, largest=1)
+        return result.comparison.analytic
+
+    assert (analytic(1) == analytic(1)).all()
+    assert (analytic(1) != analytic(2)).all()
+
+
+def test_tolerances():
+    f = wrong(1.001)
+    assert not verdict(f, X)
+    assert verdict(f, X, rtol=0.01)
+    assert verdict(f, X, atol=0.01)
+    assert not verdict(f, X, rtol=1e-4)
+    assert not verdict(f, X, atol=1e-4, rtol=1e-5)
+    for options, passes in (({"rtol": 0.01}, True), ({"atol": 1e-5}, False)):
+        result = check_gradient(
+            np.sin, lambda x: 1.001 * np.cos(x), X, raise_on_failure=False, **options
+        )
+        assert bool(result) == passes
+
+
+def test_argnums():
+    f = wrong(2.0)
+
+    def g(a, b, n):
+        return a * f(b) * n
+
+    n = np.array([1, 2, 3])
+    assert gradcheck(g, X, X, n, argnums=0)
+    assert gradcheck(g, X, X, n, argnums=[0])
+    assert gradcheck(g, X, X, n, argnums=-3)
+    assert not verdict(g, X, X, n, argnums=1)
+    assert not verdict(g, X, X, n)
+    with pytest.raises(TypeError, match="input 2, which is not floating point"):
+        gradcheck(g, X, X, n, argnums=2)
+    with pytest.raises(ValueError, match="input 3, expected one of 3"):
+        gradcheck(g, X, X, n, argnums=3)
+
+
+def test_order_below_one():
+    with pytest.raises(ValueError, match="order must be 1 or more, got 0"):
+        gradcheck(np.sin, X, order=0)
+
+
+def test_inputs_that_are_tensors_keep_their_gradient():
+    x = tg.Tensor(X, requires_grad=True)
+    assert gradcheck(np.sin, x)
+    assert x.grad is None
+
+
+def test_large_jacobian_is_checked_along_random_directions():
+    x = np.random.default_rng(0).normal(size=(40, 30))
+    result = gradcheck(np.tanh, x)
+    assert result.comparison.experiment.name == "random directions"
+    assert "random direction" in str(result)
+    assert not verdict(lambda x: np.where(x > 2, wrong(1.1)(x), np.sin(x)), x)
+
+
+# The report.
+
+
+def test_error_carries_the_result():
+    with pytest.raises(tg.GradientError) as caught:
+        tg.gradcheck(wrong(-1.0), X)
+    assert isinstance(caught.value, AssertionError)
+    assert isinstance(caught.value, tg.TensorgradError)
+    assert str(caught.value) == str(caught.value.result)
+    assert not caught.value.result
+
+
+def test_report_gives_a_smaller_input_that_fails():
+    x = np.linspace(0.3, 1.7, 36).reshape(6, 6)
+    result = verdict(wrong(3.0), x)
+    (small,) = result.shrunk
+    assert small.size < x.size
+    printed = str(result).split("rng=0:")[1]
+    names = {"np": np}
+    exec(printed.strip(), names)
+    assert np.array_equal(names["x0"], small)
+    assert not verdict(wrong(3.0), small)
+
+
+def test_report_fits_a_terminal():
+    x = np.random.default_rng(0).normal(size=(30, 30))
+    for result in (verdict(wrong(3.0), x), verdict(np.sin, x)):
+        lines = str(result).splitlines()
+        assert len(lines) <= 24
+        assert max(map(len, lines)) <= 80

@@ -1,0 +1,657 @@
+"""Captured steps: the bits of eager mode, for whatever a training step does."""
+
+import os
+import threading
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from test_nine_runs import RUNS, X, Y, engine_model, engine_optimizer, every_run
+
+import tensorgrad as tg
+
+SHORT = 60
+
+
+def bits(x):
+    """Return what tells a result from one that is not the same in every bit."""
+    x = x.numpy() if type(x) is tg.Tensor else x
+    if isinstance(x, tuple | list):
+        return [bits(item) for item in x]
+    x = np.asarray(x)
+    return x.shape, x.dtype, x.tobytes()
+
+
+class Arm:
+    """A model with its optimizer, and a step that is made of them."""
+
+    def __init__(self, make, **options):
+        self.parameters, step = make()
+        self.eager = step
+        self.step = tg.compile(step, fused=False, **options)
+
+    def state(self):
+        return [bits(p) for p in self.parameters]
+
+
+def assert_same(make, calls, **options):
+    """Run a step eagerly and captured, each from the start, and compare every bit."""
+    plain, captured = Arm(make), Arm(make, **options)
+    for number, args in enumerate(calls):
+        expected, found = plain.eager(*args), captured.step(*args)
+        assert bits(found) == bits(expected), f"result of call {number}"
+        assert captured.state() == plain.state(), f"parameters after call {number}"
+    return captured
+
+
+def network(*sizes, rng=0, between=tg.nn.ReLU):
+    layers = []
+    rng = np.random.default_rng(rng)
+    for i, (a, b) in enumerate(pairwise(sizes)):
+        layers += [between()] if i else []
+        layers.append(tg.nn.Dense(a, b, rng=rng))
+    return tg.nn.Sequential(*layers)
+
+
+def trained(optimizer=lambda p: tg.optim.SGD(p, 0.1, decay=0.01, momentum=0.9)):
+    """Return what makes a step on a batch that is passed to it."""
+
+    def make():
+        model = network(5, 8, 3)
+        opt = optimizer(model.parameters())
+
+        def step(x, labels):
+            loss = tg.softmax_cross_entropy(model(x), labels)
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+            return loss
+
+        return model.parameters(), step
+
+    return make
+
+
+def batches(n=10, size=16, last=None, rng=1):
+    rng = np.random.default_rng(rng)
+    for i in range(n):
+        m = last if last and i % 4 == 3 else size
+        x = rng.standard_normal((m, 5)).astype(np.float32)
+        yield x, rng.integers(0, 3, m)
+
+
+# The nine reference runs, rates that decay included.
+
+
+def make_run(run):
+    def make():
+        model = engine_model()
+        optimizer = engine_optimizer(run, model.parameters())
+
+        def step():
+            loss = tg.softmax_cross_entropy(model(X), Y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss, optimizer.lr
+
+        return model.parameters(), step
+
+    return make
+
+
+@every_run
+def test_reference_run_has_the_bits_of_eager(run):
+    assert_same(make_run(run), [()] * SHORT)
+
+
+nightly = pytest.mark.skipif(
+    os.environ.get("HYPOTHESIS_PROFILE") != "nightly", reason="takes a minute"
+)
+
+
+@nightly
+@every_run
+def test_whole_reference_run_has_the_bits_of_eager(run):
+    assert_same(make_run(run), [()] * RUNS["epochs"])
+
+
+# Optimizers and schedules.
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda p: tg.optim.SGD(p, 0.1),
+        lambda p: tg.optim.SGD(p, 0.1, momentum=0.5, lr_in_velocity=False),
+        lambda p: tg.optim.AdaGrad(p, 0.1, decay=1e-3),
+        lambda p: tg.optim.RMSProp(p, 0.01, decay=1e-3),
+        lambda p: tg.optim.Adam(p, 0.01),
+        lambda p: tg.optim.Adam(p, 0.01, decay=1e-2),
+        lambda p: tg.optim.SGD(p, lambda step: 0.1 if step < 5 else 0.01),
+        lambda p: tg.optim.Adam(p, lambda step: 0.1 * 0.9**step),
+    ],
+)
+def test_optimizers_have_the_bits_of_eager(optimizer):
+    assert_same(trained(optimizer), batches())
+
+
+def test_a_rate_that_changes_late_is_not_frozen():
+    def make(schedule):
+        return trained(lambda p: tg.optim.SGD(p, schedule))
+
+    late = Arm(make(lambda step: 0.1 if step < 6 else 0.01))
+    never = Arm(make(lambda step: 0.1))
+    same = []
+    for x, labels in batches():
+        late.step(x, labels)
+        never.step(x, labels)
+        same.append(late.state() == never.state())
+    assert same == [True] * 6 + [False] * 4
+
+
+def test_a_rate_may_be_assigned_between_calls():
+    plain, captured = Arm(trained()), Arm(trained())
+    for i, (x, labels) in enumerate(batches()):
+        for arm in (plain, captured):
+            optimizer = arm.eager.__closure__[1].cell_contents
+            if i == 5:
+                optimizer.lr = 0.5
+        assert bits(captured.step(x, labels)) == bits(plain.eager(x, labels))
+        assert captured.state() == plain.state()
+
+
+def test_a_rate_may_be_an_argument():
+    def make():
+        model = network(5, 3)
+        opt = tg.optim.SGD(model.parameters(), 1.0)
+
+        def step(x, labels, lr):
+            opt.lr = lr
+            loss = tg.softmax_cross_entropy(model(x), labels)
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+            return loss, opt.lr, opt.steps
+
+        return model.parameters(), step
+
+    calls = [(x, y, 0.1 / (i + 1)) for i, (x, y) in enumerate(batches())]
+    assert_same(make, calls)
+
+
+def test_an_update_by_hand():
+    def make():
+        model = network(5, 3)
+        parameters = model.parameters()
+
+        def step(x, labels, lr):
+            loss = tg.softmax_cross_entropy(model(x), labels)
+            for p in parameters:
+                p.grad = None
+            loss.backward()
+            with tg.no_grad():
+                for p in parameters:
+                    p *= 0.99
+                    p -= lr * p.grad
+                parameters[0][0] = 0.0
+            return loss
+
+        return parameters, step
+
+    calls = [(x, y, 0.1 / (i + 1)) for i, (x, y) in enumerate(batches())]
+    assert_same(make, calls)
+
+
+def test_clipped_gradients():
+    def make():
+        model = network(5, 8, 3)
+        opt = tg.optim.SGD(model.parameters(), 0.5)
+
+        def step(x, labels):
+            loss = tg.softmax_cross_entropy(model(x), labels)
+            opt.zero_grad()
+            loss.backward()
+            with tg.no_grad():
+                norm = np.sqrt(sum(np.sum(p.grad**2) for p in model.parameters()))
+                factor = np.minimum(0.1 / norm, 1.0)
+                for p in model.parameters():
+                    p.grad *= factor
+            opt.step()
+            return loss, norm, model.parameters()[0].grad
+
+        return model.parameters(), step
+
+    assert_same(make, batches())
+
+
+# What a step is called with.
+
+
+def test_a_smaller_last_batch_has_a_plan_of_its_own():
+    captured = assert_same(trained(), batches(n=20, last=7))
+    assert str(captured.step.plan).count("arrays from outside") == 2
+
+
+def test_tensors_lists_and_keywords():
+    def make():
+        model = network(5, 3)
+        opt = tg.optim.Adam(model.parameters())
+
+        def step(batch, *, weight, name="mean"):
+            x, labels = batch["x"], batch["labels"]
+            loss = tg.softmax_cross_entropy(model(x), labels) * weight
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+            return {"loss": loss, "name": name, "logits": [model(x)]}
+
+        return model.parameters(), step
+
+    plain, captured = Arm(make), Arm(make)
+    for i, (x, labels) in enumerate(batches()):
+        batch = {"x": tg.Tensor(x), "labels": tg.Tensor(labels)}
+        expected = plain.eager(batch, weight=float(i))
+        found = captured.step(batch, weight=float(i))
+        assert found.keys() == expected.keys()
+        assert found["name"] == "mean"
+        assert bits(found["loss"]) == bits(expected["loss"])
+        assert bits(found["logits"]) == bits(expected["logits"])
+        assert captured.state() == plain.state()
+
+
+def test_numbers_and_flags_that_are_no_floats_have_plans_of_their_own():
+    @tg.compile(fused=False)
+    def f(x, power, twice=False):
+        y = x**power
+        return y + y if twice else y
+
+    for _ in range(4):
+        for power in (2, 3):
+            x = np.random.default_rng(power).random(4)
+            assert bits(f(x, power)) == bits(x**power)
+            assert bits(f(x, power, twice=True)) == bits(2 * x**power)
+
+
+def test_arrays_in_any_layout():
+    @tg.compile(fused=False)
+    def f(x, w):
+        return np.sum(np.matmul(tg.Tensor(x), w), axis=0)
+
+    rng = np.random.default_rng(0)
+    big = rng.random((40, 60))
+    for _ in range(4):
+        for x in (big, big.T, big[::2], big[:, ::3], big[::-1]):
+            w = rng.random((x.shape[1], 7))
+            assert bits(f(x, w)) == bits(np.sum(np.matmul(x, w), axis=0))
+
+
+def test_an_argument_may_need_a_gradient():
+    @tg.compile(fused=False)
+    def slope(x):
+        y = np.sum(x**3)
+        y.backward()
+        return x.grad
+
+    for i in range(4):
+        x = tg.Tensor([1.0, 2.0 + i], requires_grad=True)
+        np.testing.assert_array_equal(slope(x).numpy(), 3 * x.numpy() ** 2)
+        assert x.grad is None
+
+
+def test_arrays_that_are_closed_over_are_read_where_they_are():
+    data = np.ones(3)
+
+    @tg.compile(fused=False)
+    def total():
+        return np.sum(tg.Tensor(data) * 2)
+
+    for i in range(5):
+        data[0] = i
+        assert total().item() == 2 * (i + 2)
+
+
+def test_a_parameter_written_to_between_calls_is_read_where_it_is():
+    plain, captured = Arm(trained()), Arm(trained())
+    for i, (x, labels) in enumerate(batches()):
+        for arm in (plain, captured):
+            if i % 3 == 2:
+                with tg.no_grad():
+                    arm.parameters[0][...] = 0.1
+        assert bits(captured.step(x, labels)) == bits(plain.eager(x, labels))
+        assert captured.state() == plain.state()
+
+
+# Labels are checked in each call.
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"), [(np.array([0, 1, 9]), IndexError), (np.eye(3) * 2, ValueError)]
+)
+def test_labels_are_checked_at_replay(wrong, error):
+    step = tg.compile(
+        lambda x, labels: tg.softmax_cross_entropy(tg.Tensor(x), labels), fused=False
+    )
+    x = np.random.default_rng(0).random((3, 3))
+    right = np.arange(3) if wrong.ndim == 1 else np.eye(3)
+    for _ in range(3):
+        step(x, right)
+    with pytest.raises(error, match="softmax_cross_entropy"):
+        step(x, wrong)
+    assert bits(step(x, right)) == bits(tg.softmax_cross_entropy(tg.Tensor(x), right))
+
+
+def test_rows_of_labels():
+    rng = np.random.default_rng(0)
+    rows = [rng.dirichlet(np.ones(3), len(x)) for x, _ in batches()]
+    calls = [(x, r) for (x, _), r in zip(batches(), rows, strict=True)]
+    assert_same(trained(), calls)
+
+
+# Dropout.
+
+
+def dropped_out(rng_of):
+    def make():
+        model, head = network(5, 8), network(8, 3, rng=3)
+        rng = rng_of()
+        opt = tg.optim.SGD([*model.parameters(), *head.parameters()], 0.1)
+
+        def step(x, labels):
+            hidden = tg.dropout(tg.relu(model(x)), 0.5, rng=rng)
+            loss = tg.softmax_cross_entropy(head(hidden), labels)
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+            return hidden, loss
+
+        return [*model.parameters(), *head.parameters()], step
+
+    return make
+
+
+@pytest.mark.parametrize("rng_of", [lambda: np.random.default_rng(7), lambda: 7])
+def test_dropout_draws_what_eager_draws(rng_of):
+    assert_same(dropped_out(rng_of), batches())
+
+
+def test_dropout_draws_anew_in_each_call():
+    rng = np.random.default_rng(0)
+    drop = tg.compile(lambda x: tg.dropout(x, 0.5, rng=rng), fused=False)
+    kept = {bits(drop(tg.Tensor(np.ones(50))))[2] for _ in range(6)}
+    assert len(kept) == 6
+
+
+# Results.
+
+
+def test_what_is_returned_is_the_callers_own():
+    p = tg.Tensor(np.ones(3), requires_grad=True)
+    data = np.ones(3)
+
+    @tg.compile(fused=False)
+    def f(x):
+        return p, tg.Tensor(x), x * 2, data, p.detach()
+
+    x = np.arange(3.0)
+    results = [f(x) for _ in range(4)]
+    for result in results:
+        for item in result:
+            array = item.numpy() if type(item) is tg.Tensor else item
+            array += 1.0
+    np.testing.assert_array_equal(p.numpy(), np.ones(3))
+    np.testing.assert_array_equal(x, np.arange(3.0))
+    np.testing.assert_array_equal(data, np.ones(3))
+    assert bits(f(x)) == bits((p, x, x * 2, data, p))
+
+
+def test_results_are_of_the_kinds_of_eager():
+    def f(x):
+        t = tg.Tensor(x)
+        return t, np.sum(t), x * 2.0, np.sum(x), None, "text", 3
+
+    compiled = tg.compile(f, fused=False)
+    for _ in range(3):
+        found, expected = compiled(np.ones(2)), f(np.ones(2))
+        assert [type(a) for a in found] == [type(a) for a in expected]
+        assert found[-3:] == expected[-3:]
+        assert not found[0].requires_grad
+
+
+def test_gradients_stay_inside():
+    captured = Arm(trained())
+    for i, batch in enumerate(batches()):
+        captured.step(*batch)
+        if i:
+            assert all(p.grad is None for p in captured.parameters)
+
+
+# Whatever eager mode does within a step.
+
+
+def test_no_grad_has_a_plan_of_its_own():
+    model = network(5, 3)
+    f = tg.compile(lambda x: model(x), fused=False)
+    x = np.ones((2, 5), np.float32)
+    for _ in range(3):
+        with tg.no_grad():
+            assert bits(f(x)) == bits(model(x))
+        assert bits(f(x)) == bits(model(x))
+
+
+def test_second_derivatives_and_transforms():
+    w = tg.Tensor(np.linspace(0.1, 0.9, 4), requires_grad=True)
+    opt = tg.optim.SGD([w], 0.01)
+
+    def step(x):
+        value, slope = tg.value_and_grad(lambda t: np.sum(np.tanh(t * w) ** 2))(x)
+        loss = np.sum(slope * slope) + value
+        opt.zero_grad()
+        loss.backward(create_graph=True)
+        bend = tg.hvp(lambda t: np.sum(np.exp(t * w)), x, np.ones(4))
+        opt.step()
+        return value, slope, loss, bend
+
+    start = w.numpy().copy()
+    rng = np.random.default_rng(0)
+    xs = [rng.random(4) for _ in range(6)]
+    expected = [bits(step(x)) for x in xs]
+    w.numpy()[...] = start
+    compiled = tg.compile(step, fused=False)
+    assert [bits(compiled(x)) for x in xs] == expected
+
+
+def test_gradients_of_several_passes_add_up():
+    def make():
+        model = network(5, 3)
+        opt = tg.optim.SGD(model.parameters(), 0.1)
+
+        def step(x, labels):
+            opt.zero_grad()
+            for part in (slice(8), slice(8, None)):
+                loss = tg.softmax_cross_entropy(model(x[part]), labels[part])
+                loss.backward()
+            opt.step()
+            return loss
+
+        return model.parameters(), step
+
+    assert_same(make, batches())
+
+
+def test_checkpointed_layers():
+    def make():
+        model = network(5, 8, 8, 3)
+        opt = tg.optim.SGD(model.parameters(), 0.1)
+
+        def step(x, labels):
+            loss = tg.softmax_cross_entropy(tg.checkpoint(model)(x), labels)
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+            return loss
+
+        return model.parameters(), step
+
+    assert_same(make, batches())
+
+
+def test_plain_numpy_on_arguments_is_recorded():
+    @tg.compile(fused=False)
+    def f(x):
+        mean = x.mean(axis=0)
+        scaled = (x - mean) / (x.std(axis=0) + 1e-7)
+        scaled[0] = 0.0
+        x2 = np.concatenate([scaled, scaled**2], axis=1)
+        return tg.Tensor(x2).sum(), x2, mean
+
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        x = rng.random((6, 4))
+        mean = x.mean(axis=0)
+        scaled = (x - mean) / (x.std(axis=0) + 1e-7)
+        scaled[0] = 0.0
+        x2 = np.concatenate([scaled, scaled**2], axis=1)
+        assert bits(f(x)) == bits((x2.sum(), x2, mean))
+
+
+def test_a_write_through_a_graph_made_before_is_seen():
+    w = tg.Tensor(np.ones(3), requires_grad=True)
+    opt = tg.optim.SGD([w], 0.1)
+
+    @tg.compile(fused=False)
+    def step():
+        loss = np.sum(w * w)
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+        return loss
+
+    for _ in range(3):
+        early = np.sum(w * w)
+        step()
+        with pytest.raises(tg.MutationError):
+            early.backward()
+
+
+# Ways to call it.
+
+
+def test_it_is_a_decorator_also_of_methods():
+    class Trainer:
+        def __init__(self):
+            self.model = network(5, 3)
+            self.opt = tg.optim.SGD(self.model.parameters(), 0.1)
+
+        @tg.compile(fused=False)
+        def step(self, x, labels):
+            """Docstring of the step."""
+            loss = tg.softmax_cross_entropy(self.model(x), labels)
+            self.opt.zero_grad()
+            loss.backward()
+            self.opt.step()
+            return loss
+
+    one, other = Trainer(), Trainer()
+    for batch in batches():
+        assert bits(one.step(*batch)) == bits(other.step(*batch))
+    assert Trainer.step.__name__ == "step"
+    assert Trainer.step.__doc__ == "Docstring of the step."
+
+
+def test_one_captured_step_within_another():
+    inner = tg.compile(lambda x: np.sum(tg.exp(x)), fused=False)
+    outer = tg.compile(lambda x: inner(tg.Tensor(x)) * 2, fused=False)
+    for i in range(4):
+        x = np.full(3, float(i))
+        assert outer(x).item() == np.exp(x).sum() * 2
+
+
+def test_debug_mode_runs_the_step_as_it_is():
+    captured = Arm(trained())
+    for batch in batches():
+        with tg.debug():
+            captured.step(*batch)
+    assert "nothing captured" in str(captured.step.plan)
+
+
+def test_threads_do_not_disturb_each_other():
+    expected = [bits(Arm(trained()).eager(*b)) for b in batches(1)]
+    found, errors = {}, []
+
+    def run(name, compiled):
+        try:
+            arm = Arm(trained())
+            step = arm.step if compiled else arm.eager
+            found[name] = [bits(step(*batch)) for batch in batches(40)]
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(i, i % 2)) for i in range(6)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not errors
+    assert all(f == found[0] for f in found.values())
+    assert found[0][:1] == expected
+
+
+def test_threads_may_share_a_step():
+    f = tg.compile(lambda x: np.sum(np.exp(tg.Tensor(x)), axis=0), fused=False)
+    wrong = []
+
+    def run(seed):
+        rng = np.random.default_rng(seed)
+        for _ in range(50):
+            x = rng.random((20, 3))
+            if bits(f(x)) != bits(np.sum(np.exp(x), axis=0)):
+                wrong.append(seed)
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
+
+
+def test_fused_is_close_to_eager_in_each_step():
+    pytest.importorskip("numba")
+    plain, fused = Arm(trained()), Arm(trained())
+    fused.step = tg.compile(fused.eager, fused=True)
+    for x, labels in batches():
+        for p, q in zip(plain.parameters, fused.parameters, strict=True):
+            q.numpy()[...] = p.numpy()
+        loss = fused.step(x, labels).item()
+        assert loss == pytest.approx(plain.eager(x, labels).item(), rel=1e-6)
+
+
+def test_the_plan_can_be_read():
+    captured = assert_same(trained(), batches())
+    text = str(captured.step.plan)
+    assert "matmul" in text
+    assert "SGD.step" in text
+    assert "gradient of relu" in text
+
+
+@pytest.mark.parametrize("fused", [None, False])
+def test_an_argument_in_the_memory_of_a_parameter_sees_its_update(fused):
+    """With kernels too, which take it that no two arrays share memory."""
+
+    def run(compiled):
+        w = tg.Tensor(np.arange(6.0).reshape(2, 3) / 7, requires_grad=True)
+        optimizer = tg.optim.SGD([w], lr=0.1, momentum=0.5)
+
+        def step(x):
+            optimizer.zero_grad()
+            loss = ((w * x + tg.tanh(w)) ** 2).sum()
+            loss.backward()
+            optimizer.step()
+            return x * 2 + w
+
+        f = tg.compile(step, fused=fused) if compiled else step
+        return [f(w.data).numpy() for _ in range(5)]
+
+    for eager, compiled in zip(run(False), run(True), strict=True):
+        np.testing.assert_allclose(compiled, eager, rtol=1e-13)

@@ -191,7 +191,8 @@ def contributions(
     for node in interior(list(table)):
         g = table.pop(node)
         for parent, (rule, pick) in zip(node.parents, node.plan.steps, strict=False):
-            dx = fit(rule(g, *pick(node.saved)), parent, node)
+            named = pick(node.saved) if pick is not None else ()
+            dx = fit(rule(g, *named), parent, node)
             table[parent] = table[parent] + dx if parent in table else dx
             if parent in arrived:
                 arrived[parent].append(np.asarray(dx))

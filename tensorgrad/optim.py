@@ -189,6 +189,11 @@ class Optimizer:
 
         Whatever differs from step to step belongs here, and not into `update`, which
         a captured step does not run again.
+
+        Returns
+        -------
+        tuple of float
+            Here the rate alone.
         """
         return (self._rate,)
 
@@ -225,6 +230,8 @@ class Optimizer:
             As many arrays as `buffers` says, zero before the first step; overwritten.
         scratch : list of ndarray
             As many as the class's `scratch` says; what they hold is of no interest.
+        factors : tuple of float
+            The numbers of this step, from `factors`.
         """
         raise NotImplementedError(f"{type(self).__name__} defines no update")
 
@@ -437,7 +444,15 @@ class Adam(Optimizer):
         super().__init__(params, lr, decay)
 
     def factors(self) -> tuple[float, ...]:
-        """Return the rate and eps of this step, each with its bias correction."""
+        """Return the rate and eps of this step, each with its bias correction.
+
+        Returns
+        -------
+        rate : float
+            What the first moment is multiplied with.
+        eps : float
+            What is added to the root of the second.
+        """
         t = self._steps + 1
         # Both corrections are scalars: they go into the rate and into eps.
         root = math.sqrt(1 - self.beta2**t)

@@ -125,7 +125,27 @@ def gradcheck(
 def gradgradcheck(
     f: Callable[..., Any], *inputs: ArrayLike | Tensor, **options: Any
 ) -> Result:
-    """Check the gradient of the gradient too: :func:`gradcheck` with ``order=2``."""
+    """Check the gradient of the gradient too: :func:`gradcheck` with ``order=2``.
+
+    Parameters
+    ----------
+    f : callable
+        As for :func:`gradcheck`.
+    *inputs : array_like or Tensor
+        Where to check it.
+    **options : as in :func:`gradcheck`
+        All but ``order``.
+
+    Returns
+    -------
+    Result
+        Of both orders; its last examination is that of the second.
+
+    Raises
+    ------
+    GradientError
+        If the check fails; the message is the report.
+    """
     return gradcheck(f, *inputs, order=2, **options)
 
 
@@ -154,12 +174,13 @@ def check_gradient(
         element by element the derivative of each element.
     x : array_like, or tuple of them
         The point; a tuple for a function of several arrays, `df` gives a tuple then.
-    rng, atol, rtol, directions, largest, explain, raise_on_failure
+    rng, atol, rtol, directions, largest, explain, raise_on_failure : optional
         As in :func:`gradcheck`.
 
     Returns
     -------
     Result
+        True where the gradient passes; printed, it is the report.
 
     Raises
     ------
@@ -208,12 +229,13 @@ def check_vjp(
     jvp : callable, optional
         ``jvp(u, x)``, the derivative of `f` along `u`: checked to be the adjoint of
         `vjp`, without differences.
-    rng, atol, rtol, directions, largest, explain, raise_on_failure
+    rng, atol, rtol, directions, largest, explain, raise_on_failure : optional
         As in :func:`gradcheck`.
 
     Returns
     -------
     Result
+        True where the gradient passes; printed, it is the report.
 
     Raises
     ------

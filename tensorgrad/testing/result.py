@@ -24,6 +24,11 @@ LONGEST = 80
 class GradientError(TensorgradError, AssertionError):
     """A gradient failed its check; the message is the report.
 
+    Parameters
+    ----------
+    result : Result
+        Of the check.
+
     Attributes
     ----------
     result : Result
@@ -75,7 +80,9 @@ def _place(what: str, number: int, index: tuple[int, ...] | None) -> str:
 class Result:
     """What a check found; true where the gradient passes.
 
-    Attributes
+    Made by the functions that check; each parameter is an attribute too.
+
+    Parameters
     ----------
     verdict : str
         "agrees"; "kink", where the function has no derivative at the point and the
@@ -83,16 +90,16 @@ class Result:
         "invalid", where the function breaks a condition that every check rests on.
     order : int
         Of the derivatives that were examined last.
-    fault, diagnosis : str
-        Name of the likeliest fault and one sentence on it; empty where it agrees.
     seed : int
         Of the random numbers: passed as ``rng`` it repeats the check.
-    inputs, shrunk : list of arrays
-        Where it was checked; a smaller input that fails too, None where there is none.
+    inputs : list of arrays
+        Where it was checked.
     examinations : list of Examination
         One for each order.
-    evaluations : int
-        Of the function, for differences.
+    diagnosed : Diagnosis or None
+        The likeliest fault; None where it agrees.
+    shrunk : list of arrays or None
+        A smaller input that fails too; None where there is none.
     """
 
     verdict: Verdict
@@ -159,7 +166,18 @@ class Result:
         return entry(comparison, *worst_entry(comparison, comparison.worst_state))
 
     def entries(self, verdict: str) -> list[Entry]:
-        """Return the entries of the worst comparison that have a verdict."""
+        """Return the entries of the worst comparison that have a verdict.
+
+        Parameters
+        ----------
+        verdict : str
+            One of those of :class:`Result`, of single entries.
+
+        Returns
+        -------
+        list of Entry
+            In the order of the Jacobian's rows.
+        """
         if self.comparison is None:
             return []
         state = NAMES.index(verdict)
@@ -180,6 +198,7 @@ class Result:
         Returns
         -------
         Axes
+            Where it was drawn.
 
         Raises
         ------

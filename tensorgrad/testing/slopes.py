@@ -30,9 +30,10 @@ def numerical_jacobian(f: Callable[..., Any], x: ArrayLike) -> tuple[Array, Arra
 
     Returns
     -------
-    jacobian, error : arrays
-        Of the shapes of ``f(x)`` and `x` joined. Where the derivative is not found
-        the error is infinite.
+    jacobian : array
+        Of the shapes of ``f(x)`` and `x` joined.
+    error : array
+        An error bar for each entry, infinite where the derivative is not found.
 
     Examples
     --------

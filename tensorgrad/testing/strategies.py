@@ -37,14 +37,35 @@ __all__ = [
 
 
 def layouts() -> st.SearchStrategy[str]:
-    """Draw a memory layout: C, F, strided, reversed (negative strides), read-only."""
+    """Draw a memory layout: C, F, strided, reversed (negative strides), read-only.
+
+    Returns
+    -------
+    strategy of str
+        The name of a layout.
+    """
     return st.sampled_from(LAYOUTS)
 
 
 def shapes(
     max_dims: int = 3, max_side: int = 4, empty: bool = True
 ) -> st.SearchStrategy[tuple[int, ...]]:
-    """Draw a shape, of no axes and empty ones too."""
+    """Draw a shape, of no axes and empty ones too.
+
+    Parameters
+    ----------
+    max_dims : int
+        Most axes.
+    max_side : int
+        Greatest length of an axis.
+    empty : bool
+        Whether a length may be 0.
+
+    Returns
+    -------
+    strategy of tuple of int
+        Shapes.
+    """
     least = 0 if empty else 1
     return array_shapes(
         min_dims=0, max_dims=max_dims, min_side=least, max_side=max_side
@@ -57,7 +78,22 @@ def domains(
     away_from: Sequence[float] = (),
     margin: float = 0.05,
 ) -> Domain:
-    """Return an interval to draw from, at least `margin` away from given kinks."""
+    """Return an interval to draw from, at least `margin` away from given kinks.
+
+    Parameters
+    ----------
+    low, high : float
+        Its ends.
+    away_from : sequence of float
+        Points to keep away from, such as kinks and poles.
+    margin : float
+        How far.
+
+    Returns
+    -------
+    Domain
+        To be passed to :func:`arrays` or :func:`broadcastable`.
+    """
     return Domain(low, high, tuple(away_from), margin)
 
 
@@ -73,15 +109,19 @@ def arrays(
 
     Parameters
     ----------
-    draw : callable
-        Given by Hypothesis.
     shape : tuple of int or strategy, optional
         Any of :func:`shapes` where not given.
     domain : Domain, optional
         From where the values are; -3 to 3 where not given. See :func:`domains`.
     dtype : dtype or strategy
+        Of the array.
     layout : str or strategy, optional
         Any of :func:`layouts` where not given.
+
+    Returns
+    -------
+    strategy of array
+        Arrays.
 
     Examples
     --------
@@ -110,14 +150,17 @@ def broadcastable(
 
     Parameters
     ----------
-    draw : callable
-        Given by Hypothesis.
     count : int
         How many.
     domain : Domain or sequence of Domain, optional
         From where the values are, of each array.
     max_dims, max_side : int
         Of the shapes.
+
+    Returns
+    -------
+    strategy of tuple of array
+        As many arrays as `count` says.
     """
     several = mutually_broadcastable_shapes(
         num_shapes=count, max_dims=max_dims, min_side=0, max_side=max_side
@@ -133,7 +176,20 @@ def broadcastable(
 
 @st.composite
 def repeated(draw: st.DrawFn, /, count: int = 2, **options: Any) -> tuple[Array, ...]:
-    """Draw an array and give it `count` times, for f(x, x); options of `arrays`."""
+    """Draw an array and give it `count` times, for f(x, x).
+
+    Parameters
+    ----------
+    count : int
+        How many times.
+    **options : as in :func:`arrays`
+        What to draw.
+
+    Returns
+    -------
+    strategy of tuple of array
+        The same array each time.
+    """
     return (draw(arrays(**options)),) * count
 
 
@@ -143,10 +199,13 @@ def calls(draw: st.DrawFn, operation: str | Entry) -> Call:
 
     Parameters
     ----------
-    draw : callable
-        Given by Hypothesis.
     operation : str or Entry
         Name in the registry, or its entry.
+
+    Returns
+    -------
+    strategy of Call
+        Calls.
     """
     entry = registry[operation] if isinstance(operation, str) else operation
     if entry.elementwise:

@@ -2,9 +2,9 @@
 Eleven descents on one curve
 ============================
 
-The curve has three local minima on the way to its lowest point. The same optimizer, started at
-the same place, ends in each of them, finds the lowest point slowly or quickly, jumps about, or
-leaves for ever: only the learning rate and the momentum differ.
+The curve has three local minima on the way to its lowest point. The same optimizer,
+started at the same place, ends in each of them, finds the lowest point slowly or
+quickly, jumps about, or leaves for ever: only learning rate and momentum differ.
 """
 
 import numpy as np

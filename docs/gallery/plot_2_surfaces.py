@@ -2,8 +2,8 @@
 Optimizers on surfaces
 ======================
 
-Three surfaces that are hard in different ways, and the six optimizers, each with a rate that
-suits it.
+Three surfaces that are hard in different ways, and six optimizers, each with a rate
+that suits it.
 """
 
 import numpy as np

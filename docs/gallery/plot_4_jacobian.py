@@ -2,8 +2,8 @@
 The Jacobian of softmax
 =======================
 
-Positive on the diagonal, negative elsewhere; rows and columns sum to 0. The more certain the
-distribution, the smaller all of it.
+Positive on the diagonal, negative elsewhere; rows and columns sum to 0. The more
+certain the distribution, the smaller all of it.
 """
 
 import tensorgrad as tg

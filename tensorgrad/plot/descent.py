@@ -1,4 +1,4 @@
-"""Descents: the path of an optimizer down a curve, or over the contours of a surface."""
+"""Descents: the path of an optimizer down a curve, or over contours."""
 
 from __future__ import annotations
 
@@ -42,7 +42,13 @@ class Descent:
 
     @property
     def left(self) -> bool:
-        """Whether the last point is not finite or absurdly far away."""
+        """Whether the last point is not finite or absurdly far away.
+
+        Returns
+        -------
+        bool
+            True once a coordinate is beyond a million.
+        """
         last = self.points[-1]
         return not (np.isfinite(last).all() and np.abs(last).max() < FAR)
 
@@ -57,13 +63,16 @@ class Descent:
         f : callable
             Takes a Tensor of the shape of x0, returns one number.
         x0 : float or (2,) array_like
+            Where to start.
         optimizer : callable
             Makes an optimizer for a list of parameters.
         steps : int
+            Steps to take.
 
         Returns
         -------
         Descent
+            The path; it ends early where it has left.
         """
         from ..core.tensor import Tensor
 
@@ -152,12 +161,20 @@ def descents(
 
     Parameters
     ----------
-    f, x0, steps, path, span
-        As for :func:`descent`.
+    f : callable
+        Takes a Tensor of the shape of x0, returns one number.
+    x0 : float or (2,) array_like
+        Where to start.
     optimizers : mapping of str to callable
-        By the titles of their panels.
+        What makes each optimizer, by the titles of their panels.
+    steps : int
+        Steps to take, at least 1.
+    path : str or Path, optional
+        Where to write; the ending chooses .png, .svg or .pdf.
     columns : int
         Panels beside each other.
+    span : (float, float), optional
+        Part of each axis to show; what the paths cover where not given.
 
     Returns
     -------
@@ -268,7 +285,7 @@ def _values(f: Callable[[Any], Any], points: Array, shape: tuple[int, ...]) -> A
 def _on_curve(
     ax: Any, f: Callable[[Any], Any], start: Array, run: Descent, span: Any
 ) -> None:
-    xs = np.linspace(*span, 400)
+    xs = np.linspace(span[0], span[1], 400)
     ys = _values(f, xs, start.shape)
     room = 0.06 * (ys.max() - ys.min())
     low, high = ys.min() - room, ys.max() + room
@@ -285,14 +302,14 @@ def _on_curve(
 def _on_contours(
     ax: Any, f: Callable[[Any], Any], start: Array, run: Descent, span: Any
 ) -> None:
-    side = np.linspace(*span, 90)
+    side = np.linspace(span[0], span[1], 90)
     grid = np.stack(np.meshgrid(side, side), axis=-1)
     z = _values(f, grid.reshape(-1, 2), start.shape).reshape(grid.shape[:2])
     heights = np.log10(z - z.min() + 1e-3)
     ax.contour(side, side, heights, levels=14, colors=PALE, linewidths=0.8)
     x, y = run.points.T
     ax.plot(np.clip(x, -FAR, FAR), np.clip(y, -FAR, FAR), color=LINE, linewidth=0.8)
-    inside = (np.abs(run.points) < FAR).all(axis=1)
+    inside = np.abs(run.points).max(axis=1) < FAR
     _marks(ax, x, y, inside)
     ax.set(xlim=span, ylim=span, xlabel="x", ylabel="y", aspect="equal")
     _bare(ax)

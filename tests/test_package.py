@@ -31,7 +31,7 @@ LAYERS = {
     "optim": {"core"},
     "data": {"random"},
     "table": {"random"},
-    "plot": {"plot", "transforms"},
+    "plot": {"core", "plot", "transforms"},
     "explanation": {"core", "explanation", "nn"},
 }
 ABOVE = {"__init__", "__main__", "cli"}

@@ -26,10 +26,10 @@ FAR = 1e6
 
 
 @dataclass(frozen=True)
-class Descent:
+class Descent:  # numpydoc ignore=PR02
     """A path that was walked.
 
-    Attributes
+    Parameters
     ----------
     points : (steps + 1, dimensions) array
         Where it was before the first step and after each; fewer where it left.

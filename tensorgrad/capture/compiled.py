@@ -16,7 +16,7 @@ from ..core.node import root
 from ..core.observe import observers
 from ..core.recording import current
 from ..core.tensor import Tensor, wrap
-from ..core.writes import is_stamped, record_write
+from ..core.writes import is_stamped, stamp
 from .checking import State, both
 from .compare import Comparison
 from .program import Live, Program, owner
@@ -97,7 +97,7 @@ class Capture:
         self.replay: Any = None
         self.watch: Watch
         self._first: Recording | None = None
-        self._stamped: list[Any] = []
+        self._stamped: list[int] = []
         self._tensors: list[Tensor] = []
         self._state: State | None = None
         self._shown: Callable[[list[Any]], Any] = list
@@ -128,7 +128,7 @@ class Capture:
             replay = self._unfused
         found = replay(arrays, numbers)
         if self._stamped:
-            record_write(self._stamped, "a compiled step")
+            stamp(self._stamped, "a compiled step")
         return self._shown(found)
 
     def _checked(self, args: Any, kwargs: Any, given: Given, state: State) -> Any:
@@ -163,7 +163,7 @@ class Capture:
         self.watch = watch(self.compiled.step, self._tensors)
         written = [v.array for v in _written(recorder.program)]
         # Of the others, as an optimizer's state, the engine keeps no stamps.
-        self._stamped = [a for a in written if is_stamped(a)]
+        self._stamped = [id(root(a)) for a in written if is_stamped(a)]
         self._shown = shower(recording.returned)
         self.replay = ready(recorder.program, self.compiled.fused)
         if self.compiled.fused:

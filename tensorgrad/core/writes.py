@@ -38,15 +38,20 @@ _last_stamp = 0
 
 def record_write(values: Iterable[Any], what: str) -> None:
     """Note that `what` has written into each of `values` in place."""
+    owners = [owner for owner in map(root, values) if owner is not None]
+    for owner in owners:
+        if id(owner) not in _owners:
+            _watch(owner)
+    stamp(map(id, owners), what)
+
+
+def stamp(owners: Iterable[int], what: str) -> None:
+    """Note a write by `what` into watched memory, given by the ids of its owners."""
     global _last_stamp
     write = Write(next(clock), what, user_place())
     _last_stamp = max(_last_stamp, write.stamp)
-    for value in values:
-        owner = root(value)
-        if owner is not None:
-            if id(owner) not in _owners:
-                _watch(owner)
-            _writes[id(owner)] = write
+    for owner in owners:
+        _writes[owner] = write
 
 
 def is_stamped(value: Any) -> bool:

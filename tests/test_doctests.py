@@ -9,6 +9,13 @@ import pytest
 
 import tensorgrad
 
+EXTRAS = {
+    "tensorgrad.capture.intrinsics": "numba",
+    "tensorgrad.plot": "matplotlib",
+    "tensorgrad.testing.strategies": "hypothesis",
+}
+"""What the examples of a module, or of a package, need besides NumPy."""
+
 FLAGS = (
     doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
 )
@@ -42,6 +49,9 @@ def report(test: doctest.DocTest) -> str:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_of(name):
+    for start, package in EXTRAS.items():
+        if name.startswith(start):
+            pytest.importorskip(package)
     module = importlib.import_module(name)
     assert "".join(map(report, examples(module))) == ""
 

@@ -99,7 +99,8 @@ def _result(name: str | None, cases: Sequence[Case]) -> list[str]:
 
 def numpy_name(function: Callable[..., Any], reference: Any) -> str | None:
     """Return the NumPy function an operation stands for, such as numpy.linalg.inv."""
-    module = np.linalg if "linalg" in str(reference and reference.__module__) else np
+    within = getattr(reference, "__module__", None) or ""  # older ufuncs have none
+    module = np.linalg if "linalg" in within else np
     for name in (getattr(reference, "__name__", ""), function.__name__.strip("_")):
         if reference is not None and name and hasattr(module, name):
             return f"{module.__name__}.{name}"

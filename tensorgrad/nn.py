@@ -23,7 +23,8 @@ class Module:
     """Something with parameters that can be called.
 
     Subclasses set tensors and modules (or lists of modules) as attributes and define
-    ``forward``; what is set is found, in that order.
+    ``forward``; what is set is found, in that order. The layers here that cannot be
+    subclassed are called without a call in between.
     """
 
     def forward(self, x: Any) -> Any:
@@ -166,7 +167,7 @@ class Dense(Module):
         ValueError
             If the last axis is of another length.
         """
-        if not hasattr(x, "shape"):
+        if type(x) is not Tensor and not hasattr(x, "shape"):
             x = np.asarray(x)
         try:
             if x.ndim == 2:
@@ -175,6 +176,8 @@ class Dense(Module):
         except ValueError:
             self._check(x.shape)
             raise
+
+    __call__ = forward
 
     def _check(self, shape: tuple[int, ...]) -> None:
         expected = self.weight.shape[0]
@@ -207,6 +210,8 @@ class ReLU(Module):
         """
         return _relu(x)
 
+    __call__ = forward
+
     def __repr__(self) -> str:
         return "ReLU()"
 
@@ -229,6 +234,8 @@ class Softmax(Module):
             Probabilities.
         """
         return softmax(x)
+
+    __call__ = forward
 
     def __repr__(self) -> str:
         return "Softmax()"
@@ -270,6 +277,8 @@ class Sequential(Module):
         for layer in self.layers:
             x = layer(x)
         return x
+
+    __call__ = forward
 
     def __repr__(self) -> str:
         return f"Sequential({', '.join(map(repr, self.layers))})"

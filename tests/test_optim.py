@@ -1,5 +1,6 @@
 """Each optimizer beside its recurrence, written out as a plain loop."""
 
+import copy
 import math
 import tracemalloc
 from itertools import pairwise
@@ -569,3 +570,28 @@ def test_a_schedule_that_gives_nan_is_refused():
     w = tg.Tensor([1.0], requires_grad=True)
     with pytest.raises(ValueError, match="scheduled lr must be finite"):
         tg.optim.SGD([w], lambda step: np.nan)
+
+
+@every_optimizer
+@pytest.mark.parametrize("count", [2, 8], ids=["alone", "joined"])
+def test_a_copied_optimizer_goes_its_own_way(kind, count):
+    params = [tg.Tensor(np.full(3, i + 1.0), requires_grad=True) for i in range(count)]
+    optimizer = kind(params, 0.1)
+    train(optimizer, 3)
+    compiled, eager = copy.deepcopy(optimizer), copy.deepcopy(optimizer)
+    step = tg.compile(lambda: train(compiled, 1))
+    train(compiled, 1)
+    for _ in range(3):
+        step()
+    train(eager, 4)
+    for a, b, old in zip(compiled.params, eager.params, optimizer.params, strict=True):
+        np.testing.assert_array_equal(a.data, b.data)
+        assert (a.data != old.data).all()
+
+
+def train(optimizer, steps):
+    """Take steps on a sum of squares."""
+    for _ in range(steps):
+        optimizer.zero_grad()
+        sum((p * p).sum() for p in optimizer.params).backward()
+        optimizer.step()

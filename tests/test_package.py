@@ -28,7 +28,7 @@ LAYERS = {
     "testing": {"core", "ops", "transforms", "testing"},
     "random": set(),
     "nn": {"core", "ops", "nn", "random"},
-    "optim": {"core"},
+    "optim": {"core", "optim"},
     "data": {"random"},
     "table": {"random"},
     "plot": {"core", "plot", "transforms"},

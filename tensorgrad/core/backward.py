@@ -170,11 +170,12 @@ def explained(error: Exception, node: Node | None, dx: Any) -> Exception:
 
 
 def own(dx: Any, g: Any, saved: tuple[Any, ...]) -> Any:
-    """Return `dx`, copied where its memory may be somebody else's too."""
-    if isinstance(dx, np.ndarray) and (
-        dx is g or dx.base is not None or any(dx is s for s in saved)
-    ):
+    """Return an array, copied where its memory may be somebody else's too."""
+    if dx is g or dx.base is not None:
         return dx.copy()
+    for value in saved:
+        if dx is value:
+            return dx.copy()
     return dx
 
 
@@ -192,7 +193,8 @@ def unbroadcast(g: Any, shape: tuple[int, ...], name: str) -> Any:
     lead = g.ndim - len(shape)
     tail = g.shape[lead:] if lead >= 0 else ()
     if tail == shape and lead > 0:
-        return np.add.reduce(g, axis=tuple(range(lead)))
+        # NumPy takes 0.5 us longer over a tuple of one axis.
+        return np.add.reduce(g, axis=0 if lead == 1 else tuple(range(lead)))
     if len(tail) != len(shape) or any(
         n not in (1, m) for n, m in zip(shape, tail, strict=True)
     ):

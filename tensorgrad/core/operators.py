@@ -14,7 +14,7 @@ import numpy as np
 from . import recording
 from .array_methods import ArrayMethods
 from .dispatch import operations
-from .mode import is_grad_enabled
+from .mode import enabled as is_grad_enabled
 from .primitive import Primitive
 from .tensor import Tensor, wrap
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -412,6 +412,14 @@ def wrap(value: Any, node: Node | Leaf | None) -> Tensor:
     tensor.node = node
     tensor._grad = None
     return tensor
+
+
+def memories(tensors: Sequence[Tensor]) -> list[Any]:
+    """Return the arrays of tensors to write to, or what stands for them."""
+    values = [tensor._value for tensor in tensors]
+    if recording.recorders or {*map(type, values)} != {np.ndarray}:
+        return [tensor._memory() for tensor in tensors]
+    return values
 
 
 def _rebuilt(data: Array, requires_grad: bool, grad: Tensor | None) -> Tensor:

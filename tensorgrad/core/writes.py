@@ -38,11 +38,19 @@ _last_stamp = 0
 
 def record_write(values: Iterable[Any], what: str) -> None:
     """Note that `what` has written into each of `values` in place."""
+    stamp(watched(values), what)
+
+
+def watched(values: Iterable[Any]) -> list[int]:
+    """Return the ids of the arrays that own the memory of `values`, for `stamp`.
+
+    They are good for as long as `values` live.
+    """
     owners = [owner for owner in map(root, values) if owner is not None]
     for owner in owners:
         if id(owner) not in _owners:
             _watch(owner)
-    stamp(map(id, owners), what)
+    return [*map(id, owners)]
 
 
 def stamp(owners: Iterable[int], what: str) -> None:

@@ -1,6 +1,5 @@
 """Operations of neural networks."""
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -46,23 +45,36 @@ dense.vjp(
 _SMALL = 2**18
 """Elements up to which zeros of their own are kept for relu."""
 
+_MANY = 16
+"""Arrays of zeros that are kept at most."""
 
-@functools.lru_cache(maxsize=16)
-def _zeros(shape: tuple[int, ...], dtype: Any) -> Any:
-    """Return zeros to compare with: NumPy is two to three times faster with an array.
+
+class _Zeros(dict[tuple[int, ...], Any]):
+    """Zeros to compare with, by shape: NumPy is twice as fast with an array.
 
     Measured, 300 x 64 in float32: 3.5 us, against 7.9 us with the number 0.
     """
-    zeros = np.zeros(shape, dtype)
-    zeros.flags.writeable = False
-    return zeros
+
+    def like(self, x: Any) -> Any:
+        """Return zeros of the shape and dtype of an array."""
+        zeros = self.get(x.shape)
+        if zeros is None or zeros.dtype is not x.dtype:
+            if len(self) >= _MANY:
+                self.clear()
+            zeros = np.zeros(x.shape, x.dtype)
+            zeros.flags.writeable = False
+            self[x.shape] = zeros
+        return zeros
+
+
+_zeros = _Zeros()
 
 
 @operation(kind="piecewise", domains=NONZERO, kinks="x = 0: 0")
 def relu(x):
     """Rectified linear unit, max(x, 0)."""
     if type(x) is np.ndarray and x.size <= _SMALL and x.flags.c_contiguous:
-        return np.maximum(x, _zeros(x.shape, x.dtype))
+        return np.maximum(x, _zeros.like(x))
     return np.maximum(x, 0)
 
 

@@ -1,0 +1,11 @@
+"""Optimizers: each updates its parameters in place, by one recurrence.
+
+State stands beside its parameter in the order given, float32 parameters keep float32
+state, and a step allocates nothing the size of a parameter.
+"""
+
+from .optimizer import Optimizer
+from .recurrences import SGD, AdaGrad, Adam, RMSProp
+from .schedule import inverse_time
+
+__all__ = ["SGD", "AdaGrad", "Adam", "Optimizer", "RMSProp", "inverse_time"]

@@ -1,4 +1,4 @@
-"""Fusion: calls between those that stay become kernels.
+"""Fusion: calls become kernels, products of matrices one each, the others in groups.
 
 A fused call takes arrays and numbers, then the arrays for its results, and returns
 nothing. Its function has ``into = True``, which says so, and ``group``, what it is made
@@ -15,7 +15,9 @@ from typing import Any
 
 from .elements import Element
 from .groups import fusible, grouped
+from .into import writes_last
 from .kernels import compiled, prepare, require_numba
+from .matmul import tiled
 from .nests import nested
 from .program import Call, Live, Program, Result, Value, owner
 from .prune import name
@@ -44,14 +46,34 @@ def fuse(program: Program) -> Program:
     calls: list[Call] = []
     for number, group in enumerate(groups):
         if len(group) == 1:
-            calls.append(program.calls[group[0]])
+            calls.append(tiled(program.calls[group[0]]))
         else:
             elements = [element for i in group for element in fit[i]]
             outside = {v for v in _owners(elements) if users.get(v) != {number}}
-            call = _fused([program.calls[i] for i in group], elements, outside)
-            # A kernel never warns: what is said of warnings need not change for it.
-            calls.append(replace(call, quiet=bool(calls) and calls[-1].quiet))
-    return replace(program, calls=calls)
+            calls.append(_fused([program.calls[i] for i in group], elements, outside))
+    return replace(program, calls=_calm(calls))
+
+
+def _calm(calls: list[Call]) -> list[Call]:
+    """Return the calls with kernels quiet only between others that are.
+
+    A kernel never warns, so what is said of warnings need not change for it alone.
+    """
+    told = [None if writes_last(call) else call.quiet for call in calls]
+    before, after = _last_known(told), _last_known(told[::-1])[::-1]
+    return [
+        replace(call, quiet=a and b) if writes_last(call) else call
+        for call, a, b in zip(calls, before, after, strict=True)
+    ]
+
+
+def _last_known(told: Iterable[bool | None]) -> list[bool]:
+    """Return for each place what was said last, False before anything was."""
+    found, last = [], False
+    for quiet in told:
+        last = last if quiet is None else quiet
+        found.append(last)
+    return found
 
 
 _AFTER = -1

@@ -21,7 +21,8 @@ class Exclusive(Compiler):  # type: ignore[misc, unused-ignore]
         self.state.flags.noalias = True
 
 
-def _pointer(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
+def pointer(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
+    """Return the address of an element of an array, or of memory."""
     if isinstance(kind, types.Array):
         array = context.data_model_manager[kind].get(builder, array, "data")
     return builder.gep(array, [at])
@@ -32,7 +33,7 @@ def get(typing: Any, array: Any, at: Any) -> Any:
     """Return an element by its place in memory."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _pointer(context, builder, array, *args)
+        place = pointer(context, builder, array, *args)
         return context.unpack_value(builder, array.dtype, place)
 
     return array.dtype(array, types.intp), generate
@@ -43,7 +44,7 @@ def put(typing: Any, array: Any, at: Any, value: Any) -> Any:
     """Write an element by its place in memory."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _pointer(context, builder, array, *args[:2])
+        place = pointer(context, builder, array, *args[:2])
         context.pack_value(builder, array.dtype, args[2], place)
 
     return types.void(array, types.intp, array.dtype), generate

@@ -21,6 +21,7 @@ HEADER = """\
 from numba import njit
 from numpy import *
 from tensorgrad.capture.intrinsics import *
+from tensorgrad.capture.tiles import *
 
 
 @njit(cache=CACHE, error_model="numpy", nogil=True, pipeline_class=Exclusive)
@@ -80,8 +81,9 @@ def _version() -> bytes:
     # numba notices a change of the kernel's file, not of what the kernel calls.
     import numba
 
-    here = Path(__file__).with_name("intrinsics.py").read_bytes()
-    return here + str(numba.__version__).encode()
+    names = ("intrinsics.py", "tiles.py")
+    called = [Path(__file__).with_name(name).read_bytes() for name in names]
+    return b"".join(called) + str(numba.__version__).encode()
 
 
 def _kept(source: str) -> Path:

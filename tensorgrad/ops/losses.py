@@ -65,6 +65,11 @@ def _starts(n: int, classes: int) -> Any:
     return starts
 
 
+@functools.lru_cache(maxsize=16)
+def _unsigned(dtype: Any) -> Any:
+    return np.dtype(dtype.str.replace("i", "u"))
+
+
 def _checked_classes(t: Any, shape: tuple[int, ...], name: str) -> Any:
     n, classes = shape
     if t.shape != (n,):
@@ -78,7 +83,7 @@ def _checked_classes(t: Any, shape: tuple[int, ...], name: str) -> Any:
             "convert with labels.astype(int) if they are whole numbers"
         )
     # As unsigned a negative number is huge: one pass finds both kinds of outliers.
-    if n and t.view(t.dtype.str.replace("i", "u")).max() >= classes:
+    if n and np.maximum.reduce(t.view(_unsigned(t.dtype))) >= classes:
         bad = t[(t < 0) | (t >= classes)][0]
         raise IndexError(
             f"{name}: class labels must be from 0 to {classes - 1} for scores of "

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 MISLEADING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 THREADS = (
@@ -30,6 +31,23 @@ def clean_environment(threads: int) -> dict[str, str]:
     if threads:
         environment.update(dict.fromkeys(THREADS, str(threads)))
     return environment
+
+
+def confine(threads: int) -> None:
+    """Keep all threads of this process to so many cores (0: leave them), on Linux.
+
+    Not every library takes as many threads as it is told: JAX has some besides.
+    """
+    if threads and os.path.isdir("/proc/self/task"):
+        cores = sorted(os.sched_getaffinity(0))[-threads:]
+        for thread in os.listdir("/proc/self/task"):
+            with suppress(OSError):  # it may have ended
+                os.sched_setaffinity(int(thread), cores)
+
+
+def threads_told() -> int:
+    """Return the number of threads that `clean_environment` told this process."""
+    return int(os.environ.get(THREADS[0], "0"))
 
 
 def in_clean_child(main: Callable[[], None]) -> None:

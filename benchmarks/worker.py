@@ -19,6 +19,7 @@ import numpy as np
 
 from . import memory
 from .cases import Case, Chain, Memory
+from .fair import confine, threads_told
 from .peers import Peer
 
 PROBES = 3
@@ -63,6 +64,8 @@ class Measured:
 
     def time(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return seconds per call of a batch that takes about as long as asked."""
+        # Not before: they start side by side, and some compile.
+        confine(threads_told())
         calls = 1
         while True:
             taken, cores = self.batch(calls)

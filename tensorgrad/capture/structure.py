@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -84,13 +85,16 @@ def _form(made: Any, given: list[Any]) -> Callable[[Any], Any] | None:
     if any(views) and not all(views):
         return _copies
     if len(items) == 1 and not any(views):
-        return _only
+        return _first if made[0] is items[0] else _only
     nested = isinstance(made, list) or any(isinstance(x, tuple | list) for x in made)
     return _flat if nested and not any(views) else None
 
 
 def _copies(made: Any) -> Any:
     return tuple(np.array(x, copy=True, order="K") for x in flat(made))
+
+
+_first = itemgetter(0)
 
 
 def _only(made: Any) -> Any:

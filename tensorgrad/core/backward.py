@@ -183,8 +183,12 @@ def fit(dx: Any, parent: Node | Leaf, node: Node) -> Any:
     """Return what a rule gave as a gradient of `parent`: broadcast axes summed back,
     cast to its dtype; raise RuleError where it cannot be one.
     """
-    if dx.shape != parent.shape:
-        dx = unbroadcast(dx, parent.shape, node.name)
+    shape = parent.shape
+    if dx.shape[1:] == shape and dx.ndim:
+        # A bias: spared what finding the axes takes, half as long as the sum.
+        dx = np.add.reduce(dx, axis=0)
+    elif dx.shape != shape:
+        dx = unbroadcast(dx, shape, node.name)
     return dx if dx.dtype == parent.dtype else dx.astype(parent.dtype)
 
 
@@ -193,8 +197,7 @@ def unbroadcast(g: Any, shape: tuple[int, ...], name: str) -> Any:
     lead = g.ndim - len(shape)
     tail = g.shape[lead:] if lead >= 0 else ()
     if tail == shape and lead > 0:
-        # NumPy takes 0.5 us longer over a tuple of one axis.
-        return np.add.reduce(g, axis=0 if lead == 1 else tuple(range(lead)))
+        return np.add.reduce(g, axis=tuple(range(lead)))
     if len(tail) != len(shape) or any(
         n not in (1, m) for n, m in zip(shape, tail, strict=True)
     ):

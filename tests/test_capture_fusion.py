@@ -536,6 +536,28 @@ def test_an_index_out_of_bounds_raises(folder):
 
 
 @NUMBA
+def test_what_a_check_refuses_is_refused_before_anything_changes(folder):
+    w = Writing()
+    x, p = w.live(np.arange(5.0)), w.live(np.ones(5))
+    moved = w.call(np.negative, w.call(np.add, x, 1.0))
+
+    def check(values):
+        if values.min() < -5:
+            raise ValueError("too small")
+
+    w.calls.append(Call(check, (moved,), pure=False))
+    w.write(np.multiply, p, p, 2.0, out=p)
+    w.write(np.add, p, p, moved, out=p)
+    fused = check_exact(w)
+    assert len(fused.calls) == 3
+    x.array[1] = 7
+    before = p.array.copy()
+    with pytest.raises(ValueError, match="too small"):
+        run(fused)
+    np.testing.assert_array_equal(p.array, before)
+
+
+@NUMBA
 def test_a_folder_that_cannot_be_written_to_is_no_obstacle(tmp_path, monkeypatch):
     blocked = tmp_path / "file"
     blocked.write_text("")

@@ -9,6 +9,7 @@ import pytest
 from test_nine_runs import RUNS, X, Y, engine_model, engine_optimizer, every_run
 
 import tensorgrad as tg
+from tensorgrad.capture import kernels
 
 SHORT = 60
 
@@ -655,3 +656,39 @@ def test_an_argument_in_the_memory_of_a_parameter_sees_its_update(fused):
 
     for eager, compiled in zip(run(False), run(True), strict=True):
         np.testing.assert_allclose(compiled, eager, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    "fused",
+    [
+        False,
+        pytest.param(
+            True,
+            marks=pytest.mark.skipif(not kernels.installed(), reason="needs numba"),
+        ),
+    ],
+)
+@pytest.mark.parametrize("computed", [False, True], ids=["given", "computed"])
+def test_labels_out_of_range_are_refused_before_anything_changes(fused, computed):
+    w = tg.Tensor(np.ones((2, 3), "f4"), requires_grad=True)
+    x, labels = np.ones((5, 2), "f4"), np.array([0, 1, 2, 1, 0])
+
+    def step(x, labels):
+        labels = labels + 1 if computed else labels
+        loss = tg.softmax_cross_entropy(x @ w, labels)
+        w.grad = None
+        loss.backward()
+        with tg.no_grad():
+            w -= 0.1 * w.grad
+        return loss
+
+    replayed = tg.compile(step, fused=fused)
+    good = labels - computed
+    for _ in range(3):
+        replayed(x, good)
+    before = w.data.copy()
+    with pytest.raises(IndexError, match=r"from 0 to 2 .* got 3"):
+        replayed(x, good + 1)
+    np.testing.assert_array_equal(w.data, before)
+    replayed(x, good)
+    assert (w.data != before).any()

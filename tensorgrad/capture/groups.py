@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from .calls import elements
 from .elements import Element, Unfit
-from .program import Call, Number, Program, Value, View
+from .program import Call, Live, Number, Program, Value, View
 from .scratch import shared
 
 LARGEST = 150
@@ -135,10 +135,20 @@ def followers(program: Program) -> dict[int, set[int]]:
 _EFFECTS = object()
 """What calls with effects of their own read and write: they keep their order."""
 
+_CHECKED = object()
+"""What checks write, and whoever writes to memory that outlives the step reads.
+
+So what a check refuses is refused before anything has changed.
+"""
+
 
 def touched(call: Call) -> tuple[set[object], set[object]]:
     """Return the memory and numbers that a call reads, and that it writes."""
     reads, writes = _roots(call.reads), _roots((*call.results, *call.writes))
+    if any(isinstance(value, Live) for value in writes):
+        reads.add(_CHECKED)
+    if not writes:
+        writes.add(_CHECKED)
     return reads, writes if call.pure else {*writes, _EFFECTS}
 
 

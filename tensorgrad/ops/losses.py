@@ -12,7 +12,7 @@ import numpy as np
 from ..core.primitive import primitive
 from ..core.recording import whole
 from ..core.registry import Domain, case, describe
-from ..core.tensor import Tensor, plain
+from ..core.tensor import Tensor, as_array, plain
 from .index import put_part
 from .neural import row_max, row_sum, softmax
 
@@ -43,18 +43,12 @@ def as_target(labels: Any, scores: Any, name: str) -> Any:
         )
     if type(labels) is Tensor and labels.requires_grad:
         raise TypeError(f"{name}: labels are constants; pass labels.detach()")
-    return _target(plain(labels), shape, scores.dtype, name)
-
-
-@whole
-def _target(labels: Any, shape: tuple[int, int], dtype: Any, name: str) -> Any:
-    t = np.asarray(labels)
+    t = as_array(labels)
     if t.ndim == 2 and t.shape == shape:
-        return _checked_rows(t, dtype, name)
-    n, classes = shape
-    t = _checked_classes(t, shape, name)
+        return _checked_rows(t, scores.dtype, name)
+    _check_classes(t, shape, name)
     # uint64 and int64 would give floats.
-    return _starts(n, classes) + (t.astype(np.intp) if t.dtype.kind == "u" else t)
+    return _starts(*shape) + (t.astype(np.intp) if t.dtype.kind == "u" else t)
 
 
 @functools.lru_cache(maxsize=64)
@@ -70,7 +64,7 @@ def _unsigned(dtype: Any) -> Any:
     return np.dtype(dtype.str.replace("i", "u"))
 
 
-def _checked_classes(t: Any, shape: tuple[int, ...], name: str) -> Any:
+def _check_classes(t: Any, shape: tuple[int, int], name: str) -> None:
     n, classes = shape
     if t.shape != (n,):
         raise ValueError(
@@ -82,16 +76,24 @@ def _checked_classes(t: Any, shape: tuple[int, ...], name: str) -> Any:
             f"{name}: class labels must be integers, got {t.dtype}; "
             "convert with labels.astype(int) if they are whole numbers"
         )
-    # As unsigned a negative number is huge: one pass finds both kinds of outliers.
-    if n and np.maximum.reduce(t.view(_unsigned(t.dtype))) >= classes:
+    _check_range(t, _unsigned(t.dtype), shape, name)
+
+
+@whole
+def _check_range(t: Any, unsigned: Any, shape: tuple[int, int], name: str) -> None:
+    classes = shape[1]
+    # As unsigned a negative number is huge: one pass finds both kinds of outliers. To
+    # NumPy, where the largest is takes a third of the time of what it is.
+    seen = t.view(unsigned)
+    if len(t) and seen[seen.argmax()] >= classes:
         bad = t[(t < 0) | (t >= classes)][0]
         raise IndexError(
             f"{name}: class labels must be from 0 to {classes - 1} for scores of "
             f"shape {shape}, got {bad}"
         )
-    return t
 
 
+@whole
 def _checked_rows(t: Any, dtype: Any, name: str) -> Any:
     if t.dtype.kind not in "fiub":
         raise TypeError(f"{name}: label rows must be real numbers, got {t.dtype}")
@@ -138,7 +140,7 @@ def one_hot(labels: Any, classes: int, dtype: Any = np.float32) -> Any:
 @whole
 def _one_hot(labels: Any, classes: int, dtype: Any) -> Any:
     t = np.asarray(labels)
-    t = _checked_classes(t, (t.size, classes), "one_hot")
+    _check_classes(t, (t.size, classes), "one_hot")
     rows = np.zeros((len(t), classes), dtype=dtype)
     rows[np.arange(len(t)), t] = 1
     return rows

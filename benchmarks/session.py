@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 from .agreement import disagreement, reference
@@ -23,6 +23,8 @@ class Settings:
     patience: float = 600.0
     budget: float = 120.0
     """Seconds for all rounds of a case; three are taken however long they last."""
+    pause: float = 0.1
+    """Seconds before a turn, in which idle threads of the one before stop spinning."""
 
     def rounds_of(self, lasting: float) -> int:
         """Return how many rounds of so many seconds are taken."""
@@ -109,8 +111,14 @@ def time(case: Case, entrants: list[Entrant], settings: Settings) -> None:
 
 def take_turns(entrants: list[Entrant], settings: Settings) -> list[Turn]:
     """Have each time a batch; return the answers of those that give one."""
-    asked = [(e, e.ask("time", seconds=settings.seconds)) for e in entrants]
-    return [(entrant, answer) for entrant, answer in asked if answer]
+    answers: list[Turn] = []
+    for entrant in entrants:
+        if entrant.result.threads != 1:
+            sleep(settings.pause)
+        answer = entrant.ask("time", seconds=settings.seconds)
+        if answer:
+            answers.append((entrant, answer))
+    return answers
 
 
 def weigh(case: Case, entrants: list[Entrant], settings: Settings) -> None:

@@ -103,6 +103,7 @@ def test_a_product_becomes_a_call_of_its_own_kernel(processor):
         (SMALL[0], np.ones((18, 20), "f4")[::2, ::2], "no run of memory"),
         (np.ones((8, 0)), np.ones((0, 9)), "nothing to add"),
         (np.ones((8, 5000)), np.ones((5000, 9)), "a long sum"),
+        (np.ones((600, 512)).T, np.ones((600, 9)), "columns that crowd the cache"),
     ],
 )
 def test_other_products_stay_with_numpy(processor, a, b, why):

@@ -26,6 +26,9 @@ ONE_THREAD = 2**18
 NEAR = 2**17
 """Bytes of a second matrix that is read where it is."""
 
+PAGE, CROWD = 4096, 512
+"""Bytes apart at which elements share a few lines of the cache, and how many may."""
+
 _PRODUCT = """\
 def kernel(a, b, out):
     n, depth = a.shape
@@ -144,6 +147,7 @@ def _fits(call: Call) -> bool:
         and not any(step % size for step in (*a.strides, *b.strides))
         and min(n, depth, m) > 0
         and depth <= LONG
+        and not (depth > CROWD and a.strides[1] % PAGE == 0)
         and _is_ours(n * depth * m)
     )
 

@@ -23,8 +23,7 @@ class Module:
     """Something with parameters that can be called.
 
     Subclasses set tensors and modules (or lists of modules) as attributes and define
-    ``forward``; what is set is found, in that order. The layers here that cannot be
-    subclassed are called without a call in between.
+    ``forward``; what is set is found, in that order.
     """
 
     def forward(self, x: Any) -> Any:
@@ -177,8 +176,6 @@ class Dense(Module):
             self._check(x.shape)
             raise
 
-    __call__ = forward
-
     def _check(self, shape: tuple[int, ...]) -> None:
         expected = self.weight.shape[0]
         if not shape or shape[-1] != expected:
@@ -210,8 +207,6 @@ class ReLU(Module):
         """
         return _relu(x)
 
-    __call__ = forward
-
     def __repr__(self) -> str:
         return "ReLU()"
 
@@ -234,8 +229,6 @@ class Softmax(Module):
             Probabilities.
         """
         return softmax(x)
-
-    __call__ = forward
 
     def __repr__(self) -> str:
         return "Softmax()"
@@ -277,8 +270,6 @@ class Sequential(Module):
         for layer in self.layers:
             x = layer(x)
         return x
-
-    __call__ = forward
 
     def __repr__(self) -> str:
         return f"Sequential({', '.join(map(repr, self.layers))})"

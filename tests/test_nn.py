@@ -370,3 +370,15 @@ def test_frozen_weight_gets_no_gradient(rules_called):
     assert rules_called == ["bias"]
     assert layer.weight.grad is None
     assert names(layer) == ["bias"]
+
+
+def test_a_forward_of_a_subclass_or_of_an_instance_is_the_one_that_runs():
+    class Doubled(tg.nn.ReLU):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    x = np.array([[-1.0, 3.0]])
+    assert tg.nn.Sequential(Doubled())(x).tolist() == [[0, 6]]
+    layer = tg.nn.ReLU()
+    layer.forward = lambda x: x + 1
+    assert layer(x).tolist() == [[0, 4]]

@@ -58,13 +58,11 @@ def _note(node: Node, arguments: Sequence[Any], output: Any) -> None:
 
 def _modules(frame: FrameType | None) -> tuple[int, ...]:
     """Return the layers whose call the frame is inside of, outermost first."""
-    found: list[int] = []
+    found = []
     while frame is not None:
-        if frame.f_code.co_name in ("__call__", "forward"):
-            layer = frame.f_locals.get("self")
-            # A call of a layer is one frame, or two.
-            if isinstance(layer, Module) and found[-1:] != [id(layer)]:
-                layers[id(layer)] = layer
-                found.append(id(layer))
+        if frame.f_code is Module.__call__.__code__:
+            layer = frame.f_locals["self"]
+            layers[id(layer)] = layer
+            found.append(id(layer))
         frame = frame.f_back
     return tuple(reversed(found))

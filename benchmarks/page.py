@@ -37,7 +37,9 @@ Before anything is timed all libraries take the first steps from the same parame
 float32; one whose losses differ from those of the loop by hand by more than half the
 digits of float32 is named and not timed. The variables `OPENBLAS_CORETYPE` and
 `OPENBLAS_L2_SIZE` are unset for every process, and the number of threads is set for
-each library by the variables it reads.
+each library by the variables it reads. One thread is one core besides, on Linux: JAX
+keeps another busy whatever it is told. With all threads there is a pause of 0.1 s
+before each turn, because idle threads of the one before go on spinning for a while.
 
 - By hand: NumPy, operation by operation as the text does, without the gradient of the
   samples.

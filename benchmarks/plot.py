@@ -48,15 +48,19 @@ def dots(groups: list[Group]) -> Any:
     import matplotlib.pyplot as plt
 
     shown = [g for g in groups if any(not row.problem for row in g.rows)]
-    heights = [1.2 + 0.22 * len(g.rows) for g in shown] or [1.0]
+    columns = min(4, len(shown)) or 1
+    rows = [shown[i : i + columns] for i in range(0, len(shown), columns)] or [[]]
+    heights = [1.2 + 0.22 * max([0, *(len(g.rows) for g in row)]) for row in rows]
     figure, panels = plt.subplots(
-        len(heights),
-        1,
-        figsize=(8, sum(heights)),
+        len(rows),
+        columns,
+        figsize=(6 * columns, sum(heights)),
         height_ratios=heights,
         squeeze=False,
         layout="constrained",
     )
+    for panel in panels.flat[len(shown) :]:
+        panel.set_axis_off()
     for panel, group in zip(panels.flat, shown, strict=False):
         dot(panel, group)
     return figure

@@ -36,6 +36,7 @@ def compiled(processor, turned, dtype):
 @given(n=sizes, depth=sizes, m=sizes, a_turned=st.booleans(), seed=st.integers(0, 99))
 @settings(max_examples=150, deadline=None)
 def test_products_of_all_sizes(turned, dtype, processor, n, depth, m, a_turned, seed):
+    n += processor.rows - 1
     rng = np.random.default_rng(seed)
     a, b = rng.standard_normal((n, depth)), rng.standard_normal((depth, m))
     expected = a @ b
@@ -102,6 +103,7 @@ def test_a_product_becomes_a_call_of_its_own_kernel(processor):
         (SMALL[0], np.ones(9, "f4"), "a vector"),
         (SMALL[0], np.ones((18, 20), "f4")[::2, ::2], "no run of memory"),
         (np.ones((8, 0)), np.ones((0, 9)), "nothing to add"),
+        (np.ones((5, 9)), np.ones((9, 9)), "fewer rows than a tile"),
         (np.ones((8, 5000)), np.ones((5000, 9)), "a long sum"),
         (np.ones((600, 512)).T, np.ones((600, 9)), "columns that crowd the cache"),
     ],

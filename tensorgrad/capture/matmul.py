@@ -26,7 +26,7 @@ ONE_THREAD = 2**18
 NEAR = 2**17
 """Bytes of a second matrix that is read where it is."""
 
-PAGE, CROWD = 4096, 512
+PAGE, CROWD = 4096, 128
 """Bytes apart at which elements share a few lines of the cache, and how many may."""
 
 _PRODUCT = """\
@@ -148,13 +148,13 @@ def _fits(call: Call) -> bool:
         and min(n, depth, m) > 0
         and depth <= LONG
         and not (depth > CROWD and a.strides[1] % PAGE == 0)
-        and _is_ours(n * depth * m)
+        and _is_ours(n, n * depth * m)
     )
 
 
-def _is_ours(multiplications: int) -> bool:
+def _is_ours(rows: int, multiplications: int) -> bool:
     tile = registers()
-    if tile is None:
+    if tile is None or rows < tile.rows:
         return False
     return multiplications <= ONE_THREAD or (tile.vector == 64 and blas_threads() == 1)
 

@@ -24,19 +24,20 @@ def mapped(nested: Any, change: Callable[[Any], Any]) -> Any:
     if kind is slice:
         ends = (nested.start, nested.stop, nested.step)
         return slice(*(mapped(end, change) for end in ends))
-    if isinstance(nested, tuple):
+    if issubclass(kind, tuple):
         return kind(*(mapped(item, change) for item in nested))
     return change(nested)
 
 
 def flat(nested: Any) -> Iterator[Any]:
     """Yield the items of a nest in order."""
-    if isinstance(nested, tuple | list):
+    kind = type(nested)
+    if issubclass(kind, tuple | list):
         for item in nested:
             yield from flat(item)
-    elif type(nested) is dict:
+    elif kind is dict:
         yield from flat(list(nested.values()))
-    elif type(nested) is slice:
+    elif kind is slice:
         yield from flat([nested.start, nested.stop, nested.step])
     else:
         yield nested

@@ -41,8 +41,8 @@ def strip(
     """Write the columns of ``out = a @ b`` from `first` on: `vectors` times `lanes`.
 
     `b` is the address of the first of them; its rows are `step` elements apart. With
-    `part`, only `columns` of them are there. At most so many `rows` at a time are kept
-    in registers while their sums are taken, in order.
+    `part`, only `columns` of them are there. So many `rows` at a time are kept in
+    registers while their sums are taken, in order; `a` has at least as many.
     """
     sizes = [s.literal_value for s in (vectors, lanes, part)]
 
@@ -50,8 +50,12 @@ def strip(
         left = _Matrix(context, builder, signature.args[4], args[4])
         to = _Matrix(context, builder, signature.args[7], args[7])
         start = builder.gep(to.data, [args[8]])
-
-        def write(row: Any, tile: _Tile) -> None:
+        tile = _Tile(builder, rows.literal_value, *sizes)
+        zero, by = left.rows.type(0), left.rows.type(rows.literal_value)
+        last = builder.sub(left.rows, by)
+        with cgutils.for_range_slice(builder, zero, left.rows, by) as (row, _):
+            # The last tile reaches back over rows that are written again.
+            row = builder.select(builder.icmp_signed(">", row, last), last, row)
             tile.write(
                 builder.gep(left.data, [builder.mul(row, left.down)]),
                 (left.down, left.across),
@@ -61,21 +65,6 @@ def strip(
                 left.columns,
                 args[9],
             )
-
-        zero, one, by = (left.rows.type(n) for n in (0, 1, rows.literal_value))
-        last = builder.sub(left.rows, by)
-        high = builder.icmp_signed(">=", last, zero)
-        with builder.if_else(high) as (then, otherwise):
-            with then:
-                tile = _Tile(builder, rows.literal_value, *sizes)
-                with cgutils.for_range_slice(builder, zero, left.rows, by) as (row, _):
-                    # The last tile reaches back over rows that are written again.
-                    late = builder.icmp_signed(">", row, last)
-                    write(builder.select(late, last, row), tile)
-            with otherwise:
-                tile = _Tile(builder, 1, *sizes)
-                with cgutils.for_range_slice(builder, zero, left.rows, one) as (row, _):
-                    write(row, tile)
         return context.get_dummy_value()
 
     at = types.intp

@@ -11,6 +11,7 @@ import tensorgrad
 
 EXTRAS = {
     "tensorgrad.capture.intrinsics": "numba",
+    "tensorgrad.capture.tiles": "numba",
     "tensorgrad.plot": "matplotlib",
     "tensorgrad.testing.strategies": "hypothesis",
 }

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .kernels import compiled, prepare
+from .kernels import compiled, installed, prepare
 from .products import LONG
 from .program import Call, Result, Value
 
@@ -104,6 +104,8 @@ class Registers(NamedTuple):
 @functools.cache
 def registers() -> Registers | None:
     """Return the tile for this processor, None where none was found to be faster."""
+    if not installed():
+        return None
     from llvmlite.binding import get_host_cpu_features
 
     has = get_host_cpu_features()

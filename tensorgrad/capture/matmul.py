@@ -2,9 +2,7 @@
 
 Columns of the result are computed in strips as wide as a few registers. The rows of the
 second matrix that a strip needs are gathered first where they are far apart, so that
-each is read from memory once. Measured on one thread of an AVX-512 processor, against
-the OpenBLAS of NumPy: 32 x 64 x 64 in 2.6 us instead of 3.2 (5.9 with the second matrix
-transposed: 3.3), 256 x 784 x 512 in 1.8 ms instead of 2.0.
+each is read from memory once. `benchmarks/products.py` prints what that is worth.
 """
 
 from __future__ import annotations
@@ -68,16 +66,9 @@ _TURN = """\
 
 
 def source(turned: bool, lanes: int, rows: int) -> str:
-    """Return the source of a product.
+    """Return the source of a product, for so many lanes and rows in a tile.
 
-    Parameters
-    ----------
-    turned : bool
-        Whether the columns of the second matrix are what lies in one run of memory.
-    lanes : int
-        Elements in a register.
-    rows : int
-        Rows of a tile.
+    `turned`: the columns of the second matrix are what lies in one run of memory.
     """
     text = _PRODUCT.format(turned=turned, near=NEAR, lanes=lanes)
     for vectors, part in ((2, 0), (1, 1)):

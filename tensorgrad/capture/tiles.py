@@ -182,15 +182,7 @@ def turn(
 
 
 class Vectors:
-    """Vectors of so many lanes in memory and in registers.
-
-    Parameters
-    ----------
-    builder : IRBuilder
-    real : ir type
-        Of a lane, float or double.
-    lanes : int
-    """
+    """Vectors of so many lanes, float or double, in memory and in registers."""
 
     def __init__(self, builder: Any, real: Any, lanes: int) -> None:
         self.builder, self.real, self.lanes = builder, real, lanes

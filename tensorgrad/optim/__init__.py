@@ -4,8 +4,7 @@ State stands beside its parameter in the order given, float32 parameters keep fl
 state, and a step allocates nothing the size of a parameter.
 """
 
-from .optimizer import Optimizer
+from .optimizer import Optimizer, inverse_time
 from .recurrences import SGD, AdaGrad, Adam, RMSProp
-from .schedule import inverse_time
 
 __all__ = ["SGD", "AdaGrad", "Adam", "Optimizer", "RMSProp", "inverse_time"]

@@ -13,7 +13,6 @@ Array = np.ndarray[Any, Any]
 _SMALL = 2048
 """Elements up to which copying a parameter costs less than a call of its own."""
 
-
 _MANY = 6
 """Small parameters from which on joining them pays."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from operator import is_not
 from typing import Any
 
@@ -16,10 +17,34 @@ from ..core.recording import host
 from ..core.tensor import Tensor, memories
 from ..core.writes import record_write, stamp, watched
 from .joined import joined, shared_scratch
-from .schedule import Schedule, inverse_time
-from .settings import at_least_zero
 
 Array = np.ndarray[Any, Any]
+Schedule = Callable[[int], float]
+
+
+def inverse_time(lr: float, decay: float) -> Schedule:
+    """Learning rate lr / (1 + decay * step), as a function of the step from 0.
+
+    Parameters
+    ----------
+    lr : float
+        The rate at step 0.
+    decay : float
+        How fast it falls: it is halved at step ``1 / decay``.
+
+    Returns
+    -------
+    callable
+        Takes the step, returns the rate.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> rate = tg.optim.inverse_time(1.0, 0.01)
+    >>> rate(0), rate(100)
+    (1.0, 0.5)
+    """
+    return lambda step: lr * (1 / (1 + decay * step))
 
 
 class Optimizer:
@@ -237,3 +262,17 @@ def _set_rate(optimizer: Optimizer, lr: float | Schedule) -> None:
 def _read(optimizer: Optimizer, name: str) -> Any:
     """Return a number that each step changes."""
     return getattr(optimizer, name)
+
+
+def at_least_zero(name: str, what: str, value: float) -> float:
+    """Return a setting that must not be negative, nor infinite."""
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{name}: {what} must be finite and at least 0, got {value}")
+    return float(value)
+
+
+def below_one(name: str, what: str, value: float) -> float:
+    """Return a setting that must be from 0 to below 1."""
+    if not 0 <= value < 1:
+        raise ValueError(f"{name}: {what} must be from 0 to below 1, got {value}")
+    return float(value)

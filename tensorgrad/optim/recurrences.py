@@ -9,9 +9,7 @@ from typing import Any, final
 import numpy as np
 
 from ..core.tensor import Tensor
-from .optimizer import Optimizer
-from .schedule import Schedule
-from .settings import at_least_zero, below_one
+from .optimizer import Optimizer, Schedule, at_least_zero, below_one
 
 Array = np.ndarray[Any, Any]
 

@@ -89,7 +89,7 @@ class Optimizer:
                 )
         if len(set(self.params)) < len(self.params):
             raise ValueError(f"{name}: a parameter is given twice; pass each once")
-        self.decay = at_least_zero(name, "decay", decay)
+        self.decay = _at_least_zero(name, "decay", decay)
         self._steps = 0
         self.lr = lr
         self.state = [
@@ -125,7 +125,7 @@ class Optimizer:
                 raise ValueError("give either a schedule or decay, not both")
             self._schedule = lr
         else:
-            lr = at_least_zero(type(self).__name__, "lr", lr)
+            lr = _at_least_zero(type(self).__name__, "lr", lr)
             decay = self.decay
             self._schedule = inverse_time(lr, decay) if decay else lambda step: lr
         self._rate = self._rate_now()
@@ -209,7 +209,7 @@ class Optimizer:
 
     def _rate_now(self) -> float:
         rate = self._schedule(self._steps)
-        return at_least_zero(type(self).__name__, "the scheduled lr", rate)
+        return _at_least_zero(type(self).__name__, "the scheduled lr", rate)
 
     def _gradients(self) -> list[Array]:
         tensors: list[Any] = [p._grad for p in self.params]
@@ -264,14 +264,14 @@ def _read(optimizer: Optimizer, name: str) -> Any:
     return getattr(optimizer, name)
 
 
-def at_least_zero(name: str, what: str, value: float) -> float:
+def _at_least_zero(name: str, what: str, value: float) -> float:
     """Return a setting that must not be negative, nor infinite."""
     if not 0 <= value < math.inf:
         raise ValueError(f"{name}: {what} must be finite and at least 0, got {value}")
     return float(value)
 
 
-def below_one(name: str, what: str, value: float) -> float:
+def _below_one(name: str, what: str, value: float) -> float:
     """Return a setting that must be from 0 to below 1."""
     if not 0 <= value < 1:
         raise ValueError(f"{name}: {what} must be from 0 to below 1, got {value}")

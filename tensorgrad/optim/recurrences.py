@@ -9,7 +9,7 @@ from typing import Any, final
 import numpy as np
 
 from ..core.tensor import Tensor
-from .optimizer import Optimizer, Schedule, at_least_zero, below_one
+from .optimizer import Optimizer, Schedule, _at_least_zero, _below_one
 
 Array = np.ndarray[Any, Any]
 
@@ -45,7 +45,7 @@ class SGD(Optimizer):
         momentum: float = 0.0,
         lr_in_velocity: bool = True,
     ) -> None:
-        self.momentum = below_one("SGD", "momentum", momentum)
+        self.momentum = _below_one("SGD", "momentum", momentum)
         self.lr_in_velocity = lr_in_velocity
         self.buffers = 1 if momentum else 0
         super().__init__(params, lr, decay)
@@ -106,7 +106,7 @@ class AdaGrad(Optimizer):
         decay: float = 0.0,
         eps: float = 1e-7,
     ) -> None:
-        self.eps = at_least_zero("AdaGrad", "eps", eps)
+        self.eps = _at_least_zero("AdaGrad", "eps", eps)
         super().__init__(params, lr, decay)
 
     def update(
@@ -159,8 +159,8 @@ class RMSProp(Optimizer):
         eps: float = 1e-7,
         rho: float = 0.9,
     ) -> None:
-        self.eps = at_least_zero("RMSProp", "eps", eps)
-        self.rho = below_one("RMSProp", "rho", rho)
+        self.eps = _at_least_zero("RMSProp", "eps", eps)
+        self.rho = _below_one("RMSProp", "rho", rho)
         super().__init__(params, lr, decay)
 
     def update(
@@ -216,9 +216,9 @@ class Adam(Optimizer):
         beta1: float = 0.9,
         beta2: float = 0.999,
     ) -> None:
-        self.eps = at_least_zero("Adam", "eps", eps)
-        self.beta1 = below_one("Adam", "beta1", beta1)
-        self.beta2 = below_one("Adam", "beta2", beta2)
+        self.eps = _at_least_zero("Adam", "eps", eps)
+        self.beta1 = _below_one("Adam", "beta1", beta1)
+        self.beta2 = _below_one("Adam", "beta2", beta2)
         super().__init__(params, lr, decay)
 
     def factors(self) -> tuple[float, ...]:

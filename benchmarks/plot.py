@@ -8,7 +8,7 @@ from .peers import PEERS
 from .rows import Group, threads_title
 from .table import figure as figure_of
 
-MISSING = "the plots need matplotlib: pip install 'tensorgrad-numpy[plot]'"
+MISSING = "the plots need matplotlib: pip install -e '.[plot]'"
 
 
 def plot(groups: list[Group], stem: Path) -> list[Path]:

@@ -40,8 +40,9 @@ PARTS = {
     "optim": Part(8.5, 1, 1.9, "optimizers"),
     "capture": Part(10.6, 1, 1.8, "tg.compile"),
     "core": Part(0, 0, 12.4, "tensor, graph, the walk back, the registry"),
-    "data": Part(8.5, 3, 1.9, "data sets", YELLOW),
-    "table": Part(10.6, 3, 1.8, "CSV files", YELLOW),
+    "data": Part(8.5, 3, 1.2, "data sets", YELLOW),
+    "table": Part(9.9, 3, 1.2, "CSV files", YELLOW),
+    "extras": Part(11.3, 3, 1.1, "optional", YELLOW),
     "random": Part(8.5, 2, 3.9, "from a seed to a generator", YELLOW),
 }
 HEIGHT = 0.62

@@ -19,6 +19,27 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
+SMOKE = {
+    *("test_backward", "test_capture_replay", "test_checker_report", "test_data"),
+    *("test_losses", "test_nn", "test_package", "test_strong", "test_table"),
+    *("test_tensor", "test_textbook", "test_transforms"),
+}
+"""Files of tests that look at every part, in less than a minute together."""
+
+
+def _is_smoke(item):
+    return item.path.stem in SMOKE and item.get_closest_marker("slow") is None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark the tests of SMOKE that are not slow, and run them first."""
+    for item in items:
+        if _is_smoke(item):
+            item.add_marker("smoke")
+    items.sort(key=lambda item: not _is_smoke(item))
+
+
 @pytest.fixture(autouse=True)
 def no_leaks():
     """Fail a test that leaves grad mode, debug mode or global state changed."""

@@ -200,6 +200,7 @@ def test_dropped_parameter_with_recorded_gradient_has_no_cycle():
 MILLION = 1_000_000
 
 
+@pytest.mark.slow
 def test_million_nodes_forward_and_backward():
     x = y = leaf(1.0)
     for _ in range(MILLION):
@@ -208,6 +209,7 @@ def test_million_nodes_forward_and_backward():
     assert x.grad.item() == 1.0
 
 
+@pytest.mark.slow
 def test_million_nodes_dropped_without_backward():
     y = leaf(1.0)
     for _ in range(MILLION):
@@ -225,6 +227,7 @@ def test_diamond_of_depth_60_is_linear():
     assert x.grad.item() == 2.0**60
 
 
+@pytest.mark.slow
 def test_ten_thousand_steps_grow_by_nothing():
     rng = np.random.default_rng(0)
     model = tg.nn.Sequential(

@@ -596,5 +596,5 @@ def test_kernels_are_kept_for_other_processes(tmp_path):
 
 def test_without_numba_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
-    with pytest.raises(ImportError, match=r"pip install 'tensorgrad-numpy\[fast\]'"):
+    with pytest.raises(ImportError, match=r"pip install -e '.\[fast\]'"):
         fusion.fuse(Writing().program())

@@ -95,4 +95,4 @@ def test_error_without_matplotlib_names_the_extra():
     )
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "ImportError: result.plot() needs matplotlib" in child.stderr
-    assert "pip install 'tensorgrad-numpy[plot]'" in child.stderr
+    assert "pip install -e '.[plot]'" in child.stderr

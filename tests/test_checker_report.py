@@ -94,6 +94,7 @@ def test_inputs_that_are_tensors_keep_their_gradient():
     assert x.grad is None
 
 
+@pytest.mark.slow
 def test_large_jacobian_is_checked_along_random_directions():
     x = np.random.default_rng(0).normal(size=(40, 30))
     result = gradcheck(np.tanh, x)

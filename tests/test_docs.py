@@ -47,7 +47,7 @@ TOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
 def needs(*modules: str) -> pytest.MarkDecorator:
     """Skip a test where a tool of the extra "docs" is missing, and name it."""
     missing = [m for m in modules if find_spec(m) is None]
-    reason = f"needs {', '.join(missing)}: pip install 'tensorgrad-numpy[docs]'"
+    reason = f"needs {', '.join(missing)}: pip install -e '.[docs]'"
     return pytest.mark.skipif(bool(missing), reason=reason)
 
 

@@ -22,16 +22,17 @@ PACKAGE = ROOT / "tensorgrad"
 # What each part of the package may import of the others.
 LAYERS = {
     "core": {"core"},
-    "capture": {"capture", "core"},
+    "capture": {"capture", "core", "extras"},
     "ops": {"core", "ops", "random"},
     "transforms": {"core", "ops", "transforms"},
-    "testing": {"core", "ops", "transforms", "testing"},
+    "testing": {"core", "extras", "ops", "transforms", "testing"},
     "random": set(),
+    "extras": set(),
     "nn": {"core", "ops", "nn", "random"},
     "optim": {"core", "optim"},
     "data": {"random"},
     "table": {"random"},
-    "plot": {"core", "plot", "transforms"},
+    "plot": {"core", "extras", "plot", "transforms"},
     "explanation": {"core", "explanation", "nn"},
 }
 ABOVE = {"__init__", "__main__", "cli"}
@@ -96,6 +97,7 @@ def test_import_loads_nothing_heavy(loaded):
     assert not loaded.intersection(HEAVY.split())
 
 
+@pytest.mark.slow
 def test_import_time_is_reported():
     # How long it takes is printed, never judged: that depends on the machine.
     command = [sys.executable, "benchmarks/import_time.py", "--runs", "3"]

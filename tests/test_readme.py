@@ -24,7 +24,7 @@ PAGES = [
 ]
 COMMANDS = [
     "pip install -e . && tensorgrad train spiral",
-    "pip install -e '.[test]' && pytest",
+    "pip install -e '.[test]' && pytest -m smoke && pytest -n auto",
 ]
 NOT_RUN = "<!-- not run -->"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)

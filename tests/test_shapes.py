@@ -279,7 +279,7 @@ class TestJoining:
         check(lambda *a: np.stack(a, -1), *xs)
 
     @pytest.mark.parametrize(
-        "function", [np.vstack, np.hstack, np.dstack, np.column_stack], ids=repr
+        "function", [np.vstack, np.hstack, np.dstack, np.column_stack]
     )
     @pytest.mark.parametrize("shape", [(), (2,), (2, 3), (2, 3, 2)])
     def test_along_an_axis_by_name(self, function, shape):

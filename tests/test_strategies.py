@@ -173,4 +173,4 @@ def test_error_without_hypothesis_names_the_extra():
     )
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "ImportError: tensorgrad.testing.strategies needs hypothesis" in child.stderr
-    assert "pip install 'tensorgrad-numpy[test]'" in child.stderr
+    assert "pip install -e '.[test]'" in child.stderr

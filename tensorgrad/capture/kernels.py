@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..extras import missing
 from .program import Value
 
 HEADER = """\
@@ -46,10 +47,7 @@ def require_numba() -> None:
         If numba is not installed.
     """
     if not installed():
-        raise ImportError(
-            "fused kernels need numba, which is not installed; "
-            "pip install 'tensorgrad-numpy[fast]'"
-        )
+        raise missing("numba", "fast", "tg.compile(fused=True)")
 
 
 def cache_folder() -> Path:

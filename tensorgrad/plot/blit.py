@@ -7,7 +7,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from .extras import load
+from ..extras import load
 from .palette import INK
 
 __all__ = ["Stage", "new_figure"]

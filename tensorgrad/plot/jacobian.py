@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .extras import load
+from ..extras import load
 from .figures import blank, finished, numbers
 from .palette import INK, diverging, luminance
 

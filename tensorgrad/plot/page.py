@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .extras import load
+from ..extras import load
 from .film import Make, frames
 
 __all__ = ["write_html"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .extras import load
+from ..extras import load
 from .film import Film, Make, frames
 from .page import write_html
 from .palette import CLASSES, as_bytes, diverging, light_of

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..extras import load
 from .problem import Array
 from .verdict import KINK, NAMES, Comparison
 
@@ -63,13 +64,7 @@ def draw(result: Result, ax: Any = None) -> Any:
 
 
 def _axes() -> Any:
-    try:
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError(
-            "result.plot() needs matplotlib; install it with "
-            "pip install 'tensorgrad-numpy[plot]', or pass ax="
-        ) from error
+    pyplot = load("matplotlib.pyplot", "plot", "result.plot()")
     return pyplot.subplots(figsize=(6.4, 6.4), layout="constrained")[1]
 
 

@@ -16,10 +16,9 @@ try:
     from hypothesis import strategies as st
     from hypothesis.extra.numpy import array_shapes, mutually_broadcastable_shapes
 except ImportError as error:
-    raise ImportError(
-        "tensorgrad.testing.strategies needs hypothesis; install it with "
-        "pip install 'tensorgrad-numpy[test]'"
-    ) from error
+    from ..extras import missing
+
+    raise missing("hypothesis", "test", "tensorgrad.testing.strategies") from error
 
 from ..core.registry import Domain, Entry, registry
 from .calls import LAYOUTS, Call, lay_out

@@ -402,3 +402,86 @@ def test_no_warnings_come_out(check):
         warnings.simplefilter("error")
         check(lambda x: np.log(np.abs(x)), lambda x: 1 / x, np.array([0.0, 1.0]))
         check(np.log, lambda x: 1 / x, np.array([-1.0, 1.0]))
+
+
+# Functions that take no complex numbers, or no other point, and say so in any way.
+
+
+class ForeignError(Exception):
+    pass
+
+
+class ForeignTensor:
+    """Numbers of another framework, which give an array once they are detached."""
+
+    def __init__(self, values, attached=True):
+        self.values, self.attached = values, attached
+        self.ndim = np.ndim(values)
+
+    def detach(self):
+        return ForeignTensor(self.values, attached=False)
+
+    def __array__(self, dtype=None, copy=None):
+        if self.attached:
+            raise RuntimeError("call detach first")
+        return np.asarray(self.values, dtype=dtype)
+
+
+def refuses(x):
+    raise ForeignError("no complex numbers")
+
+
+def drops(x):
+    warnings.warn("imaginary part is dropped", UserWarning, stacklevel=1)
+    return square(x.real)
+
+
+COMPLEX = {
+    "raises": refuses,
+    "returns nothing": lambda x: None,
+    "drops the imaginary part": drops,
+    "loses it in silence": lambda x: square(x.real) + 0j,
+    "conjugates": lambda x: square(x.conj()),
+    "gives NaN": lambda x: square(x) * np.nan,
+    "gives another shape": lambda x: square(x)[:1],
+    "gives objects": lambda x: square(x).astype(object),
+}
+
+
+@by_hand
+@pytest.mark.parametrize("at_complex", COMPLEX.values(), ids=COMPLEX)
+@pytest.mark.parametrize("factor", [1, 1.001])
+def test_whatever_happens_at_complex_numbers(check, at_complex, factor):
+    def f(x):
+        return at_complex(x) if np.iscomplexobj(x) else square(x)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = check(f, lambda x: factor * slope(x), X)
+    assert result.verdict == ("agrees" if factor == 1 else "disagrees")
+
+
+@by_hand
+@pytest.mark.parametrize(
+    "error", [ForeignError, np.linalg.LinAlgError, RuntimeError, MemoryError]
+)
+@pytest.mark.parametrize("factor", [1, 3])
+def test_any_error_beside_the_point_makes_the_step_smaller(check, error, factor):
+    def f(x):
+        if np.abs(x - X).max() > 1e-4:
+            raise error
+        return square(x)
+
+    result = check(f, lambda x: factor * slope(x), X)
+    assert result.verdict == ("agrees" if factor == 1 else "disagrees")
+
+
+@pytest.mark.parametrize("given", [ForeignTensor, list, lambda y: (y,)])
+def test_results_of_any_kind(given):
+    result = check_vjp(
+        lambda x: given(square(x)), lambda g, x: ForeignTensor(g * slope(x)), X
+    )
+    assert result.verdict == "agrees"
+    assert check_gradient(
+        lambda x: np.sum(square(x)), lambda x: ForeignTensor(slope(x)), X
+    )

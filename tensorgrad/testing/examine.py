@@ -274,7 +274,7 @@ def _moved(problem: Problem, x: Array) -> Problem | None:
     moved.evaluations = 0
     try:
         finite = all(np.isfinite(y).all() for y in moved.outputs)
-    except (ValueError, ArithmeticError, IndexError):
+    except Exception:
         return None
     same = [y.shape for y in moved.outputs] == [y.shape for y in problem.outputs]
     return moved if finite and same else None

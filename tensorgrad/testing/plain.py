@@ -40,7 +40,7 @@ def vjp_problem(f: Function, vjp: Function, inputs: Sequence[Array]) -> Problem:
         return back
 
     def analytic(arrays: list[Array]) -> list[Array]:
-        return [np.asarray(y) for y in _several(f(*as_given(arrays)))]
+        return [as_array(y) for y in _several(f(*as_given(arrays)))]
 
     def inspect() -> list[Finding]:
         return inspected(f, vjp, inputs)
@@ -98,7 +98,7 @@ def gradient_problem(f: Function, df: Function, inputs: Sequence[Array]) -> Prob
         if len(several) != len(arrays):
             raise _count(len(several), len(arrays))
         # Copies: df may write what it returns next into the same memory.
-        return [None if d is None else np.array(d) for d in several]
+        return [None if d is None else as_array(d).copy() for d in several]
 
     def vjp(g: Any, *arrays: Array) -> tuple[Any, ...]:
         return _all_applied(g, found(arrays), arrays)
@@ -215,9 +215,9 @@ def as_outputs(result: Any) -> list[Array]:
         # A list of numbers is one output, a tuple or a list of arrays several.
         listed = isinstance(result, list) and any(map(_has_axes, result))
         several = isinstance(result, tuple) or listed
-        found = [np.asarray(y) for y in (result if several else [result])]
-    except ValueError:
-        found = [np.asarray(result, dtype=object)]
+        found = [as_array(y) for y in (result if several else [result])]
+    except (ValueError, TypeError, RuntimeError):
+        found = [np.empty(0, dtype=object)]
     for y in found:
         if y.dtype.kind not in "fiub":
             raise UnusableError(
@@ -229,7 +229,21 @@ def as_outputs(result: Any) -> list[Array]:
 
 
 def _has_axes(result: Any) -> bool:
-    return isinstance(result, np.ndarray) and result.ndim > 0
+    return int(getattr(result, "ndim", 0)) > 0
+
+
+def as_array(result: Any) -> Array:
+    """Return an array of numbers, or of another framework's tensor without its graph,
+    in single precision what NumPy has no kind of number for.
+    """
+    detach = getattr(result, "detach", None)
+    if detach is not None:
+        result = detach()
+    try:
+        found = np.asarray(result)
+    except TypeError:
+        found = np.asarray(result.float())
+    return found.astype(np.float32) if found.dtype.name == "bfloat16" else found
 
 
 def as_gradients(result: Any, arrays: Arrays) -> list[Array | None]:
@@ -250,7 +264,7 @@ def as_gradients(result: Any, arrays: Arrays) -> list[Array | None]:
 
 
 def _checked(k: int, gradient: Any, x: Array) -> Array:
-    g = np.asarray(gradient)
+    g = as_array(gradient)
     if g.dtype.kind not in "fiub":
         raise _not_real(k, g)
     if g.shape != x.shape:

@@ -164,9 +164,10 @@ class Problem:
         try:
             with np.errstate(all="ignore"):
                 outputs = self.call(self.packing.unpack(vector))
-        except (ValueError, ArithmeticError, IndexError):
-            return np.full(self.out.size, np.nan)
-        packed = self.out.pack(outputs)
+                packed = self.out.pack(outputs)
+        # Whatever it raises beside the point, it has no value there.
+        except Exception:
+            packed = np.zeros(0)
         return (
             packed if packed.size == self.out.size else np.full(self.out.size, np.nan)
         )
@@ -177,19 +178,24 @@ class Problem:
         """
         if self.analytic is None:
             return None
-        h = 1e-30
+        size = np.abs(self.point[(direction != 0) & (self.point != 0)])
+        h = 1e-30 * float(np.min(size, initial=1.0))
         parts = self.packing.unpack(direction)
         moved = [x + 1j * h * d for x, d in zip(self.inputs, parts, strict=True)]
         self.evaluations += 1
         try:
             with np.errstate(all="ignore"), warnings.catch_warnings():
-                warnings.simplefilter("error", np.exceptions.ComplexWarning)
+                # Each library warns in its own words of an imaginary part it drops.
+                warnings.simplefilter("error")
                 outputs = self.analytic(moved)
-        except (TypeError, ValueError, ArithmeticError, np.exceptions.ComplexWarning):
+            if any(y.dtype.kind != "c" for y in outputs):
+                return None
+            found = self.out.pack([y.imag / h for y in outputs])
+        # A function need not take complex numbers, and may say so as it likes.
+        except Exception:
+            self.analytic = None
             return None
-        if any(y.dtype.kind != "c" for y in outputs):
-            return None
-        return self.out.pack([y.imag / h for y in outputs])
+        return found if found.size == self.out.size else None
 
     def pulled(self) -> Back:
         """Return the way back from the point.

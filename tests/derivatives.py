@@ -24,13 +24,13 @@ def derivatives(function, value, order=2, dtype=None):
     x = leaf(value, dtype)
     with np.errstate(all="ignore"):
         y = function(x)
-    found = [float(y)]
+    found = [y.item()]
     for _ in range(order):
         x.grad = None
         if y.requires_grad:
             y.backward(create_graph=True)
         y = tg.Tensor(0.0) if x.grad is None else x.grad
-        found.append(float(y))
+        found.append(y.item())
     return found
 
 

@@ -247,9 +247,9 @@ def test_aliases_of_the_array_api():
         assert getattr(np, alias) is getattr(np, name)
     assert np.acos(x).requires_grad
     assert np.acosh(above).requires_grad
-    assert float(np.pow(x, 2)[0]) == 0.25
-    assert float(np.atan2(x, 0.5)[0]) == pytest.approx(math.pi / 4)
-    assert float(np.mod(x, 0.4)[0]) == pytest.approx(0.1)
+    assert np.pow(x, 2)[0].item() == 0.25
+    assert np.atan2(x, 0.5)[0].item() == pytest.approx(math.pi / 4)
+    assert np.mod(x, 0.4)[0].item() == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(

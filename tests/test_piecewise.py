@@ -52,7 +52,7 @@ def test_parts_of_numbers():
     mantissa.sum().backward()
     np.testing.assert_array_equal(x.grad.numpy(), [0.25, 1, 1])
     quotient, rest = np.divmod(leaf([7.0]), 2)
-    assert (float(quotient[0]), float(rest[0])) == (3, 1)
+    assert (quotient[0].item(), rest[0].item()) == (3, 1)
 
 
 def test_unwrap_moves_by_whole_periods():

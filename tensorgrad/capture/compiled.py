@@ -259,7 +259,7 @@ def compile(
     ------
     CaptureError
         If a replay would not do what the step does: it reads values in Python
-        (``float(loss)``, ``if x > 0``), computes otherwise in the second call than in
+        (``loss.item()``, ``if x > 0``), computes otherwise in the second call than in
         the first, counts in Python, adds to gradients of before, or refers to
         something that was replaced since. The message names the line and the remedy.
 

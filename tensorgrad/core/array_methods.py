@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from .dispatch import operations
+from .extraction import formats_text, lost_gradient
+from .mode import is_grad_enabled
+from .place import outer_frame
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -247,10 +250,23 @@ class ArrayMethods:
         return bool(self._seen("if, and, or, not or bool()"))
 
     def __float__(self: Any) -> float:
-        return float(self.item())
+        return float(self._number("float()"))
 
     def __int__(self: Any) -> int:
-        return int(self.item())
+        return int(self._number("int()"))
+
+    def __complex__(self: Any) -> complex:
+        return complex(self._number("complex()"))
+
+    __trunc__ = __int__
+
+    def _number(self: Any, how: str) -> Any:
+        """Return the value of one element for a function that asks for a number."""
+        value = self._seen(how)
+        needed = self.node is not None and is_grad_enabled()
+        if needed and not formats_text(outer_frame()):
+            raise lost_gradient(f"{how}, or a function that calls it,")
+        return value if value.shape == () else self.item()
 
     def __index__(self: Any) -> int:
         if self.dtype.kind not in "iu" or self.shape:

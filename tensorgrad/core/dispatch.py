@@ -63,6 +63,11 @@ def implementation(function: Any, method: str | None = None) -> Operation:
     return found
 
 
+def is_implemented(function: Any) -> bool:
+    """Whether some operation stands for a NumPy function."""
+    return function in _numpy or _key(function) in _numpy
+
+
 def hint(function: str, remedy: str) -> None:
     """Say in the error for an unsupported NumPy function what to use instead."""
     _hints[function] = remedy

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .dispatch import implementation, unsupported
+from .extraction import lost_gradient
+from .mode import is_grad_enabled
 
 if TYPE_CHECKING:
     pass
@@ -44,12 +46,8 @@ class NumPyProtocol:
     def __array__(
         self: Any, dtype: DTypeLike | None = None, copy: bool | None = None
     ) -> np.ndarray[Any, Any]:
-        if self.node is not None:
-            raise TypeError(
-                "a Tensor that needs a gradient was asked for a plain array, which "
-                "would cut the graph; use .detach() or .numpy() where that is meant, "
-                "tg.array or tg.stack to join tensors"
-            )
+        if self.node is not None and is_grad_enabled():
+            raise lost_gradient("np.asarray, or a function that calls it,")
         return np.array(self._seen("np.asarray"), dtype=dtype, copy=copy)
 
 

@@ -2,7 +2,8 @@
 
 import os
 import sys
-from types import CodeType
+import sysconfig
+from types import CodeType, FrameType
 from typing import NamedTuple
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -48,3 +49,33 @@ def user_place(depth: int = 2) -> tuple[CodeType, int]:
     while _inside[frame.f_code.co_filename] and frame.f_back is not None:
         frame = frame.f_back
     return frame.f_code, frame.f_lasti
+
+
+def outer_frame() -> FrameType:
+    """Return the frame of the innermost caller outside this package."""
+    frame = sys._getframe(1)
+    while _inside[frame.f_code.co_filename] and frame.f_back is not None:
+        frame = frame.f_back
+    return frame
+
+
+def user_line(frame: FrameType) -> Place:
+    """Return the line of the innermost caller that is nobody's library.
+
+    Where all are, as in a script among the installed packages, the innermost outside
+    this package. For messages alone: it is slower than `user_place`.
+    """
+    paths = sysconfig.get_paths()
+    libraries = tuple(
+        paths[name] + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")
+    )
+    outside: Place | None = None
+    at: FrameType | None = frame
+    while at is not None:
+        file = at.f_code.co_filename
+        if not _inside[file]:
+            outside = outside or Place(at.f_code, at.f_lasti)
+            if not file.startswith((*libraries, "<frozen ")):
+                return Place(at.f_code, at.f_lasti)
+        at = at.f_back
+    return outside or Place(frame.f_code, frame.f_lasti)

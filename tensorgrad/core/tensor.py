@@ -14,6 +14,7 @@ from .array_methods import ArrayMethods
 from .backward import differentiate
 from .dispatch import operations
 from .errors import GraphError
+from .extraction import lost_gradient
 from .hooks import Handle
 from .mode import _grad_mode_set, is_grad_enabled
 from .node import Leaf, Node
@@ -84,7 +85,7 @@ class Tensor(ArrayMethods, NumPyProtocol):
             raise TypeError(
                 "Tensor: a masked array would lose its mask; pass .filled(value)"
             )
-        array = _copied(plain(data), dtype)
+        array = _copied(plain(data, "tg.Tensor"), dtype)
         _require_real(array.dtype)
         # NumPy computes with scalars ten times faster than with arrays of no axes.
         self._value = array if array.ndim else array[()]
@@ -331,7 +332,7 @@ class Tensor(ArrayMethods, NumPyProtocol):
                 f"backward: expected gradient of shape {self.shape}, got {seed.shape}"
             )
         seed = seed.astype(self.dtype)
-        return seed if recorded else plain(seed).copy()
+        return seed if recorded else detached(seed).copy()
 
     # Copies and pickles.
 
@@ -428,13 +429,25 @@ def _rebuilt(data: Array, requires_grad: bool, grad: Tensor | None) -> Tensor:
     return tensor
 
 
-def plain(value: Any) -> Any:
-    """Return the array of a tensor, also within tuples and lists; the rest as it is."""
+def detached(value: Any) -> Any:
+    """Return the array of a tensor, also within tuples and lists; the rest as it is.
+
+    For what has no derivative in the tensor, or has seen to it in another way.
+    """
     if type(value) is tuple or type(value) is list:
-        return type(value)(plain(v) for v in value)
+        return type(value)(detached(v) for v in value)
     if type(value) is not Tensor:
         return value
     return recording.held(value) if recording.recorders else value._value
+
+
+def plain(value: Any, taker: str = "an argument without a derivative") -> Any:
+    """Return what `detached` does; raise where a gradient would be lost by that."""
+    if type(value) is tuple or type(value) is list:
+        return type(value)(plain(v, taker) for v in value)
+    if type(value) is Tensor and value.node is not None and is_grad_enabled():
+        raise lost_gradient(taker)
+    return detached(value)
 
 
 def as_array(value: Any) -> Any:

@@ -8,7 +8,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from ..core.dispatch import implement
 from ..core.registry import POSITIVE, Domain, case, describe
-from ..core.tensor import plain
+from ..core.tensor import detached
 from .define import composed
 from .joining import operand
 from .splitting import unstack
@@ -104,7 +104,7 @@ def piecewise(
     conditions, it is for where none holds. Elsewhere the value is 0.
     """
     x = operand(x)
-    conditions = _conditions(plain(condlist), x.ndim)
+    conditions = _conditions(detached(condlist), x.ndim)
     if len(funclist) == len(conditions) + 1:
         conditions = [*conditions, ~np.logical_or.reduce(conditions)]
     if len(funclist) != len(conditions):

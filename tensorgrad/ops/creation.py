@@ -6,7 +6,7 @@ import numpy as np
 
 from ..core.dispatch import implement
 from ..core.registry import REAL, Domain, case, describe
-from ..core.tensor import Tensor, plain, wrap
+from ..core.tensor import Tensor, detached, wrap
 from .axes import kernel
 from .define import constant, operation
 from .joining import cast_to, operand
@@ -45,11 +45,11 @@ def astype(
     """
     if np.dtype(dtype).kind not in "fiub":
         raise TypeError(f"astype: a Tensor holds real numbers, got {np.dtype(dtype)}")
-    if not copy and np.dtype(dtype) == plain(x).dtype:
+    if not copy and np.dtype(dtype) == detached(x).dtype:
         return x
     if np.dtype(dtype).kind == "f":
         return _cast(x, dtype, order, casting)
-    return wrap(plain(x).astype(dtype, order, casting), None)
+    return wrap(detached(x).astype(dtype, order, casting), None)
 
 
 implement("astype", astype, "numpy.astype")
@@ -65,7 +65,7 @@ def full_like(
     a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", *, shape: Any = None
 ) -> Any:
     """The value broadcast to the shape of an array; the gradient is that value's."""
-    like: Any = np.empty_like(plain(a), dtype, order, shape=shape)
+    like: Any = np.empty_like(detached(a), dtype, order, shape=shape)
     value = cast_to("full_like", operand(fill_value), like.dtype)
     y: Any = np.copy(np.broadcast_to(value, like.shape))
     return y if type(y) is Tensor or type(a) is not Tensor else wrap(y, None)

@@ -9,7 +9,7 @@ import numpy as np
 from ..core.dispatch import implement
 from ..core.primitive import Primitive, primitive
 from ..core.registry import REAL, Case, Domain, Kind, describe
-from ..core.tensor import Tensor, plain, wrap
+from ..core.tensor import Tensor, detached, wrap
 from .docstrings import complete
 
 
@@ -79,7 +79,7 @@ def constant(reference: Any) -> Callable[..., Any]:
                 "returned value"
             )
         y = reference(
-            *map(plain, args), **{name: plain(v) for name, v in kwargs.items()}
+            *map(detached, args), **{name: detached(v) for name, v in kwargs.items()}
         )
         return _constants(y) if _holds_tensor((*args, *kwargs.values())) else y
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from ..core.registry import case
-from ..core.tensor import Tensor, plain
+from ..core.tensor import Tensor, detached
 from .axes import along, array, kernel, normal, spread
 from .define import composed
 
@@ -155,7 +155,7 @@ def _steps(distances: Any, n: int) -> Any:
         )
     steps = diff(points if points.dtype.kind == "f" else points.astype(np.float64))
     constant = type(points) is not Tensor or not points.requires_grad
-    even = constant and np.all(plain(steps) == plain(steps)[0])
+    even = constant and np.all(detached(steps) == detached(steps)[0])
     return steps[0] if even else steps
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ..core.registry import REAL, Domain, case
-from ..core.tensor import Tensor, as_array, plain
+from ..core.tensor import Tensor, as_array, detached, plain
 from .axes import kernel, refuse_out
 from .define import composed, constant
 from .index import put_part
@@ -123,7 +123,7 @@ def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
     """The parts along an axis where a condition holds."""
     shape = np.shape(a)
     n = np.size(a) if axis is None else shape[normalize_axis_index(axis, len(shape))]
-    return np.take(a, np.compress(plain(condition), np.arange(n)), axis)
+    return np.take(a, np.compress(detached(condition), np.arange(n)), axis)
 
 
 @composed(
@@ -134,7 +134,7 @@ def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
 )
 def extract(condition: Any, arr: Any) -> Any:
     """The elements where a condition holds."""
-    return np.take(arr, np.flatnonzero(plain(condition)))
+    return np.take(arr, np.flatnonzero(detached(condition)))
 
 
 def _among(choices: Any) -> Any:
@@ -190,7 +190,7 @@ _select.vjp(choices=lambda i, g, number: np.where(number == i, g, 0))
 )
 def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
     """Each element from the choice whose condition holds first, or the default."""
-    conditions = list(plain(condlist))
+    conditions = list(detached(condlist))
     number = np.select(conditions, list(range(len(conditions))), len(conditions))
     choices = _among([*choicelist, default])
     return _select(*choices, conditions=conditions, number=number)

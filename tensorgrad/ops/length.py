@@ -7,7 +7,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ..core.registry import NONZERO, REAL, case
-from ..core.tensor import plain
+from ..core.tensor import detached, plain
 from .axes import along
 from .define import composed
 from .gather import WITHIN_THREE
@@ -126,7 +126,7 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
         raise ValueError(f"trim_zeros: trim is made of 'f' and 'b', got {trim!r}")
     axes = range(filt.ndim) if axis is None else np.atleast_1d(axis)
     for i in axes:
-        kept = _outer_nonzero(plain(filt), int(i), ends)
+        kept = _outer_nonzero(detached(filt), int(i), ends)
         filt = filt[along(int(i), filt.ndim, kept)]
     return filt
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.primitive import primitive
 from ..core.registry import case
-from ..core.tensor import Tensor, plain, wrap
+from ..core.tensor import Tensor, detached, wrap
 from .axes import along
 from .define import composed
 
@@ -190,7 +190,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
             f"{', '.join(_MODES)}"
         )
     options = {name: _constant(value) for name, value in kwargs.items()}
-    values = plain(array)
+    values = detached(array)
     widths = _widths(pad_width, np.ndim(values))
     if mode in ("constant", "empty"):
         return surround(array, widths, mode, options)

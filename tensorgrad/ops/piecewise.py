@@ -6,7 +6,7 @@ import numpy as np
 
 from ..core.dispatch import implement
 from ..core.registry import NONZERO, REAL, Domain, case
-from ..core.tensor import plain
+from ..core.tensor import detached
 from .axes import kernel
 from .define import composed, operation
 from .strong import nothing, scaled
@@ -200,7 +200,7 @@ where.vjp(
 
 def _where(condition: Any, *branches: Any) -> Any:
     """Choose between two branches; without any, say where the condition holds."""
-    return where(condition, *branches) if branches else np.nonzero(plain(condition))
+    return where(condition, *branches) if branches else np.nonzero(detached(condition))
 
 
 implement("where", _where, np.where)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..core.recording import host
 from ..core.registry import Domain, case
-from ..core.tensor import plain
+from ..core.tensor import detached
 from .axes import array, turned
 from .define import composed, operation
 
@@ -91,7 +91,7 @@ def polysub(a1: Any, a2: Any) -> Any:
 def _trimmed(name: str, p: Any) -> Any:
     """Return coefficients without leading zeros, as a poly1d holds them."""
     p = _coefficients(name, p)
-    (places,) = np.nonzero(plain(p))
+    (places,) = np.nonzero(detached(p))
     return p[places[0] :] if len(places) else p[:0].sum(keepdims=True)
 
 
@@ -187,7 +187,7 @@ def polyfit(
     powers = _weighed(np.vander(x, int(deg) + 1), w)
     scale = np.sqrt(np.sum(powers * powers, axis=0))
     c, _, rank, _ = np.linalg.lstsq(powers / scale, _weighed(y, w), rcond)
-    _warn_of_rank(plain(rank), int(deg) + 1)
+    _warn_of_rank(detached(rank), int(deg) + 1)
     return (c.T / scale).T
 
 

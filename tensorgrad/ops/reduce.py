@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.dispatch import implement, implement_method
 from ..core.registry import NONZERO, case
-from ..core.tensor import plain, wrap
+from ..core.tensor import detached, plain, wrap
 from .axes import check_dtype, count, kernel, number, refuse_out, spread
 from .define import composed
 
@@ -262,7 +262,7 @@ def _truth(ufunc: np.ufunc) -> Any:
 
     def method(a: Any, **kwargs: Any) -> Any:
         given = {name: plain(value) for name, value in kwargs.items()}
-        return wrap(ufunc.reduce(plain(a), **given), None)
+        return wrap(ufunc.reduce(detached(a), **given), None)
 
     return method
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.dispatch import implement
 from ..core.registry import REAL, Domain, case
-from ..core.tensor import Tensor, plain, wrap
+from ..core.tensor import Tensor, detached, wrap
 from .define import composed, operation
 from .strong import nothing, scaled
 
@@ -107,7 +107,7 @@ def frexp(x: Any) -> Any:
     """Mantissa m from 1/2 to 1 and exponent e, a constant, of x = m * 2 ** e."""
     if type(x) is not Tensor:
         return np.frexp(x)
-    _, e = np.frexp(plain(x))
+    _, e = np.frexp(detached(x))
     return np.ldexp(x, -e), wrap(e, None)
 
 

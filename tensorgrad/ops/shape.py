@@ -7,7 +7,7 @@ import numpy as np
 
 from ..core.dispatch import implement
 from ..core.registry import case, describe
-from ..core.tensor import as_array
+from ..core.tensor import as_array, detached
 from .axes import kernel
 from .define import composed, operation
 from .joining import operand
@@ -51,7 +51,7 @@ def reshape(a: Any, shape: Any, order: str = "C", *, copy: bool | None = None) -
         a = np.copy(a)
     elif copy is not None:
         # NumPy raises where it could not do without a copy.
-        values: Any = as_array(a)
+        values: Any = as_array(detached(a))
         values.reshape(shape, order=order, copy=False)
     return _reshape(a, shape, _fixed_order(a, order))
 
@@ -60,7 +60,7 @@ def _fixed_order(a: Any, order: str) -> str:
     """Return the order that "A" means for `a`, other orders as they are."""
     if order != "A":
         return order
-    return "F" if as_array(a).flags.fnc else "C"
+    return "F" if as_array(detached(a)).flags.fnc else "C"
 
 
 implement("reshape", reshape, np.reshape)
@@ -91,7 +91,7 @@ describe(
 def ravel(a: Any, order: str = "C") -> Any:
     """The elements along one axis, read in an order ("K": as they lie in memory)."""
     if order == "K":
-        a, order = np.transpose(a, _as_in_memory(as_array(a))), "C"
+        a, order = np.transpose(a, _as_in_memory(as_array(detached(a)))), "C"
     return reshape(a, -1, order)
 
 

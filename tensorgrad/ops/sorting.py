@@ -7,7 +7,7 @@ import numpy as np
 from ..core.dispatch import hint, implement
 from ..core.primitive import primitive
 from ..core.registry import case, describe
-from ..core.tensor import plain, wrap
+from ..core.tensor import detached, wrap
 from .axes import array, constant_like
 from .define import composed, constant, operation
 
@@ -32,7 +32,7 @@ for _name in ("histogram", "histogram2d", "histogramdd", "bincount"):
 
 def lexsort(keys: Any, axis: int = -1) -> Any:
     """Order by the last key, then the one before it, ...; a constant."""
-    return wrap(np.lexsort(plain(keys), axis), None)
+    return wrap(np.lexsort(detached(keys), axis), None)
 
 
 implement("lexsort", lexsort, np.lexsort)
@@ -147,7 +147,7 @@ def unique(
     ar = array(ar)
     wanted: Any = {"return_inverse": return_inverse, "return_counts": return_counts}
     _, index, *rest = np.unique(
-        plain(ar), return_index=True, axis=axis, equal_nan=equal_nan, **wanted
+        detached(ar), return_index=True, axis=axis, equal_nan=equal_nan, **wanted
     )
     if axis is None:
         values = ar.reshape(-1)[index]

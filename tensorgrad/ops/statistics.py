@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.recording import host
 from ..core.registry import case
-from ..core.tensor import plain
+from ..core.tensor import detached
 from . import reduce
 from .axes import (
     array,
@@ -191,7 +191,7 @@ def _weighted(a: Any, axis: Any, weights: Any, keepdims: bool) -> tuple[Any, Any
     w = _fitted(weights, a.shape, axis)
     dtype = np.result_type(a.dtype, w.dtype, *("d" if a.dtype.kind in "iub" else ""))
     total = reduce.sum(w, axis, None if w.dtype == dtype else dtype, keepdims=keepdims)
-    _check_total(plain(total))
+    _check_total(detached(total))
     a = a if a.dtype.kind == "f" else a.astype(dtype)
     return reduce.sum(a * w, axis, keepdims=keepdims) / total, total
 
@@ -254,9 +254,9 @@ def _observation_weights(fweights: Any, aweights: Any, n: int) -> Any:
     """Return the product of repeat counts and weights of observations."""
     given = [w for w in (fweights, aweights) if w is not None]
     for w in given:
-        _check_weights(plain(w), n)
+        _check_weights(detached(w), n)
     if fweights is not None:
-        _check_counts(plain(fweights))
+        _check_counts(detached(fweights))
     return functools.reduce(np.multiply, given) if given else None
 
 
@@ -270,7 +270,7 @@ def _factor(n: int, ddof: int, w: Any, w_sum: Any, aweights: Any) -> Any:
         fact = w_sum - ddof
     else:
         fact = w_sum - ddof * np.sum(w * aweights) / w_sum
-    _warn_of_few(plain(fact))
+    _warn_of_few(detached(fact))
     if w is None:
         return max(fact, 0.0)
     return np.where(fact <= 0, 0.0, fact)

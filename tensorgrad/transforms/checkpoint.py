@@ -16,7 +16,7 @@ from ..core.node import Node, clock
 from ..core.parts import Bundle, Parts
 from ..core.plan import pick
 from ..core.recording import concrete
-from ..core.tensor import Tensor, plain, wrap
+from ..core.tensor import Tensor, detached, wrap
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,7 +63,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         kind = tuple(n.shape for n in outside), tuple(n.dtype for n in outside)
         bundle = Node(Bundle(len(outside)), outside, (), *kind)
         plan = _Again(lambda: f(*args, **kwargs), bundle, _checksum(y._value))
-        arrays = tuple(map(plain, args))
+        arrays = tuple(map(detached, args))
         return wrap(y._value, Node(plan, (bundle,), arrays, y.shape, y.dtype))
 
     return again

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.tensor import Tensor, plain
+from ..core.tensor import Tensor, detached
 from .trace import Pullback, Trace, seed_like, tracked
 from .tree import leaves, rebuilt
 
@@ -222,7 +222,7 @@ def jvp(
     trace = Trace(f, tuple(primals), {}, range(len(primals)), "jvp")
     pushed = iter(_pushed(trace, _directions(trace, tangents)))
     tangent = [
-        next(pushed) if tracked(o) else np.zeros_like(plain(o))[()]
+        next(pushed) if tracked(o) else np.zeros_like(detached(o))[()]
         for o in leaves(trace.output)
     ]
     return trace.result(trace.output), rebuilt(trace.output, tangent)
@@ -253,7 +253,7 @@ def _pushed(trace: Trace, directions: list[Any]) -> list[Any]:
     for x, direction in zip(trace.back.inputs, directions, strict=True):
         if x.node in transposed and transposed[x.node].node is not None:
             _add(back, transposed[x.node].node, direction)
-    given = [plain(o) if trace.plain else o for o in live]
+    given = [detached(o) if trace.plain else o for o in live]
     return Pullback(us, given, trace.in_graph).pull(back)
 
 

@@ -11,7 +11,7 @@ from ..core.backward import differentiate, interior
 from ..core.mode import enable_grad, is_grad_enabled
 from ..core.node import Leaf, clock
 from ..core.primitive import primitive
-from ..core.tensor import Tensor, as_array, plain, wrap
+from ..core.tensor import Tensor, as_array, detached, wrap
 from .tree import leaves, mapped, rebuilt
 
 Seeds = Mapping[Any, Any]
@@ -54,10 +54,10 @@ class Pullback:
             found = self.recorded(seeds)
             pairs = zip(self.targets, self.inputs, strict=True)
             return [found.get(n, _zeros(t)) for n, t in pairs]
-        arrays = {n: plain(g) for n, g in seeds.items()}
+        arrays = {n: detached(g) for n, g in seeds.items()}
         gradients = differentiate(arrays, targets=self.targets, retain_graph=not once)
         return [
-            _in_kind(gradients.get(n, np.zeros_like(plain(t))[()]), given)
+            _in_kind(gradients.get(n, np.zeros_like(detached(t))[()]), given)
             for n, t, given in zip(self.targets, self.inputs, self.given, strict=True)
         ]
 
@@ -74,7 +74,7 @@ class Pullback:
 
 
 def _zeros(tensor: Tensor) -> Tensor:
-    return wrap(np.zeros_like(plain(tensor))[()], None)
+    return wrap(np.zeros_like(detached(tensor))[()], None)
 
 
 def _in_kind(value: Any, given: Any) -> Any:
@@ -121,7 +121,7 @@ class Trace:
             return x
         if not self.plain:
             return x.detach()
-        return plain(x) if x.ndim else plain(x)[()]
+        return detached(x) if x.ndim else detached(x)[()]
 
 
 def _reach_out(outputs: list[Any], start: int) -> bool:
@@ -145,7 +145,7 @@ def _enter(x: Any, outer: bool, name: str) -> Tensor:
         with enable_grad():
             inner: Tensor = entered(x)
         return inner
-    tensor = wrap(plain(x) if type(x) is Tensor else _floating(x, name), None)
+    tensor = wrap(detached(x) if type(x) is Tensor else _floating(x, name), None)
     tensor.requires_grad = True
     return tensor
 

@@ -1,0 +1,115 @@
+"""Values that Python and NumPy take out of tensors: no gradient is lost by it."""
+
+import logging
+import math
+import struct
+from math import log as logarithm
+
+import numpy as np
+import pytest
+
+import tensorgrad as tg
+
+
+def leaf(value=1.5):
+    return tg.Tensor(value, requires_grad=True)
+
+
+def message(function):
+    with pytest.raises(TypeError) as raised:
+        function()
+    return str(raised.value)
+
+
+def test_the_message_names_the_line_and_the_remedy():
+    t = leaf()
+
+    def fit():
+        return float(t)  # this one
+
+    line = fit.__code__.co_firstlineno + 1
+    said = message(fit)
+    assert said.startswith(f"{__file__}:{line} in fit: float(), or a function that")
+    for remedy in ("t.item()", "np.stack", "tg.index_update"):
+        assert remedy in said
+    assert "\n" not in said
+
+
+def test_a_function_of_math_is_named_with_its_counterpart():
+    t = leaf(0.5)
+    assert "math.exp takes" in message(lambda: 2 * math.exp(t))
+    assert "use np.log, which" in message(lambda: logarithm(math.pi + t * t))
+    assert "use np.sqrt, which" in message(lambda: abs(math.sqrt(t if t > 0 else -t)))
+    assert "use np.sum, which" in message(lambda: math.fsum([t, t]))
+    assert "use np.trunc, which" in message(lambda: math.trunc(t))
+    assert "use tg.erf, which" in message(lambda: math.erf(t))
+    assert "math.remainder takes" in message(lambda: math.remainder(t, 1))
+    assert "np.remainder" not in message(lambda: math.remainder(t, 1))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda t: float(math.cos(0) * t),
+        lambda t: [*map(math.exp, [t])],
+        lambda t: (math.exp if t > 0 else math.log)(t),
+        lambda t: np.interp(0.0, [math.sqrt(1.0), 2.0], [3.0, 4.0], left=t),
+    ],
+)
+def test_no_function_of_math_is_named_where_that_is_not_certain(function):
+    said = message(lambda: function(leaf()))
+    assert "float()" in said
+    assert "math" not in said
+
+
+def test_the_line_is_the_users_where_a_library_takes_the_value():
+    from statistics import NormalDist
+
+    assert "test_extraction.py" in message(lambda: NormalDist(leaf(), 1.0))
+
+
+def test_what_asks_for_the_number_in_so_many_words_gets_it(caplog):
+    t = leaf()
+    assert t.item() == t.numpy()[()] == t.tolist() == 1.5
+    assert f"{t:.2f} {t * 2:5.1f}" == "1.50   3.0"
+    assert "{:.1e}".format(t) == "1.5e+00"  # noqa: UP032
+    assert "%.2f" % t == "1.50"  # noqa: UP031
+    text = "%.1f, %d"
+    text %= (t, t)
+    assert text == "1.5, 1"
+    logging.getLogger("fit").info("loss %.2f", t)
+    assert caplog.messages == ["loss 1.50"]
+    assert t > 1
+    assert 2 - t
+    assert str(t) == "Tensor(1.5, requires_grad=True)"
+
+
+def test_where_nothing_is_recorded_a_tensor_is_a_number():
+    t = leaf()
+    for free in (t.detach(), tg.Tensor(1.5)):
+        assert float(free) == math.sqrt(free * free) == complex(free) == 1.5
+        assert math.trunc(free) == int(free) == 1
+        assert struct.pack("d", float(free))
+    with tg.no_grad():
+        assert float(t) == np.asarray(t) == tg.Tensor([t, t])[1].item() == 1.5
+    with pytest.raises(ValueError, match="one element"):
+        float(tg.Tensor([1.0, 2.0]))
+
+
+def test_writing_into_an_array_raises():
+    t, y = leaf(), np.zeros(3)
+
+    def write():
+        y[0] = t
+
+    # NumPy has words of its own, and ours are the cause.
+    with pytest.raises(ValueError, match="array element") as raised:
+        write()
+    assert "np.stack" in str(raised.value.__cause__)
+    assert not y.any()
+
+
+def test_a_tensor_of_tensors_that_need_a_gradient_is_refused():
+    x = leaf()
+    for data in (x, [x, 2 * x], [[x], (x,)]):
+        assert "tg.Tensor takes" in message(lambda data=data: tg.Tensor(data))

@@ -22,27 +22,23 @@ SIZES = [
 
 
 def main() -> None:
-    from tensorgrad.capture.kernels import compiled
-    from tensorgrad.capture.matmul import registers, source
+    from tensorgrad.capture.matmul import kernel, registers
 
-    tile = registers()
-    if tile is None:
+    if registers() is None:
         raise SystemExit("on this processor compiled steps leave all products to BLAS")
-    lanes = tile.vector // 4
-    straight = compiled(source(False, lanes, tile.rows))
-    turned = compiled(source(True, lanes, tile.rows))
+    straight, turned = (kernel(way, np.dtype("f4")) for way in (False, True))
     print(f"{'':22}{'product':>10}{'BLAS':>10}{'ours':>10}{'ratio':>8}")
     for n, depth, m in SIZES:
         rng = np.random.default_rng(0)
         a = rng.standard_normal((n, depth), dtype=np.float32)
         b = rng.standard_normal((depth, m), dtype=np.float32)
         c = rng.standard_normal((n, m), dtype=np.float32)
-        for name, kernel, left, right in (
+        for name, product, left, right in (
             ("a b", straight, a, b),
             ("a' c", straight, a.T, c),
             ("c b'", turned, c, b.T),
         ):
-            compare(f"{n} x {depth} x {m}", name, kernel, left, right)
+            compare(f"{n} x {depth} x {m}", name, product, left, right)
 
 
 def compare(title, name, kernel, left, right) -> None:

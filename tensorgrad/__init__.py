@@ -8,6 +8,7 @@ from .core.errors import (
     CaptureError,
     GraphError,
     MutationError,
+    PerformanceWarning,
     RuleError,
     TensorgradError,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "GradientError",
     "GraphError",
     "MutationError",
+    "PerformanceWarning",
     "Primitive",
     "RuleError",
     "Tensor",

@@ -117,6 +117,81 @@ def test_whole_reference_run_has_the_bits_of_eager(run):
     assert_same(make_run(run), [()] * RUNS["epochs"])
 
 
+# Values of no axes, and numbers.
+
+
+def scalar_model():
+    w, b = (tg.Tensor(x, requires_grad=True) for x in (1.0, 0.5))
+    optimizer = tg.optim.Adam([w, b], lr=0.1)
+
+    def step(x):
+        loss = (w * x - b) ** 2
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return [w, b], step
+
+
+def row_less(x):
+    t = np.exp(x[0])
+    t[0] += 1
+    return t
+
+
+SCALARS = {
+    "centred": lambda x, s: x - x.mean(),
+    "scaled": lambda x, s: np.sum(x * x) * s,
+    "entry": lambda x, s: np.exp(x)[0, 0] * 2,
+    "norm": lambda x, s: np.linalg.norm(x) * 2 * s,
+    "mean of a sum": lambda x, s: np.sum(x).mean() + np.max(x).sum(),
+    "repeated": lambda x, s: np.repeat(x.sum(), 3, axis=0) * s,
+    "written": lambda x, s: row_less(x),
+    "a number": lambda x, s: tg.Tensor(s) * x,
+    "of a number": lambda x, s: np.exp(s) * x + np.sum(s),
+    "derivative": lambda x, s: tg.grad(lambda k: k * k * x.sum())(s),
+    "value and slope": lambda x, s: tg.value_and_grad(lambda k: np.sin(k) * x[0, 0])(s),
+}
+
+
+@pytest.mark.parametrize("name", SCALARS)
+@pytest.mark.parametrize("fused", [False, None])
+@pytest.mark.parametrize("of", [np.asarray, tg.Tensor])
+def test_values_of_no_axes(name, fused, of):
+    step = SCALARS[name]
+    compiled = tg.compile(step, fused=fused)
+    for s in (1.0, 0.5, 2.0, -3.0, 0.25, 1.5):
+        x = np.arange(6.0).reshape(2, 3) - s
+        if fused is False:
+            assert bits(compiled(of(x), s)) == bits(step(of(x), s))
+        else:
+            assert_close(compiled(of(x), s), step(of(x), s))
+
+
+def assert_close(found, expected):
+    pairs = [(found, expected)]
+    if isinstance(expected, tuple):
+        pairs = zip(found, expected, strict=True)
+    for a, b in pairs:
+        a, b = (np.asarray(x.numpy() if type(x) is tg.Tensor else x) for x in (a, b))
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+        np.testing.assert_allclose(a, b, rtol=1e-14)
+
+
+def test_a_model_of_scalars():
+    assert_same(scalar_model, [(x,) for x in (2.0, 1.0, 0.5, -1.0, 3.0, 2.0)])
+
+
+@pytest.mark.parametrize("of", [float, np.float64, np.array, tg.Tensor])
+@pytest.mark.parametrize("fused", [False, None])
+def test_the_slope_at_a_number(of, fused):
+    f = tg.value_and_grad(lambda k: np.exp(k) * k)
+    compiled = tg.compile(f, fused=fused)
+    for k in (2.0, 1.0, 0.5, 3.0):
+        assert_close(compiled(of(k)), f(of(k)))
+
+
 # Optimizers and schedules.
 
 

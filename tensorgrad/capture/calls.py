@@ -89,7 +89,7 @@ def elements(number: int, call: Call) -> list[Element]:
         raise Unfit
     try:
         made = [flat(element) for element in maker(number, call)]
-    except (TypeError, ValueError, LookupError):
+    except (AttributeError, TypeError, ValueError, LookupError):
         # Called in a way that the makers do not know.
         raise Unfit from None
     if not all(map(_orderly, made)):

@@ -6,7 +6,6 @@ import functools
 import threading
 from collections.abc import Callable
 from functools import cached_property, partial
-from importlib.util import find_spec
 from types import MethodType
 from typing import Any
 
@@ -19,6 +18,7 @@ from ..core.tensor import Tensor, wrap
 from ..core.writes import is_stamped, stamp
 from .checking import State, both
 from .compare import Comparison
+from .overlap import Written
 from .program import Live, Program, owner
 from .prune import pruned
 from .record import Recording, Slot, filled_with, record, tensors_of
@@ -45,7 +45,7 @@ class Compiled:
         functools.update_wrapper(self, step)
         self.step = step
         self.check = check
-        self.fused = _numba_is_there() if fused is None else fused
+        self.fused = fused
         self._captures: dict[Any, Capture] = {}
         self._lock = threading.RLock()
 
@@ -102,7 +102,7 @@ class Capture:
         self._state: State | None = None
         self._shown: Callable[[list[Any]], Any] = list
         self._program: Program
-        self._roots: frozenset[int] = frozenset()
+        self._written: Written | None = None
 
     @cached_property
     def _unfused(self) -> Replay:
@@ -123,7 +123,7 @@ class Capture:
     def _replayed(self, given: Given) -> Any:
         _, arrays, numbers = given
         replay = self.replay
-        if self._roots and any(id(root(x)) in self._roots for x in arrays):
+        if self._written is not None and any(map(self._written.meets, arrays)):
             # Kernels take it that no two arrays share memory; NumPy sees the writes.
             replay = self._unfused
         found = replay(arrays, numbers)
@@ -137,9 +137,8 @@ class Capture:
             self._forget_gradients()
             return result
 
-        return both(
-            lambda: self._replayed(given), eager, state, not self.compiled.fused
-        )
+        exact = not self.replay.has_kernels
+        return both(lambda: self._replayed(given), eager, state, exact)
 
     def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         step = self.compiled.step
@@ -166,9 +165,9 @@ class Capture:
         self._stamped = [id(root(a)) for a in written if is_stamped(a)]
         self._shown = shower(recording.returned)
         self.replay = ready(recorder.program, self.compiled.fused)
-        if self.compiled.fused:
+        if self.replay.has_kernels:
             self._program = recorder.program
-            self._roots = frozenset(id(root(a)) for a in written)
+            self._written = Written(written)
         self._first = None
         if self.compiled.check:
             self._state = State(recorder.program, written)
@@ -202,18 +201,14 @@ def _kept(slot: Slot, x: Any) -> Any:
     return x.item() if slot.kind is float else x
 
 
-def ready(program: Program, fused: bool) -> Replay:
-    """Return the replay of a program, in kernels where these are wanted."""
+def ready(program: Program, fused: bool | None) -> Replay:
+    """Return the replay of a program, in kernels where these are wanted, or None."""
     program, gone = pruned(program)
-    if fused:
-        from .fuse import fuse
+    if fused is not False:
+        from .fuse import in_kernels
 
-        program = fuse(program)
+        program = in_kernels(program, required=bool(fused))
     return Replay(program, gone)
-
-
-def _numba_is_there() -> bool:
-    return find_spec("numba") is not None
 
 
 def compile(
@@ -244,7 +239,8 @@ def compile(
     fused : bool, optional
         Join elementwise calls in kernels compiled by numba, which the extra "fast"
         installs: results may differ from eager's by rounding. Without it NumPy makes
-        the calls, and the bits are those of eager. By default, if numba is there.
+        the calls, and the bits are those of eager. By default, if numba is there
+        and can be used.
 
     Returns
     -------

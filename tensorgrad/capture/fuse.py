@@ -9,14 +9,17 @@ of its memory, so views are not among them. Arrays must be laid out as in the re
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
+from ..core.errors import PerformanceWarning
+from ..core.place import user_level
 from .elements import Element
 from .groups import fusible, grouped
 from .into import writes_last
-from .kernels import compiled, prepare, require_numba
+from .kernels import installed, prepared, require_numba, unusable
 from .matmul import tiled
 from .nests import nested
 from .program import Call, Live, Program, Result, Value, owner
@@ -52,6 +55,47 @@ def fuse(program: Program) -> Program:
             outside = {v for v in _owners(elements) if users.get(v) != {number}}
             calls.append(_fused([program.calls[i] for i in group], elements, outside))
     return replace(program, calls=_calm(calls))
+
+
+def in_kernels(program: Program, required: bool) -> Program:
+    """Return the program with kernels where they can be had, else as it is.
+
+    Warns
+    -----
+    PerformanceWarning
+        Once where numba is installed but cannot be used, and for each program whose
+        kernels cannot be built.
+
+    Raises
+    ------
+    ImportError
+        If kernels are `required` and numba cannot be used.
+    """
+    if required:
+        require_numba()
+    reason = unusable()
+    if reason:
+        if installed() and reason not in _told:
+            _told.add(reason)
+            _warn(f"{reason}. Until then steps are replayed with NumPy")
+        return program
+    try:
+        return fuse(program)
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}"
+        _warn(
+            "no kernels could be built for this step, which is replayed with NumPy "
+            f"instead; please report it with the step ({' '.join(what.split())[:300]})"
+        )
+        return program
+
+
+_told: set[str] = set()
+"""Why numba cannot be used, where it was said."""
+
+
+def _warn(text: str) -> None:
+    warnings.warn(f"tg.compile: {text}", PerformanceWarning, stacklevel=user_level())
 
 
 def _calm(calls: list[Call]) -> list[Call]:
@@ -111,8 +155,13 @@ def _fused(
     results = tuple(v for v in kernel.arrays if v in new)
     args = [v for v in kernel.arrays if v not in new]
     writes = tuple(v for v in args if v in kernel.written)
-    function = compiled(kernel.text([*args, *results]))
-    prepare(function, len(kernel.sizes), [*args, *results], len(kernel.numbers))
+    arrays = [*args, *results]
+    function = prepared(
+        kernel.text(arrays),
+        [(v, v in kernel.written) for v in arrays],
+        len(kernel.sizes),
+        len(kernel.numbers),
+    )
     origins = dict.fromkeys(call.origin for call in calls if call.origin)
     return Call(
         _bound(function, [*kernel.sizes], tuple(map(name, calls))),

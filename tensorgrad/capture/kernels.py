@@ -9,11 +9,9 @@ import linecache
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ..extras import missing
 from .program import Value
@@ -38,16 +36,38 @@ def installed() -> bool:
         return False
 
 
+def unusable() -> str:
+    """Return why kernels cannot be compiled, in a sentence; nothing where they can."""
+    if not installed():
+        return str(missing("numba", "fast", "tg.compile(fused=True)"))
+    return _broken()
+
+
+@functools.cache
+def _broken() -> str:
+    try:
+        import numba
+
+        from . import intrinsics, tiles  # noqa: F401
+    except Exception as error:
+        why = f"cannot be imported ({type(error).__name__}: {error})"
+        return f"numba is installed, but {' '.join(why.split())}; install one that can"
+    if getattr(numba.config, "DISABLE_JIT", 0):
+        return "numba compiles nothing while NUMBA_DISABLE_JIT is set; unset it"
+    return ""
+
+
 def require_numba() -> None:
     """Raise where fused kernels cannot be compiled.
 
     Raises
     ------
     ImportError
-        If numba is not installed.
+        If numba is not installed, or cannot be used.
     """
-    if not installed():
-        raise missing("numba", "fast", "tg.compile(fused=True)")
+    reason = unusable()
+    if reason:
+        raise ImportError(reason)
 
 
 def cache_folder() -> Path:
@@ -64,14 +84,43 @@ def cache_folder() -> Path:
     return Path(base) / "tensorgrad"
 
 
+def prepared(
+    source: str, arrays: Sequence[tuple[Value, bool]], sizes: int = 0, numbers: int = 0
+) -> Callable[..., Any]:
+    """Return the function of a source text, compiled for such arguments, or from disk.
+
+    Parameters
+    ----------
+    arrays : sequence of tuple of Value and bool
+        What comes last, and whether it is written to.
+    sizes, numbers : int
+        How many integers come first, and how many floats after them.
+    """
+    import numba
+
+    kinds = tuple(_kind(value, written) for value, written in arrays)
+    return _compiled(
+        source, (*[numba.int64] * sizes, *[numba.float64] * numbers, *kinds)
+    )
+
+
+def _kind(value: Value, written: bool) -> Any:
+    """Return the type of an argument: any layout, also memory that is only read."""
+    from numba import from_dtype, types
+
+    rank = len(value.shape)
+    element = from_dtype(value.dtype)
+    return types.Array(element, rank, "A", readonly=not written, aligned=False)
+
+
 @functools.cache
-def compiled(source: str) -> Callable[..., Any]:
-    """Return the function of a source text; programs of one structure share it."""
+def _compiled(source: str, signature: tuple[Any, ...]) -> Callable[..., Any]:
     require_numba()
     try:
-        return _from_file(_kept(source))
-    except (OSError, RuntimeError):
-        return _from_text(source)
+        return _from_file(source, signature)
+    except Exception:
+        # The folder cannot be written to, or what lies there is not what was written.
+        return _from_text(source, signature)
 
 
 @functools.cache
@@ -84,57 +133,74 @@ def _version() -> bytes:
     return b"".join(called) + str(numba.__version__).encode()
 
 
-def _kept(source: str) -> Path:
-    """Return the file of a source text, written where it is not there yet."""
+def _from_file(source: str, signature: tuple[Any, ...]) -> Callable[..., Any]:
     text = HEADER.replace("CACHE", "True") + source
-    name = hashlib.sha256(_version() + text.encode()).hexdigest()[:24]
-    path = cache_folder() / f"kernel_{name}.py"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Another process may write it at the same time: it appears whole or not.
-        handle, draft = tempfile.mkstemp(dir=path.parent, text=True)
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        os.replace(draft, path)
-    return path
-
-
-def _from_file(path: Path) -> Callable[..., Any]:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    # A file for each signature: numba's index of several is not safe from races.
+    told = _version() + repr(signature).encode() + text.encode()
+    name = f"kernel_{hashlib.sha256(told).hexdigest()[:24]}"
+    path = cache_folder() / f"{name}.py"
+    if not path.exists() or path.read_bytes() != text.encode():
+        _write(path, text)
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     # numba pickles a kernel by the name of its module.
-    sys.modules[path.stem] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
-    kernel: Callable[..., Any] = module.kernel
+    _drop_broken(path)
+    try:
+        kernel = _ready(module.kernel, signature)
+    except Exception:
+        for file in _machine_code(path, "nb*"):
+            file.unlink(missing_ok=True)
+        raise
+    for file in _machine_code(path, "nbc"):
+        if not _sum(file).exists():
+            _write(_sum(file), _digest(file))
     return kernel
 
 
-def _from_text(source: str) -> Callable[..., Any]:
+def _ready(kernel: Any, signature: tuple[Any, ...]) -> Callable[..., Any]:
+    kernel.compile(signature)
+    kernel.disable_compile()
+    ready: Callable[..., Any] = kernel
+    return ready
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that other processes may be writing too: it appears whole or not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, draft = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(handle, "wb") as file:
+        file.write(text.encode())
+    os.replace(draft, path)
+
+
+def _drop_broken(path: Path) -> None:
+    """Remove machine code that is not, byte for byte, what was compiled."""
+    for file in _machine_code(path, "nbc"):
+        if not _sum(file).exists() or _sum(file).read_bytes() != _digest(file).encode():
+            file.unlink(missing_ok=True)
+            _sum(file).unlink(missing_ok=True)
+
+
+def _machine_code(path: Path, suffix: str) -> list[Path]:
+    return [*(path.parent / "__pycache__").glob(f"{path.stem}.kernel-*.{suffix}")]
+
+
+def _sum(file: Path) -> Path:
+    return file.with_suffix(".sum")
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _from_text(source: str, signature: tuple[Any, ...]) -> Callable[..., Any]:
     text = HEADER.replace("CACHE", "False") + source
     name = f"<kernel {hashlib.sha256(text.encode()).hexdigest()[:24]}>"
     linecache.cache[name] = len(text), None, text.splitlines(keepends=True), name
     scope: dict[str, Any] = {}
     exec(compile(text, name, "exec"), scope)
-    kernel: Callable[..., Any] = scope["kernel"]
-    return kernel
-
-
-def prepare(kernel: Any, sizes: int, values: list[Value], numbers: int) -> None:
-    """Compile a kernel for the arrays it will be called with, or load it from disk."""
-    import numba
-
-    arrays = [numba.typeof(_stand_in(value)) for value in values]
-    kernel.compile(
-        (*[numba.int64] * sizes, *[numba.float64] * numbers, *arrays),
-    )
-
-
-def _stand_in(value: Value) -> Any:
-    """Return an array like that of a value; its memory is never touched."""
-    array = getattr(value, "array", None)
-    if array is not None:
-        return array
-    empty = np.empty(max(value.nbytes // value.dtype.itemsize, 1), value.dtype)
-    return np.lib.stride_tricks.as_strided(empty, value.shape, value.strides)
+    return _ready(scope["kernel"], signature)

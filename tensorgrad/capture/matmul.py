@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .kernels import compiled, installed, prepare
+from .kernels import installed, prepared
 from .products import LONG
 from .program import Call, Result, Value
 
@@ -111,16 +112,21 @@ def tiled(call: Call) -> Call:
     """Return a product as a call of a compiled one, where that is faster than BLAS."""
     if not _fits(call):
         return call
-    a, b = call.args
-    out: Any = call.results[0]
-    tile, size = registers(), out.dtype.itemsize
-    assert tile is not None
-    text = source(b.strides[1] != size, tile.vector // size, tile.rows)
-    function = compiled(text)
-    prepare(function, 0, [a, b, out], 0)
-    product: Any = functools.partial(function)
+    b, out = call.args[1], call.results[0]
+    assert isinstance(out, Value)
+    turned = b.strides[1] != out.dtype.itemsize
+    product: Any = functools.partial(kernel(turned, out.dtype))
     product.into, product.__name__ = True, "tiled_matmul"
     return replace(call, function=product)
+
+
+def kernel(turned: bool, dtype: np.dtype[Any]) -> Callable[..., None]:
+    """Return a compiled product ``kernel(a, b, out)``; for `turned` see `source`."""
+    tile = registers()
+    assert tile is not None
+    text = source(turned, tile.vector // dtype.itemsize, tile.rows)
+    matrix = Value((1, 1), dtype, (0, 0))
+    return prepared(text, [(matrix, False), (matrix, False), (matrix, True)])
 
 
 def _fits(call: Call) -> bool:

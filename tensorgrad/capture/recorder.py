@@ -93,6 +93,11 @@ class Recorder:
             return self._known_as(plain_array(x)).traced
         return x
 
+    def array(self, x: Any) -> Any:
+        """Return what stands for an array; also for a number, as an array."""
+        x = self.adopted(x)
+        return self.call(np.asarray, (x,)) if type(x) is TracedNumber else x
+
     def held(self, tensor: Tensor) -> Any:
         """Return what stands for the value of a tensor."""
         if type(tensor._value) is Traced:

@@ -49,11 +49,14 @@ class Replay:
         The Python it runs.
     names : dict
         What values and numbers are called in it.
+    has_kernels : bool
+        Whether calls of it are compiled, and results may differ by rounding.
     """
 
     def __init__(self, program: Program, eliminated: Sequence[Eliminated] = ()) -> None:
         self.program = program
         self.eliminated = list(eliminated)
+        self.has_kernels = any(map(writes_last, program.calls))
         self.memory = assigned(program)
         writer = _Writer(program, self.memory)
         self.source = writer.source()
@@ -85,7 +88,10 @@ class _Writer:
     def __init__(self, program: Program, memory: Memory) -> None:
         self.before = program
         self.memory = memory
-        self.names: dict[str, Any] = {"errstate": np.errstate}
+        self.names: dict[str, Any] = {
+            "asarray": np.asarray,
+            "errstate": np.errstate,
+        }
         self.known: dict[Any, str] = {}
         self.used: dict[str, int] = {}
         self.lines: list[tuple[bool, str]] = []
@@ -161,10 +167,12 @@ class _Writer:
     def _call_loose(self, call: Call, args: list[str]) -> None:
         """Write the call as in eager mode: its results are made anew."""
         text = self._as_statement(call, args)
-        if call.results:
-            names = ", ".join(self._new(r) for r in call.results)
-            text = f"{names} = {text}"
-        self._line(text)
+        names = [self._new(r) for r in call.results]
+        self._line(f"{', '.join(names)} = {text}" if names else text)
+        for name, result in zip(names, call.results, strict=True):
+            if isinstance(result, Value) and not result.shape:
+                # NumPy returns a scalar: no memory to view or write to, no methods.
+                self._line(f"{name} = asarray({name})")
 
     def _as_statement(self, call: Call, args: list[str]) -> str:
         if call.function is operator.setitem:

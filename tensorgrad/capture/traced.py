@@ -348,6 +348,13 @@ class TracedNumber(_Reading):
         function = ufunc if method == "__call__" else getattr(ufunc, method)
         return self.recorder.call(function, inputs, kwargs)
 
+    def __array_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        if any(issubclass(t, Tensor) for t in types):
+            return NotImplemented
+        return self.recorder.call(function, args, kwargs)
+
     __add__, __radd__ = _arithmetic(operator.add), _arithmetic(operator.add, True)
     __sub__, __rsub__ = _arithmetic(operator.sub), _arithmetic(operator.sub, True)
     __mul__, __rmul__ = _arithmetic(operator.mul), _arithmetic(operator.mul, True)

@@ -8,6 +8,8 @@
     ├── RuleError             a gradient rule returned what cannot be a gradient
     └── CaptureError          a step cannot be replayed as it would run
 
+    PerformanceWarning        a result is right, but takes longer than it could
+
 Wrong arguments raise the built-in ``TypeError``, ``ValueError`` and ``IndexError``.
 """
 
@@ -30,3 +32,7 @@ class RuleError(TensorgradError, RuntimeError):
 
 class CaptureError(TensorgradError, RuntimeError):
     """A step given to ``tg.compile`` would not do the same when it is replayed."""
+
+
+class PerformanceWarning(UserWarning):
+    """A result is right, but takes longer to compute than it could."""

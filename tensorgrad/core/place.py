@@ -43,6 +43,14 @@ class Place(NamedTuple):
         return line
 
 
+def user_level() -> int:
+    """Return the ``stacklevel`` with which the caller warns of the user's line."""
+    frame, level = sys._getframe(1), 1
+    while _inside[frame.f_code.co_filename] and frame.f_back is not None:
+        frame, level = frame.f_back, level + 1
+    return level
+
+
 def user_place(depth: int = 2) -> tuple[CodeType, int]:
     """Return code and offset of the innermost caller outside this package."""
     frame = sys._getframe(depth)

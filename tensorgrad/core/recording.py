@@ -118,6 +118,12 @@ def adopted(value: Any) -> Any:
     return value if recorder is None else recorder.adopted(value)
 
 
+def adopted_array(value: Any) -> Any:
+    """Return what stands for an array, or for a number the step is called with."""
+    recorder = current()
+    return value if recorder is None else recorder.array(value)
+
+
 def adopted_rows(rows: list[list[Any]], *, scratch: bool = False) -> list[list[Any]]:
     """Return what stands for each array of some lists; `scratch` need not be kept."""
     recorder = current() if recorders else None

@@ -454,14 +454,14 @@ def as_array(value: Any) -> Any:
     """Return the array of anything, or what stands for it while a step is recorded."""
     array = plain(value)
     if recording.recorders:
-        array = recording.adopted(array)
+        array = recording.adopted_array(array)
     return array if isinstance(array, np.ndarray) else np.asarray(array)
 
 
 def _copied(value: Any, dtype: Any) -> Any:
     """Return a new array of a value."""
     if recording.recorders and recording.current() is not None:
-        value = recording.adopted(value)
+        value = recording.adopted_array(value)
         if isinstance(value, np.ndarray):
             return value.astype(dtype or value.dtype)
     return np.array(value, dtype=dtype)

@@ -130,6 +130,8 @@ _repeat.vjp(a=_unrepeated)
         case((2, 3), repeats=2),
         case((2, 3), repeats=3, axis=-1),
         case((), repeats=3),
+        case((), repeats=3, axis=0),
+        case((), repeats=2, axis=-1),
         case((2, 3), repeats=[2, 0, 1], axis=1),
         case((3,), repeats=[2, 0, 1]),
         case((2, 3), repeats=[2], axis=0),
@@ -138,8 +140,8 @@ _repeat.vjp(a=_unrepeated)
 )
 def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     """Each element several times in a row, all as often or each as `repeats` says."""
-    if axis is None:
-        a, axis = np.ravel(a), 0
+    if axis is None or not np.ndim(a):
+        a, axis = np.ravel(a), axis or 0
     axis = normalize_axis_index(axis, np.ndim(a))
     times = plain(repeats)
     if np.size(times) == 1:

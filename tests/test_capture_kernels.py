@@ -1,0 +1,305 @@
+"""Kernels are an offer: whatever stands against them, the step is done all the same."""
+
+import os
+import subprocess
+import sys
+import threading
+import warnings
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+import tensorgrad as tg
+from tensorgrad.capture import fuse, kernels
+
+needs_numba = pytest.mark.skipif(
+    not kernels.installed(), reason="needs numba, of the extra 'fast'"
+)
+
+BOTH = [False, pytest.param(True, marks=needs_numba)]
+
+
+def slope(x):
+    """A step that two kernels or more take part in."""
+    y = np.exp(x - x.max())
+    return np.sqrt(y / y.sum() + 1.0), (x * y).sum()
+
+
+X = np.arange(12.0).reshape(3, 4)
+
+
+def check(step=slope, fused=None, calls=4):
+    compiled = tg.compile(step, fused=fused)
+    for _ in range(calls):
+        for found, expected in zip(compiled(X), step(X), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-14)
+    (capture,) = compiled._captures.values()
+    return capture.replay.has_kernels
+
+
+@pytest.fixture
+def fresh(tmp_path, monkeypatch):
+    """Forget what was compiled and said before."""
+    monkeypatch.setenv("TENSORGRAD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(fuse, "_told", set())
+    for cached in (kernels._compiled, kernels._broken):
+        cached.cache_clear()
+    yield tmp_path / "cache"
+    for cached in (kernels._compiled, kernels._broken):
+        cached.cache_clear()
+
+
+# Where kernels cannot be had.
+
+
+@contextmanager
+def broken(error):
+    """Let numba be found, and raise where it is imported."""
+
+    class Finder:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            if name == "numba":
+                raise error
+
+    hidden = {
+        name: sys.modules.pop(name)
+        for name in list(sys.modules)
+        if name.split(".")[0] == "numba" or name.endswith(("intrinsics", "tiles"))
+    }
+    sys.meta_path.insert(0, Finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(Finder)
+        sys.modules.update(hidden)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImportError("Numba needs NumPy 2.3 or less. Got NumPy 2.9."),
+        OSError("Could not find/load shared object file 'libllvmlite.so'"),
+        AttributeError("module 'numpy' has no attribute 'trapz'"),
+        SystemError("initialization of _internal failed"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_numba_that_cannot_be_imported_is_said_once(error, fresh, monkeypatch):
+    monkeypatch.setattr(fuse, "installed", lambda: True)
+    monkeypatch.setattr(kernels, "installed", lambda: True)
+    with broken(error), pytest.warns(tg.PerformanceWarning) as said:
+        assert [check(), check(lambda x: slope(x * 2.0))] == [False, False]
+    (one,) = said
+    assert str(error) in str(one.message)
+    assert one.filename == __file__
+
+
+def test_kernels_that_are_asked_for_need_numba_that_works(fresh, monkeypatch):
+    monkeypatch.setattr(kernels, "installed", lambda: True)
+    with (
+        broken(ImportError("Numba needs NumPy 2.3 or less")),
+        pytest.raises(ImportError, match=r"numba is installed, but .* 2.3 or less"),
+    ):
+        check(fused=True)
+
+
+def test_without_numba_nothing_is_said(fresh, monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    assert not check()
+
+
+@needs_numba
+def test_no_kernels_while_numba_compiles_nothing(fresh, monkeypatch):
+    import numba
+
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    with pytest.warns(tg.PerformanceWarning, match="NUMBA_DISABLE_JIT"):
+        assert not check()
+
+
+@needs_numba
+def test_what_fails_while_kernels_are_built_is_told(fresh, monkeypatch):
+    def fails(*args):
+        raise KeyError("a fault of ours")
+
+    monkeypatch.setattr(fuse, "nested", fails)
+    for fused in (True, None):
+        with pytest.warns(tg.PerformanceWarning, match="report it .*a fault of ours"):
+            assert not check(fused=fused)
+
+
+# Where they are kept.
+
+
+def run_apart(code, **environment):
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+APART = (
+    "import numpy as np, tensorgrad as tg, test_capture_kernels as t\n"
+    "assert t.check()\n"
+    "import tensorgrad.capture.kernels as k, gc\n"
+    "from numba.core.dispatcher import Dispatcher\n"
+    "ours = [o for o in gc.get_objects() if type(o).__name__ == 'CPUDispatcher'"
+    " and o.__name__ == 'kernel']\n"
+    "print(len(ours), sum(sum(o.stats.cache_hits.values()) for o in ours))\n"
+)
+
+
+def compiled_apart(folder, processes=1):
+    """Return how many kernels a process has, and how many it found compiled."""
+    run = [run_apart(APART, TENSORGRAD_CACHE=str(folder)) for _ in range(processes)]
+    for child in run:
+        out, errors = child.communicate(timeout=120)
+        assert child.returncode == 0, errors
+    return tuple(map(int, out.split()))
+
+
+def spoil(file, how):
+    text = file.read_bytes()
+    middle = len(text) // 2
+    file.write_bytes(
+        {
+            "empty": b"",
+            "cut": text[:middle],
+            "garbage": b"garbage",
+            "turned": text[:middle] + bytes(255 - b for b in text[middle:]),
+            "one bit": text[:middle] + bytes([text[middle] ^ 1]) + text[middle + 1 :],
+        }[how]
+    )
+
+
+@needs_numba
+@pytest.mark.parametrize("suffix", ["py", "nbi", "nbc", "sum"])
+def test_files_that_are_spoiled_are_made_anew(suffix, fresh):
+    assert check()
+    expected = {file: file.read_bytes() for file in fresh.rglob(f"kernel_*.{suffix}")}
+    assert expected
+    for how in ("empty", "cut", "garbage", "turned", "one bit"):
+        for file in expected:
+            if file.exists():
+                spoil(file, how)
+        kernels._compiled.cache_clear()
+        assert check()
+    kernels._compiled.cache_clear()
+    assert check()
+    if suffix == "py":
+        assert all(f.read_bytes() == text for f, text in expected.items())
+
+
+@needs_numba
+def test_processes_share_what_they_compile(tmp_path):
+    count, _ = compiled_apart(tmp_path, processes=2)
+    assert count > 0
+    assert compiled_apart(tmp_path) == (count, count)
+
+
+@needs_numba
+@pytest.mark.parametrize("what", ["a file", "read-only", "no home"])
+def test_a_folder_that_keeps_nothing(what, fresh, tmp_path, monkeypatch):
+    if what == "a file":
+        (tmp_path / "cache").write_text("")
+    elif what == "read-only":
+        (tmp_path / "cache").mkdir(mode=0o500)
+    else:
+        for name in ("TENSORGRAD_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr(kernels.Path, "home", no_home)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert check()
+
+
+def no_home():
+    raise RuntimeError("Could not determine home directory.")
+
+
+@needs_numba
+def test_threads_that_compile_at_once(fresh):
+    wrong = []
+
+    def run():
+        try:
+            assert check()
+        except Exception as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
+
+
+# Arguments that lie in memory which the step writes to.
+
+
+def buffer_and_parameter():
+    """A parameter of six entries, within a buffer of twelve."""
+    buffer = bytearray(8 * 12)
+    flat = np.frombuffer(buffer)
+    flat[:] = np.arange(12) / 5
+    w = tg.Tensor(np.zeros(6), requires_grad=True)
+    w.data = flat[2:8]
+    return buffer, w
+
+
+def in_torch(array):
+    return pytest.importorskip("torch").from_numpy(array).numpy()
+
+
+ALIASES = {
+    "data": lambda buffer, w, v: w.data,
+    "a tensor": lambda buffer, w, v: w.detach(),
+    "reversed": lambda buffer, w, v: w.data[::-1],
+    "strided": lambda buffer, w, v: np.lib.stride_tricks.as_strided(w.data, (6,), (8,)),
+    "repeated": lambda buffer, w, v: np.broadcast_to(w.data[:1], (6,)),
+    "window": lambda buffer, w, v: np.lib.stride_tricks.sliding_window_view(
+        np.frombuffer(buffer), 6
+    )[3],
+    "over its end": lambda buffer, w, v: np.frombuffer(buffer)[3:9],
+    "memoryview": lambda buffer, w, v: np.asarray(memoryview(w.data)),
+    "unaligned": lambda buffer, w, v: np.frombuffer(buffer, "u1")[4:52].view(float),
+    "beside it": lambda buffer, w, v: np.frombuffer(buffer)[-6:],
+    "read-only": lambda buffer, w, v: np.frombuffer(bytes(buffer))[3:9],
+    "momentum": lambda buffer, w, v: v.data,
+    "torch": lambda buffer, w, v: in_torch(w.data),
+}
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+@pytest.mark.parametrize("fused", BOTH)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_arguments_in_memory_that_is_written_see_the_writes(alias, fused):
+    def run(compiled):
+        buffer, w = buffer_and_parameter()
+        v = tg.Tensor(np.full(6, 0.125))
+
+        def step(x, y):
+            w.grad = None
+            ((w * x + tg.tanh(w)) ** 2).sum().backward()
+            with tg.no_grad():
+                v[...] = v * 0.5 + w.grad
+                w[...] = w - 0.125 * v
+            return x * 2 + w, y - x
+
+        f = tg.compile(step, fused=fused) if compiled else step
+        free = np.linspace(0, 1, 6)
+        found = []
+        for number in range(6):
+            # Kernels are for the others: the step is replayed by both in turn.
+            x = free if number == 3 else ALIASES[alias](buffer, w, v)
+            found += [tg.Tensor(y).numpy() for y in f(x, free)]
+        return [*found, w.numpy(), v.numpy()]
+
+    for eager, compiled in zip(run(False), run(True), strict=True):
+        np.testing.assert_allclose(compiled, eager, rtol=1e-12)

@@ -6,6 +6,7 @@ import typing
 from . import data, nn, optim
 from .core.errors import (
     CaptureError,
+    GradientWarning,
     GraphError,
     MutationError,
     PerformanceWarning,
@@ -65,6 +66,7 @@ abs = absolute
 __all__ = [
     "CaptureError",
     "GradientError",
+    "GradientWarning",
     "GraphError",
     "MutationError",
     "PerformanceWarning",

@@ -84,8 +84,41 @@ class TestGrad:
         assert value == np.sum(X * X)
 
     def test_unreached_argument_has_gradient_zero(self):
-        assert tg.grad(lambda x: 3.0)(1.0) == 0.0
-        np.testing.assert_array_equal(tg.grad(lambda x, w: np.sum(w), 0)(X, X), 0 * X)
+        w = tg.Tensor(X)
+        np.testing.assert_array_equal(tg.grad(lambda x: np.sum(w))(X), 0 * X)
+        np.testing.assert_array_equal(tg.grad(lambda x: np.sum(x > 0) * w[0])(X), 0 * X)
+        assert tg.hessian(lambda x: 2 * x)(3.0) == 0.0
+
+    @pytest.mark.parametrize(
+        "derivative",
+        [
+            lambda f, x: tg.grad(f)(x),
+            lambda f, x: tg.value_and_grad(f)(x)[1],
+            lambda f, x: tg.vjp(f, x)[1](1.0)[0],
+            lambda f, x: tg.jvp(f, (x,), (1.0,))[1],
+            lambda f, x: tg.hessian(f)(x),
+            lambda f, x: tg.grad(lambda x: (f(x), 1), has_aux=True)(x)[0],
+        ],
+    )
+    @pytest.mark.parametrize("f", [lambda x: 3.0, lambda x: x.item()])
+    def test_a_plain_number_has_derivative_zero_and_a_warning(self, derivative, f):
+        assert derivative(np.ones_like, 1.0) == 0.0
+        with pytest.warns(tg.GradientWarning, match="plain float, no Tensor") as caught:
+            assert derivative(f, 1.0) == 0.0
+        assert [w.filename for w in caught] == [__file__]
+
+    def test_no_value_is_refused(self):
+        with pytest.raises(ValueError, match="got NoneType"):
+            tg.grad(lambda x: None)(1.0)
+
+    def test_the_derivative_of_a_choice_is_that_of_the_branch_taken(self):
+        def f(x):
+            while x < 10:
+                x = x * x if x > 1 else x + 1
+            return x
+
+        assert tg.grad(f)(2.0) == 32.0
+        assert tg.grad(f)(0.5) == 8 * 1.5**7
 
     def test_any_order(self):
         f = np.sin

@@ -9,6 +9,7 @@
     └── CaptureError          a step cannot be replayed as it would run
 
     PerformanceWarning        a result is right, but takes longer than it could
+    GradientWarning           a derivative is zero, and may not be meant to be
 
 Wrong arguments raise the built-in ``TypeError``, ``ValueError`` and ``IndexError``.
 """
@@ -36,3 +37,7 @@ class CaptureError(TensorgradError, RuntimeError):
 
 class PerformanceWarning(UserWarning):
     """A result is right, but takes longer to compute than it could."""
+
+
+class GradientWarning(UserWarning):
+    """A derivative is zero because no tensor came back that it could be of."""

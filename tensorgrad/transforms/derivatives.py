@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..core.tensor import Tensor, detached
-from .trace import Pullback, Trace, seed_like, tracked
+from .trace import Pullback, Trace, seed_like, tracked, warn_of_constants
 from .tree import leaves, rebuilt
 
 Function = Callable[..., Any]
@@ -48,6 +48,12 @@ def value_and_grad(
         When called: an argument of integers, an output of several elements, an
         argument that is not there.
 
+    Warns
+    -----
+    GradientWarning
+        When called, if `f` returns no Tensor but a plain number: its derivative is
+        taken to be zero.
+
     Examples
     --------
     >>> import numpy as np
@@ -61,6 +67,7 @@ def value_and_grad(
     def transformed(*args: Any, **kwargs: Any) -> Any:
         trace = Trace(f, args, kwargs, numbers, "grad")
         value = _scalar(trace.output[0] if has_aux else trace.output)
+        warn_of_constants(value, "grad")
         shown = trace.result(trace.output)
         seeds = {value.node: np.ones_like(value._value)} if tracked(value) else {}
         pulled = rebuilt(trace.chosen, trace.back.pull(seeds, once=True))
@@ -70,7 +77,8 @@ def value_and_grad(
 
 
 def _scalar(value: Any) -> Any:
-    if isinstance(value, tuple | list | dict) or np.size(value) != 1:
+    nested = isinstance(value, tuple | list | dict) or value is None
+    if nested or np.size(value) != 1:
         got = (
             f"shape {value.shape}" if hasattr(value, "shape") else type(value).__name__
         )
@@ -109,6 +117,12 @@ def grad(
     TypeError, ValueError, IndexError
         When called: an argument of integers, an output of several elements, an
         argument that is not there.
+
+    Warns
+    -----
+    GradientWarning
+        When called, if `f` returns no Tensor but a plain number: its derivative is
+        taken to be zero.
 
     Examples
     --------
@@ -149,6 +163,12 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     aux
         What `f` returned besides; with `has_aux` only.
 
+    Warns
+    -----
+    GradientWarning
+        If `f` returns no Tensor but a plain number: its derivative is taken to be
+        zero.
+
     Examples
     --------
     >>> import numpy as np
@@ -159,6 +179,7 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """
     trace = Trace(f, primals, {}, range(len(primals)), "vjp")
     output, aux = trace.output if has_aux else (trace.output, None)
+    warn_of_constants(output, "vjp")
 
     def back(cotangent: Any) -> Any:
         seeds = _seeds(leaves(output), leaves(cotangent), "vjp")
@@ -212,6 +233,12 @@ def jvp(
     ValueError
         If the tangents are nested or shaped otherwise than the primals.
 
+    Warns
+    -----
+    GradientWarning
+        If `f` returns no Tensor but a plain number: its derivative is taken to be
+        zero.
+
     Examples
     --------
     >>> import numpy as np
@@ -220,6 +247,7 @@ def jvp(
     (np.float64(8.0), np.float64(12.0))
     """
     trace = Trace(f, tuple(primals), {}, range(len(primals)), "jvp")
+    warn_of_constants(trace.output, "jvp")
     pushed = iter(_pushed(trace, _directions(trace, tangents)))
     tangent = [
         next(pushed) if tracked(o) else np.zeros_like(detached(o))[()]

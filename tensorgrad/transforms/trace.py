@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..core.backward import differentiate, interior
+from ..core.errors import GradientWarning
 from ..core.mode import enable_grad, is_grad_enabled
 from ..core.node import Leaf, clock
+from ..core.place import warn_user
 from ..core.primitive import primitive
 from ..core.tensor import Tensor, as_array, detached, wrap
 from .tree import leaves, mapped, rebuilt
@@ -122,6 +124,20 @@ class Trace:
         if not self.plain:
             return x.detach()
         return detached(x) if x.ndim else detached(x)[()]
+
+
+def warn_of_constants(output: Any, name: str) -> None:
+    """Warn where a function gave numbers or arrays and no tensor at all."""
+    found = leaves(output)
+    if found and not any(type(x) is Tensor for x in found):
+        kind = type(found[0]).__name__
+        warn_user(
+            GradientWarning(
+                f"{name}: the function returned a plain {kind}, no Tensor, so its "
+                "derivative is taken to be zero; a value that depends on the argument "
+                "loses that by .item(), .numpy() or .tolist()"
+            )
+        )
 
 
 def _reach_out(outputs: list[Any], start: int) -> bool:

@@ -11,11 +11,10 @@ from typing import Any
 
 from ..core.errors import CaptureError
 from ..core.mode import is_grad_enabled
-from ..core.node import root
-from ..core.observe import observers
+from ..core.observe import current_observers, observers
 from ..core.recording import current
 from ..core.tensor import Tensor, wrap
-from ..core.writes import is_stamped, stamp
+from ..core.writes import Key, is_stamped, stamp, watched
 from .checking import State, both
 from .compare import Comparison
 from .overlap import Written
@@ -51,7 +50,7 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Do the step."""
-        if current() is not None or observers:
+        if current() is not None or (observers and current_observers()):
             return self.step(*args, **kwargs)
         given = taken_apart(args, kwargs)
         key = is_grad_enabled(), given[0]
@@ -97,7 +96,7 @@ class Capture:
         self.replay: Any = None
         self.watch: Watch
         self._first: Recording | None = None
-        self._stamped: list[int] = []
+        self._stamped: list[Key] = []
         self._tensors: list[Tensor] = []
         self._state: State | None = None
         self._shown: Callable[[list[Any]], Any] = list
@@ -162,7 +161,7 @@ class Capture:
         self.watch = watch(self.compiled.step, self._tensors)
         written = [v.array for v in _written(recorder.program)]
         # Of the others, as an optimizer's state, the engine keeps no stamps.
-        self._stamped = [id(root(a)) for a in written if is_stamped(a)]
+        self._stamped = watched(a for a in written if is_stamped(a))
         self._shown = shower(recording.returned)
         self.replay = ready(recorder.program, self.compiled.fused)
         if self.replay.has_kernels:

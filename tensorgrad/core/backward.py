@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from .errors import GraphError, RuleError
-from .hooks import hooked, hooks
+from .hooks import hooked, users_code_may_run
 from .node import Leaf, Node
+from .parts import Parts
 from .place import Place, user_place
-from .writes import check_unwritten
+from .writes import are_fingerprinted, check_unwritten
 
 Lift = Callable[[Any, "Node | Leaf | None"], Any]
 
@@ -55,6 +56,13 @@ def leading_to(targets: Collection[Node | Leaf], nodes: list[Node]) -> set[Any]:
     return found
 
 
+def _check_usable(node: Node) -> None:
+    """Raise where what ran since the walk began has freed or overwritten a node."""
+    if type(node.saved) is Place:
+        raise _released(node)
+    check_unwritten((node,))
+
+
 def _released(node: Node) -> GraphError:
     return GraphError(
         f"backward through {node.name}, called at {node.place}, whose graph was freed "
@@ -94,11 +102,11 @@ def differentiate(
     check_unwritten(nodes)
     freed_at = None if retain_graph else Place(*user_place())
     # What overflows where nothing flows back is no news to the caller.
-    hooking = bool(hooks)
+    watchful = users_code_may_run() or are_fingerprinted()
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        table = _walk(nodes, dict(seeds), wanted, lift, freed_at, hooking)
+        table = _walk(nodes, dict(seeds), wanted, lift, freed_at, watchful)
     found = table if targets is None else {n: table[n] for n in targets if n in table}
-    if hooking:
+    if watchful:
         found = {n: hooked(n, g) for n, g in found.items()}
     if lift is not None:
         found = {n: lift(g, None) if _plain(g) else g for n, g in found.items()}
@@ -116,7 +124,7 @@ def _walk(
     wanted: set[Any] | None,
     lift: Lift | None,
     freed_at: Place | None,
-    hooking: bool,
+    watchful: bool,
 ) -> dict[Node | Leaf, Any]:
     """Apply the rules of `nodes`, newest first, to what arrives in `table`.
 
@@ -127,8 +135,9 @@ def _walk(
     try:
         for node in nodes:
             g = table.pop(node)
-            if hooking:
+            if watchful:
                 g = hooked(node, g)
+                _check_usable(node)
             saved = node.saved if lift is None else node.plan.lifted(node, lift)
             for parent, (rule, pick) in zip(node.parents, node.plan.steps):  # noqa: B905
                 if wanted is not None and parent not in wanted:
@@ -137,7 +146,8 @@ def _walk(
                 if dx.dtype is not parent.dtype or dx.shape != parent.shape:
                     dx = fit(dx, parent, node)
                 if type(parent) is Leaf and isinstance(dx, np.ndarray):
-                    dx = own(dx, g, saved)
+                    # A rule of the user may keep what it returns, and return it again.
+                    dx = dx.copy() if watchful else own(dx, g, saved)
                 before = table.get(parent)
                 if before is None:
                     table[parent] = dx
@@ -173,8 +183,8 @@ def own(dx: Any, g: Any, saved: tuple[Any, ...]) -> Any:
     """Return an array, copied where its memory may be somebody else's too."""
     if dx is g or dx.base is not None:
         return dx.copy()
-    for value in saved:
-        if dx is value:
+    for value in saved if type(g) is not Parts else (*saved, *g.parts.values()):
+        if dx is value or (type(value) is tuple and any(dx is v for v in value)):
             return dx.copy()
     return dx
 

@@ -5,11 +5,31 @@ from collections.abc import Callable
 from typing import Any
 
 from .node import Leaf, Node
+from .place import is_inside
 
 Hook = Callable[[Any], Any]
 
 hooks: "weakref.WeakKeyDictionary[Node | Leaf, list[Hook]]"
 hooks = weakref.WeakKeyDictionary()
+"""What is called with the gradient that arrives at a node. A node whose rule calls the
+user's code has an entry too."""
+
+_foreign_rules = False
+
+
+def note_rule(rule: Any) -> None:
+    """Take note of a gradient rule from outside the package, which may do anything."""
+    global _foreign_rules
+    if hasattr(rule, "__code__") and not is_inside(rule.__code__):
+        _foreign_rules = True
+
+
+def users_code_may_run() -> bool:
+    """Whether a walk may call code of the user: hooks, rules, what it calls again.
+
+    Such code may write to what the walk needs, or walk over the same nodes itself.
+    """
+    return _foreign_rules or bool(hooks)
 
 
 class Handle:

@@ -7,7 +7,7 @@ reference cycle and goes as soon as the last name for it goes.
 import weakref
 from itertools import count
 from types import CodeType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -110,10 +110,22 @@ def shape_and_dtype(value: Any) -> tuple[Any, Any]:
 
 
 def root(value: Any) -> np.ndarray[Any, Any] | None:
-    """Return the array that owns the memory of `value`, None for what owns none."""
+    """Return the array that owns the memory of `value`, None for what owns none.
+
+    Views are followed through the buffers and the go-betweens of ``as_strided`` too.
+    What no array owns (a mapped file, another library's memory) ends at the array that
+    shows it, whose ``flags.owndata`` is then False.
+    """
     if not isinstance(value, np.ndarray):
         return None
-    owner = value
-    while isinstance(owner.base, np.ndarray):
-        owner = owner.base
+    owner, base = value, cast(Any, value.base)
+    while base is not None:
+        if isinstance(base, np.ndarray):
+            owner, base = base, base.base
+        elif isinstance(base, memoryview):
+            base = base.obj
+        else:
+            base = getattr(base, "base", None)
+            if not isinstance(base, np.ndarray | memoryview):
+                break
     return owner

@@ -64,11 +64,15 @@ class Bundle:
     """The plan of a node that stands for several, and gives each its part back."""
 
     inputs = ()
+    name = "bundle"
 
     def __init__(self, count: int) -> None:
-        self.op = self
-        self.name = "bundle"
         self.steps = [(partial(_part_of, i), pick(())) for i in range(count)]
+
+    @property
+    def op(self) -> Any:
+        """Itself, for its name: kept, it would be a reference cycle."""
+        return self
 
     def lifted(self, node: Node, lift: Callable[..., Any]) -> Any:
         """Return what the node saved: nothing."""

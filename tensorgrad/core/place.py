@@ -21,6 +21,11 @@ class _Inside(dict[str, bool]):
 _inside = _Inside()
 
 
+def is_inside(code: CodeType) -> bool:
+    """Whether code belongs to this package."""
+    return _inside[code.co_filename]
+
+
 class Place(NamedTuple):
     """A code object and the offset of an instruction in it.
 

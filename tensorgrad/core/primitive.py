@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import recording
+from .hooks import note_rule
 from .mode import enabled as is_grad_enabled
 from .node import Node, clock, shape_and_dtype
-from .observe import observers
+from .observe import current_observers, observers
 from .parts import PartPlan
 from .place import user_place
 from .plan import OUTPUT, SHAPE, Plan, Rule
@@ -128,6 +129,7 @@ class Primitive:
                         f"which is none of {', '.join(self.frame)}"
                     )
             self.rules[at] = rule, names
+            note_rule(rule)
         self.plans.clear()
 
     def is_shape(self, name: str) -> bool:
@@ -258,7 +260,7 @@ class Primitive:
         if not self.multiple and dtype.kind != "f":
             raise _not_real(self.name, dtype)
         node = Node(plan, parents, saved, shape, dtype)
-        for observer in observers:
+        for observer in current_observers():
             observer(node, values, y)
         return self.outputs(y, node) if self.multiple else wrap(y, node)
 

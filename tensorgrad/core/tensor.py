@@ -35,8 +35,11 @@ def _in_place(name: str, ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
             return operations[ufunc.__name__](self, other)
         value = plain(other)
         data = self._memory()
-        ufunc(data, value, out=data, casting="same_kind")
-        record_write((data,), f"an in-place {name}=")
+        try:
+            ufunc(data, value, out=data, casting="same_kind")
+        finally:
+            # An error of the arithmetic comes after some of it is written.
+            record_write((data,), f"an in-place {name}=")
         return self
 
     return method
@@ -382,8 +385,10 @@ class Tensor(ArrayMethods, NumPyProtocol):
                 "make a new tensor, or write inside tg.no_grad()"
             )
         data = self._memory()
-        data[plain(index)] = plain(value)
-        record_write((data,), "an item assignment")
+        try:
+            data[plain(index)] = plain(value)
+        finally:
+            record_write((data,), "an item assignment")
 
     def _immutable(self, remedy: str) -> GraphError:
         return GraphError(
@@ -481,18 +486,31 @@ def _array_hook(
     """Make of a hook on tensors one on what the walk holds, arrays or tensors."""
 
     def on_gradient(g: Any) -> Any:
-        given = g if type(g) is Tensor else wrap(g, None)
+        recorded = type(g) is Tensor
+        # A copy: the walk may hand the same memory on to others, and keep it.
+        value, node = (g._value, g.node) if recorded else (g, None)
+        given = wrap(value.copy(), node)
         new = hook(given)
         if new is None:
-            return g
+            if recorded and not _same_bytes(given._value, value):
+                raise GraphError(
+                    "a gradient hook wrote to a gradient that is recorded, which its "
+                    "derivative would not know; return a new tensor"
+                )
+            new = given
         if type(new) is not Tensor or (new.shape, new.dtype) != (shape, dtype):
             raise GraphError(
                 f"a gradient hook must return None or a Tensor of shape {shape} and "
                 f"dtype {dtype}, got {new!r:.60}"
             )
-        return new if type(g) is Tensor else new._value
+        return new if recorded else new._value.copy()
 
     return on_gradient
+
+
+def _same_bytes(a: Any, b: Any) -> bool:
+    """Whether two arrays of a shape and dtype hold the same, NaN included."""
+    return not isinstance(a, np.ndarray) or a.tobytes() == b.tobytes()
 
 
 def _retain(tensor: Tensor | None, g: Tensor) -> None:

@@ -4,16 +4,22 @@ A write is stamped from the clock that numbers the nodes, under the array that o
 the memory, so views and detached tensors share it. A node is older than a write to
 what it saved exactly when its index is smaller than the stamp: recording costs the
 forward pass nothing, and a pass with no write since its oldest node one comparison.
+
+Memory that no array owns (a mapped file, what another library or a pointer shows) is
+known by its addresses. These are compared, not forgotten: what a node saved has been
+alive since, so that a later write to its addresses was a write to it.
 """
 
 import weakref
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from threading import Lock
 from types import CodeType
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from .errors import MutationError
 from .node import Node, clock, root
@@ -29,11 +35,21 @@ class Write(NamedTuple):
     place: tuple[CodeType, int]
 
 
+Key = int | tuple[int, int]
+"""Memory: the id of the array that owns it, or addresses where none does."""
+
 _writes: dict[int, Write] = {}
 _owners: dict[int, weakref.ref[Any]] = {}
+_elsewhere: dict[tuple[int, int], Write] = {}
+"""Writes to memory that no array owns, by its addresses."""
+
+_MANY = 256
+"""Address ranges kept apart; more are taken for one."""
+
 _fingerprints: "weakref.WeakKeyDictionary[Node, tuple[int, ...]]"
 _fingerprints = weakref.WeakKeyDictionary()
 _last_stamp = 0
+_stamping = Lock()
 
 
 def record_write(values: Iterable[Any], what: str) -> None:
@@ -41,30 +57,53 @@ def record_write(values: Iterable[Any], what: str) -> None:
     stamp(watched(values), what)
 
 
-def watched(values: Iterable[Any]) -> list[int]:
-    """Return the ids of the arrays that own the memory of `values`, for `stamp`.
-
-    They are good for as long as `values` live.
-    """
-    owners = [owner for owner in map(root, values) if owner is not None]
-    for owner in owners:
-        if id(owner) not in _owners:
-            _watch(owner)
-    return [*map(id, owners)]
+def watched(values: Iterable[Any]) -> list[Key]:
+    """Return what `stamp` knows the memory of `values` by, while they live."""
+    return [_key(value) for value in values if isinstance(value, np.ndarray)]
 
 
-def stamp(owners: Iterable[int], what: str) -> None:
-    """Note a write by `what` into watched memory, given by the ids of its owners."""
+def _key(value: np.ndarray[Any, Any]) -> Key:
+    owner = root(value)
+    if owner is None or not owner.flags.owndata:
+        return addresses(value)
+    if id(owner) not in _owners:
+        _watch(owner)
+    return id(owner)
+
+
+def stamp(keys: Iterable[Key], what: str) -> None:
+    """Note a write by `what` into watched memory, given by its keys."""
     global _last_stamp
-    write = Write(next(clock), what, user_place())
-    _last_stamp = max(_last_stamp, write.stamp)
-    for owner in owners:
-        _writes[owner] = write
+    place = user_place()
+    with _stamping:
+        write = Write(next(clock), what, place)
+        _last_stamp = write.stamp
+        for key in keys:
+            if isinstance(key, int):
+                _writes[key] = write
+            else:
+                _note_elsewhere(key, write)
+
+
+def _note_elsewhere(key: tuple[int, int], write: Write) -> None:
+    """Keep a write to addresses; where they are many, as one to all between."""
+    if len(_elsewhere) >= _MANY and key not in _elsewhere:
+        low, high = zip(key, *_elsewhere, strict=True)
+        key = min(low), max(high)
+        _elsewhere.clear()
+    _elsewhere[key] = write
 
 
 def is_stamped(value: Any) -> bool:
     """Whether writes to the memory of `value` have been recorded."""
-    return id(root(value)) in _writes
+    return id(root(value)) in _writes or (
+        bool(_elsewhere) and addresses(value) in _elsewhere
+    )
+
+
+def addresses(array: np.ndarray[Any, Any]) -> tuple[int, int]:
+    """Return where the memory of an array begins and ends."""
+    return byte_bounds(array) if array.size else (0, 0)
 
 
 def _watch(owner: np.ndarray[Any, Any]) -> None:
@@ -140,9 +179,14 @@ def check_unwritten(nodes: Sequence[Node]) -> None:
                 )
 
 
+def are_fingerprinted() -> bool:
+    """Whether nodes made in debug mode are alive, in any thread."""
+    return bool(_fingerprints)
+
+
 def _check_stamps(node: Node) -> None:
     for array in _saved_arrays(node):
-        write = _writes.get(id(root(array)))
+        write = last_write(array)
         if write is not None and write.stamp > node.index:
             raise MutationError(
                 f"{node.name}, called at {node.place}, saved an array of shape "
@@ -150,3 +194,22 @@ def _check_stamps(node: Node) -> None:
                 f"{Place(*write.place)} has written to it since; call backward before "
                 "the write, or let the operation use a copy"
             )
+
+
+def last_write(array: np.ndarray[Any, Any]) -> Write | None:
+    """Return the newest write to the memory of an array, None where there is none."""
+    owner: Any = root(array)
+    write = _writes.get(id(owner))
+    if not _elsewhere and owner.flags.owndata:
+        return write
+    known = list(_elsewhere.items())
+    if not owner.flags.owndata:
+        known += [(_where(key), w) for key, w in list(_writes.items())]
+    low, high = addresses(array)
+    found = [w for (start, end), w in known if start < high and low < end]
+    return max([*found, write] if write else found, default=None)
+
+
+def _where(key: int) -> tuple[int, int]:
+    owner = _owners[key]() if key in _owners else None
+    return (0, 0) if owner is None else addresses(owner)

@@ -5,18 +5,23 @@ from __future__ import annotations
 import functools
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from ..core.backward import differentiate
-from ..core.errors import GraphError
+from ..core.errors import GraphError, MutationError
+from ..core.hooks import hooks
 from ..core.mode import enable_grad
-from ..core.node import Node, clock
+from ..core.node import Leaf, Node, clock
 from ..core.parts import Bundle, Parts
+from ..core.place import Place
 from ..core.plan import pick
 from ..core.recording import concrete
 from ..core.tensor import Tensor, detached, wrap
+from ..core.writes import last_write
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -28,7 +33,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         Of tensors, returning one tensor. It may use tensors that are not arguments,
         such as parameters. It is called once in forward and once for each backward,
         and must compute the same both times: random numbers come from a generator
-        made inside it from a seed.
+        made inside it from a seed, and what it uses is not written to in between.
 
     Returns
     -------
@@ -38,7 +43,11 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     Raises
     ------
     GraphError
-        In backward, if the second call does not give the value of the first.
+        In backward, if the second call does not compute what the first did. All that
+        its derivative depends on is compared, by checksum: also what does not show in
+        the value.
+    MutationError
+        If the reason is a write to what the function uses.
 
     Examples
     --------
@@ -57,67 +66,142 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
                 f"checkpoint: expected a function that returns a Tensor, got "
                 f"{type(y).__name__}"
             )
-        outside = _taken_in(y.node, start)
-        if not outside:
+        inside, outside = _graph(y.node, start)
+        if not inside or not outside:
             return y
         kind = tuple(n.shape for n in outside), tuple(n.dtype for n in outside)
         bundle = Node(Bundle(len(outside)), outside, (), *kind)
-        plan = _Again(lambda: f(*args, **kwargs), bundle, _checksum(y._value))
-        arrays = tuple(map(detached, args))
-        return wrap(y._value, Node(plan, (bundle,), arrays, y.shape, y.dtype))
+        call = _Call(functools.partial(f, *args, **kwargs), outside, next(clock))
+        saved = call, _checksum(y, inside), tuple(map(detached, args))
+        node = Node(_AGAIN, (bundle,), saved, y.shape, y.dtype)
+        hooks[node] = [_unchanged]  # the rule runs the user's function
+        return wrap(y._value, node)
 
     return again
 
 
-def _taken_in(node: Any, start: int) -> tuple[Any, ...]:
-    """Return what the graph below `node`, made since `start`, takes from before."""
-    stack = [node] if node is not None else []
-    seen: set[Any] = set()
-    outside: list[Any] = []
+def _graph(node: Any, start: int) -> tuple[list[Any], tuple[Any, ...]]:
+    """Return the graph below `node` made since `start`, and what it takes from before.
+
+    Both in the order of creation.
+    """
+    stack = [node] if node is not None and node.index > start else []
+    seen: set[Any] = set(stack)
+    inside, outside = list(stack), []
     while stack:
         for parent in stack.pop().parents:
-            if parent not in seen:
-                seen.add(parent)
-                (stack if parent.index > start else outside).append(parent)
-    return tuple(sorted(outside, key=lambda n: n.index))
+            if parent in seen:
+                continue
+            seen.add(parent)
+            if parent.index > start:
+                stack.append(parent)
+                inside.append(parent)
+            else:
+                outside.append(parent)
+    inside.sort(key=_index)
+    return inside, tuple(sorted(outside, key=_index))
 
 
-def _checksum(value: Any) -> int:
+_index = attrgetter("index")
+
+
+def _checksum(y: Tensor, inside: list[Any]) -> int:
+    """Return a number that changes with the value and with all its derivative is of."""
+    total = _added(0, y._value)
+    for node in inside:
+        if type(node) is Node:
+            total = zlib.crc32(node.name.encode(), total)
+            total = _added(total, node.saved)
+    return total
+
+
+def _added(total: int, value: Any) -> int:
+    """Return a checksum continued over a saved value."""
     value = concrete(value)
-    return zlib.crc32(np.ascontiguousarray(value).view(np.uint8).data)
+    if isinstance(value, np.ndarray | np.generic):
+        total = zlib.crc32(f"{value.shape} {value.dtype}".encode(), total)
+        return zlib.crc32(np.ascontiguousarray(value).view(np.uint8).data, total)
+    if isinstance(value, tuple | list):
+        for item in value:
+            total = _added(total, item)
+        return total
+    plain_values = int | float | str | slice | None
+    text = repr(value) if isinstance(value, plain_values) else type(value).__name__
+    return zlib.crc32(text.encode(), total)
+
+
+def _unchanged(g: Any) -> Any:
+    return g
+
+
+@dataclass
+class _Call:
+    """How to call again, the nodes the call takes from outside, and when it was."""
+
+    function: Callable[[], Any]
+    outside: tuple[Any, ...]
+    stamp: int
 
 
 class _Again:
-    """The plan of a checkpointed call: its one rule calls again, and goes back."""
+    """The plan of a checkpointed call: its one rule calls again, and goes back.
+
+    What belongs to one call is saved by its node, and freed with it.
+    """
 
     inputs = ()
+    name = "checkpoint"
 
-    def __init__(self, call: Callable[[], Tensor], bundle: Node, checksum: int) -> None:
-        self.op = self
-        self.name = "checkpoint"
-        self.call = call
-        self.targets: dict[Any, None] = dict.fromkeys(bundle.parents)
-        self.kind = bundle.shape, bundle.dtype
-        self.checksum = checksum
-        self.steps = ((self.rule, pick(())),)
+    def __init__(self) -> None:
+        self.steps = ((_rule, pick(range(2))),)
+
+    @property
+    def op(self) -> Any:
+        """Itself, for its name."""
+        return self
 
     def lifted(self, node: Node, lift: Callable[..., Any]) -> Any:
         """Return what the node saved: the call makes its own tensors."""
         return node.saved
 
-    def rule(self, g: Any) -> Parts:
-        """Return the gradients in all that the call takes from outside."""
-        with enable_grad():
-            y = self.call()
-            if _checksum(y._value) != self.checksum:
-                raise GraphError(
-                    "checkpoint: the function computed another value the second time; "
-                    "make its random numbers from a generator it creates from a seed"
-                )
-            lift = wrap if type(g) is Tensor else None
-            roots: dict[Any, Any] = {y.node: g}
-            found = differentiate(
-                roots, targets=self.targets, lift=lift, retain_graph=bool(lift)
+
+def _rule(g: Any, call: _Call, first: int) -> Parts:
+    """Return the gradients in all that the call takes from outside."""
+    targets = call.outside
+    with enable_grad():
+        start = next(clock)
+        y = call.function()
+        inside, outside = _graph(y.node if type(y) is Tensor else None, start)
+        if outside != targets or _checksum(y, inside) != first:
+            raise _another(inside, call)
+        lift = wrap if type(g) is Tensor else None
+        roots: dict[Any, Any] = {y.node: g}
+        found = differentiate(
+            roots, targets=targets, lift=lift, retain_graph=bool(lift)
+        )
+    kind = tuple(n.shape for n in targets), tuple(n.dtype for n in targets)
+    return Parts(*kind, {i: found[n] for i, n in enumerate(targets) if n in found})
+
+
+def _another(inside: list[Any], call: _Call) -> GraphError:
+    """Return the error for a second call unlike the first, and its reason if known."""
+    arrays = [a for n in inside if type(n) is Node for a in n.saved]
+    tensors = [n.tensor() for n in (*inside, *call.outside) if type(n) is Leaf]
+    arrays += [t._value for t in tensors if t is not None]
+    for array in arrays:
+        write = last_write(array) if isinstance(array, np.ndarray) else None
+        if write is not None and write.stamp > call.stamp:
+            return MutationError(
+                "checkpoint: the function computed another value the second time, "
+                f"because {write.what} at {Place(*write.place)} has written to an "
+                f"array of shape {array.shape} that it uses; call backward before the "
+                "write"
             )
-        numbered = enumerate(self.targets)
-        return Parts(*self.kind, {i: found[n] for i, n in numbered if n in found})
+    return GraphError(
+        "checkpoint: the function computed another value the second time; make its "
+        "random numbers from a generator it creates from a seed, and do not change "
+        "what it uses before backward"
+    )
+
+
+_AGAIN = _Again()

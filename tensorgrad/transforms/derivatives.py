@@ -159,7 +159,8 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
         Value of `f` at the primals.
     back : callable
         ``back(cotangent)``, the cotangent shaped and nested as `out`, is the tuple of
-        products J^T cotangent, one for each primal. May be called again.
+        products J^T cotangent, one for each primal. May be called again, whatever is
+        written to primals and output in between: the call has copies of its own.
     aux
         What `f` returned besides; with `has_aux` only.
 
@@ -177,7 +178,7 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     >>> back(np.array([1.0, 10.0]))
     (array([ 3., 30.]), np.float64(21.0))
     """
-    trace = Trace(f, primals, {}, range(len(primals)), "vjp")
+    trace = Trace(f, primals, {}, range(len(primals)), "vjp", later=True)
     output, aux = trace.output if has_aux else (trace.output, None)
     warn_of_constants(output, "vjp")
 

@@ -91,6 +91,9 @@ class Trace:
 
     What comes out is made of plain arrays for plain arguments, unless it depends on
     tensors that need a gradient outside the call: then it stays in their graph.
+
+    Where passes back are to come `later`, when the caller may have written to what it
+    passed and got, the call has copies of its own.
     """
 
     def __init__(
@@ -100,11 +103,14 @@ class Trace:
         kwargs: Mapping[str, Any],
         argnums: Sequence[int],
         name: str,
+        *,
+        later: bool = False,
     ) -> None:
         start, outer = next(clock), is_grad_enabled()
         self.chosen = tuple(_argument(args, i, name) for i in argnums)
         given = leaves(self.chosen)
-        inputs = [_enter(x, outer, name) for x in given]
+        self.later = later
+        inputs = [_enter(x, outer, name, later) for x in given]
         full = list(args)
         for i, value in zip(argnums, rebuilt(self.chosen, inputs), strict=True):
             full[i] = value
@@ -120,10 +126,11 @@ class Trace:
 
     def _shown(self, x: Any) -> Any:
         if type(x) is not Tensor:
-            return x
+            return x.copy() if self.later and isinstance(x, np.ndarray) else x
+        value = detached(x).copy() if self.later else detached(x)
         if not self.plain:
-            return x.detach()
-        return detached(x) if x.ndim else detached(x)[()]
+            return wrap(value, None)
+        return value if x.ndim else value[()]
 
 
 def warn_of_constants(output: Any, name: str) -> None:
@@ -155,13 +162,14 @@ def _argument(args: Sequence[Any], i: int, name: str) -> Any:
     return args[i]
 
 
-def _enter(x: Any, outer: bool, name: str) -> Tensor:
+def _enter(x: Any, outer: bool, name: str, copied: bool) -> Tensor:
     """Return a fresh tensor for an argument, in the outer graph where it is in one."""
     if type(x) is Tensor and x.node is not None and outer:
         with enable_grad():
             inner: Tensor = entered(x)
         return inner
-    tensor = wrap(detached(x) if type(x) is Tensor else _floating(x, name), None)
+    value = detached(x) if type(x) is Tensor else _floating(x, name)
+    tensor = wrap(value.copy() if copied else value, None)
     tensor.requires_grad = True
     return tensor
 

@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, settings
 import tensorgrad as tg
 from tensorgrad.core.observe import observers
 
+pytest_plugins = ["pytester"]
+
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 settings.register_profile(
     "ci", derandomize=True, deadline=None, suppress_health_check=_SLOW, max_examples=20

@@ -1,5 +1,10 @@
 """The options of a check, and the report it gives."""
 
+import json
+import pickle
+from copy import deepcopy
+from html.parser import HTMLParser
+
 import numpy as np
 import pytest
 
@@ -133,3 +138,132 @@ def test_report_fits_a_terminal():
         lines = str(result).splitlines()
         assert len(lines) <= 24
         assert max(map(len, lines)) <= 80
+
+
+# The report for programs, for notebooks and for pytest.
+
+
+def nested_and_wrong(df=lambda p: {"w": 3 * p["w"]}):
+    point = {"w": X}
+    return check_gradient(
+        lambda p: np.sum(p["w"] ** 2), df, point, raise_on_failure=False
+    )
+
+
+RESULTS = {
+    "agrees": lambda: verdict(np.sin, X),
+    "kink": lambda: verdict(np.absolute, [0.0, 1.0]),
+    "disagrees": lambda: verdict(wrong(2.0), X),
+    "of order 2": lambda: verdict(np.sin, X, order=2),
+    "along directions": lambda: verdict(wrong(2.0), X, largest=1),
+    "nested": nested_and_wrong,
+    "shape": lambda: nested_and_wrong(lambda p: {"w": np.ones(2)}),
+    "raises": lambda: nested_and_wrong(lambda p: 1 / 0),
+    "not a number": lambda: nested_and_wrong(lambda p: {"w": p["w"] * np.nan}),
+    "integers": lambda: verdict(np.sin, [1, 2]),
+    "not finite": lambda: verdict(np.sin, [np.inf, 2.0]),
+}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_a_result_can_be_written_as_json(name):
+    result = RESULTS[name]()
+    found = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert found == result.to_dict()
+    assert (found["verdict"], found["ok"]) == (result.verdict, bool(result))
+    assert found["diagnosis"] == result.diagnosis
+    assert [tuple(x["shape"]) for x in found["inputs"]] == [
+        x.shape for x in result.inputs
+    ]
+    if result.worst is not None:
+        assert float(found["worst"]["analytic"]) == pytest.approx(
+            result.worst.analytic, nan_ok=True
+        )
+
+
+@pytest.mark.parametrize("name", RESULTS)
+@pytest.mark.parametrize("copied", [lambda r: pickle.loads(pickle.dumps(r)), deepcopy])
+def test_a_result_can_be_pickled_and_copied(name, copied):
+    result = RESULTS[name]()
+    again = copied(result)
+    assert str(again) == str(result)
+    assert again.to_dict() == result.to_dict()
+    assert again._repr_html_() == result._repr_html_()
+    assert repr(again.worst) == repr(result.worst)
+    assert list(map(str, again.entries("agrees"))) == list(
+        map(str, result.entries("agrees"))
+    )
+    error = copied(tg.GradientError(result))
+    assert str(error) == str(result)
+    assert str(error.result) == str(result)
+
+
+class Tags(HTMLParser):
+    """Checks that every tag is closed, in order."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.text = [], ""
+
+    def handle_starttag(self, tag, attrs):
+        self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data + " "
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_a_notebook_shows_all_that_the_report_says(name):
+    result = RESULTS[name]()
+    tags = Tags()
+    tags.feed(result._repr_html_())
+    assert not tags.open
+    shown = " ".join(tags.text.split())
+    assert result.verdict in shown
+    for sentence in (result.diagnosis, *result.notes, f"seed {result.seed}"):
+        assert " ".join(sentence.split()) in shown
+    if result.worst is not None and result.verdict != "invalid":
+        assert f"{result.worst.numerical:.12g}" in shown
+
+
+def test_names_and_messages_are_escaped_in_a_notebook():
+    def df(p):
+        raise ValueError("<script>alert(1)</script>")
+
+    html = check_gradient(
+        lambda p: np.sum(p["<b>"] ** 2), df, {"<b>": X}, raise_on_failure=False
+    )._repr_html_()
+    assert "<script" not in html
+    assert "<b>" not in html
+    assert "&lt;script&gt;" in html
+    assert "&lt;b&gt;" in html
+
+
+def test_a_failure_shows_the_test_and_the_report_but_not_the_checker(pytester):
+    pytester.makepyfile(
+        """
+        import numpy as np
+        from tensorgrad.testing import check_gradient, check_vjp, gradcheck
+
+        def slope(x):
+            raise ZeroDivisionError("of the user")
+
+        def test_wrong():
+            check_gradient(np.sin, np.sin, np.ones(2))
+
+        def test_raising():
+            check_vjp(np.sin, lambda g, x: slope(x), np.ones(2))
+
+        def test_tensors():
+            gradcheck(lambda x: x.detach() * 2, np.ones(2))
+        """
+    )
+    shown = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    shown.assert_outcomes(failed=3)
+    shown.stdout.fnmatch_lines(["*GradientError: gradient: DISAGREES"])
+    shown.stdout.fnmatch_lines(["*def slope(x):", "*ZeroDivisionError: of the user"])
+    assert "check.py" not in shown.stdout.str()
+    assert "_finished" not in shown.stdout.str()

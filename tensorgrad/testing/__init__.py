@@ -6,7 +6,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .check import check_gradient, check_vjp, gradcheck, gradgradcheck
+from .check import check_gradient, check_model, check_vjp, gradcheck, gradgradcheck
 from .result import GradientError, Result
 from .slopes import numerical_jacobian, taylor_slope
 
@@ -17,6 +17,7 @@ __all__ = [
     "GradientError",
     "Result",
     "check_gradient",
+    "check_model",
     "check_vjp",
     "gradcheck",
     "gradgradcheck",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..core.tensor import Tensor
 from .findings import Finding
+from .nesting import Nesting, chosen, nested
 from .problem import Array
 
 Seed = int | np.random.Generator | None
@@ -19,6 +21,54 @@ def as_seed(rng: Seed) -> int:
     if isinstance(rng, int | np.integer):
         return int(rng)
     return int(np.random.default_rng(rng).integers(2**32))
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a plain function is checked.
+
+    Attributes
+    ----------
+    arrays : list of arrays
+        Floating-point ones.
+    notes : list of Finding
+        What was done to make them so.
+    nesting : Nesting or None
+        How the function takes them, where it is not one by one.
+    fixed : bool
+        Whether no smaller arrays can stand for these.
+    """
+
+    arrays: list[Array]
+    notes: list[Finding]
+    nesting: Nesting | None = None
+    fixed: bool = False
+
+    @classmethod
+    def of(cls, nesting: Nesting) -> Point:
+        """Return the point at the leaves of a nest."""
+        arrays = [nesting.leaves[k] for k in nesting.live]
+        return cls(arrays, nesting.notes(), nesting)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What to call each input, where not by its number."""
+        return self.nesting.labels() if self.nesting else {}
+
+
+def point_of(who: str, f: Callable[..., Any], x: Any) -> Point:
+    """Return the point `x`: an array, a nest of arrays, or a tuple of them for a
+    function of several arguments.
+
+    Raises
+    ------
+    TypeError
+        For what is not real numbers.
+    """
+    arguments = x if type(x) is tuple else (x,)
+    if not any(map(nested, arguments)):
+        return Point(*points_of(who, x))
+    return Point.of(Nesting(who, f, arguments))
 
 
 def points_of(who: str, x: Any) -> tuple[list[Array], list[Finding]]:
@@ -65,13 +115,9 @@ def live_inputs(
     ]
     if argnums is None:
         return floats
-    wanted = [argnums] if isinstance(argnums, int) else list(argnums)
+    wanted = chosen(argnums, len(values))
     for k in wanted:
-        if not -len(values) <= k < len(values):
-            raise ValueError(
-                f"gradcheck: argnums names input {k}, expected one of {len(values)}"
-            )
-        if k % len(values) not in floats:
+        if k not in floats:
             raise TypeError(
                 f"gradcheck: argnums names input {k}, which is not floating point; "
                 "leave it out"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,13 @@ from numpy.typing import ArrayLike
 
 from ..core.tensor import Tensor
 from .arguments import (
+    Point,
     Seed,
     as_seed,
     constant_or_array,
     held_constant,
     live_inputs,
-    points_of,
+    point_of,
 )
 from .diagnosis import Diagnosis, diagnose
 from .examine import (
@@ -29,7 +31,16 @@ from .examine import (
 from .experiment import LARGEST, fits
 from .findings import Finding
 from .identities import adjoint, forward_by_transposing
-from .plain import as_given, as_outputs, gradient_problem, in_dtypes, vjp_problem
+from .model import Model, located, model_problem
+from .nesting import Nesting, nested
+from .plain import (
+    as_given,
+    as_outputs,
+    gradient_problem,
+    in_dtypes,
+    value_and_derivative,
+    vjp_problem,
+)
 from .problem import Array, Problem
 from .result import GradientError, Result
 from .shrink import shrink
@@ -39,7 +50,7 @@ from .verdict import DISAGREES, Tolerance
 
 def gradcheck(
     f: Callable[..., Any],
-    *inputs: ArrayLike | Tensor,
+    *inputs: Any,
     order: int = 1,
     rng: Seed = 0,
     argnums: int | Sequence[int] | None = None,
@@ -57,7 +68,7 @@ def gradcheck(
     ----------
     f : callable
         Takes Tensors and returns a Tensor or a tuple of Tensors. Must be deterministic.
-    *inputs : array_like or Tensor
+    *inputs : array_like, Tensor or nest of these
         The point. Floating-point inputs are checked, others are held constant. The
         check is made in float64; where an input is float32 or float16 the gradient
         computed in that precision is compared with that in float64 too.
@@ -100,14 +111,28 @@ def gradcheck(
     >>> gradcheck(lambda x: (x * tg.tanh(x)).sum(), [0.5, -2.0, 1.5]).verdict
     'agrees'
     """
+    __tracebackhide__ = True
     if order < 1:
         raise ValueError(f"gradcheck: order must be 1 or more, got {order}")
     seed = as_seed(rng)
     settings = Settings(Tolerance(atol, rtol), directions, largest, explain)
+    point, of_live = _tensor_point(f, inputs, argnums)
+    if not point.arrays:
+        return _finished(_of_integers(inputs, seed), raise_on_failure)
+    problem, dtypes = _problem(of_live, point.arrays, linear)
+    result = _checked(problem, point, order, settings, seed, dtypes)
+    return _finished(result, raise_on_failure)
+
+
+def _tensor_point(
+    f: Callable[..., Any], inputs: Sequence[Any], argnums: int | Sequence[int] | None
+) -> tuple[Point, Callable[..., Any]]:
+    """Return the arrays to check at, and `f` as a function of those."""
+    if any(map(nested, inputs)):
+        nesting = Nesting("gradcheck", f, inputs, argnums)
+        return Point.of(nesting), nesting.function(f)
     values = [constant_or_array(x) for x in inputs]
     live = live_inputs(values, argnums)
-    if not live:
-        return _finished(_of_integers(values, seed), raise_on_failure)
 
     def of_live(*xs: Tensor) -> Any:
         given = list(values)
@@ -116,10 +141,7 @@ def gradcheck(
         return f(*given)
 
     points = [np.asarray(values[k]) for k in live]
-    problem, dtypes = _problem(of_live, points, linear)
-    notes = held_constant(values)
-    result = _checked(problem, points, order, settings, seed, dtypes, notes)
-    return _finished(result, raise_on_failure)
+    return Point(points, held_constant(values)), of_live
 
 
 def gradgradcheck(
@@ -146,12 +168,13 @@ def gradgradcheck(
     GradientError
         If the check fails; the message is the report.
     """
+    __tracebackhide__ = True
     return gradcheck(f, *inputs, order=2, **options)
 
 
 def check_gradient(
     f: Callable[..., Any],
-    df: Callable[..., Any],
+    df: Callable[..., Any] | bool,
     x: Any,
     *,
     rng: Seed = 0,
@@ -168,12 +191,18 @@ def check_gradient(
     ----------
     f : callable
         From an array, or several, to a number or an array.
-    df : callable
+    df : callable or True
         The derivative: of a number, its gradient, of the shape of `x`; of an array,
         its Jacobian, of the shapes of `f` and `x` joined, or for a function that works
-        element by element the derivative of each element.
-    x : array_like, or tuple of them
-        The point; a tuple for a function of several arrays, `df` gives a tuple then.
+        element by element the derivative of each element. A Jacobian may be a sparse
+        matrix or a ``LinearOperator`` of SciPy, of shape ``(f(x).size, x.size)``. True
+        where `f` returns both, value and derivative, as for SciPy's ``jac=True``.
+    x : array_like, nest of arrays, or tuple of them
+        The point; a tuple for a function of several arguments, `df` gives a tuple
+        then. An argument may be a dict, list, namedtuple or dataclass of arrays, nested
+        in any way: `df` gives the same nesting, and the report names what is wrong by
+        its path, ``params['w'][0, 2]``. Leaves that are no floating-point numbers are
+        held constant.
     rng, atol, rtol, directions, largest, explain, raise_on_failure : optional
         As in :func:`gradcheck`.
 
@@ -194,10 +223,15 @@ def check_gradient(
     >>> check_gradient(lambda x: np.sum(x**3), lambda x: 3 * x**2, [1.0, 2.0]).verdict
     'agrees'
     """
-    points, notes = points_of("check_gradient", x)
+    __tracebackhide__ = True
+    if not callable(df):
+        f, df = value_and_derivative(f, df)
+    point = point_of("check_gradient", f, x)
+    if point.nesting:
+        f, df = point.nesting.function(f), point.nesting.derivative(df)
     settings = Settings(Tolerance(atol, rtol), directions, largest, explain)
-    problem = _plain(gradient_problem, f, df, points)
-    result = _checked(problem, points, 1, settings, as_seed(rng), notes=notes)
+    problem = _plain(gradient_problem, f, df, point.arrays)
+    result = _checked(problem, point, 1, settings, as_seed(rng))
     return _finished(result, raise_on_failure)
 
 
@@ -224,8 +258,8 @@ def check_vjp(
     vjp : callable
         ``vjp(g, x)`` gives the gradient of <g, f(x)>, of the shape of `x`; for several
         arrays ``vjp(g, a, b)`` gives a tuple. `g` is a tuple where `f` gives one.
-    x : array_like, or tuple of them
-        The point.
+    x : array_like, nest of arrays, or tuple of them
+        The point, as in :func:`check_gradient`.
     jvp : callable, optional
         ``jvp(u, x)``, the derivative of `f` along `u`: checked to be the adjoint of
         `vjp`, without differences.
@@ -253,13 +287,95 @@ def check_vjp(
     >>> wrong.fault
     'transposed'
     """
-    points, notes = points_of("check_vjp", x)
+    __tracebackhide__ = True
+    point = point_of("check_vjp", f, x)
+    if point.nesting:
+        f, vjp = point.nesting.function(f), point.nesting.derivative(vjp)
+        jvp = jvp and point.nesting.pushforward(jvp)
     settings = Settings(Tolerance(atol, rtol), directions, largest, explain)
-    problem = _plain(vjp_problem, f, vjp, points)
+    problem = _plain(vjp_problem, f, vjp, point.arrays)
     seed = as_seed(rng)
-    result = _checked(problem, points, 1, settings, seed, notes=notes)
+    result = _checked(problem, point, 1, settings, seed)
     if jvp is not None and result.ok:
         _check_adjoint(result, jvp, seed)
+    return _finished(result, raise_on_failure)
+
+
+def check_model(
+    model: Any,
+    loss: Callable[..., Any],
+    X: Any,
+    y: Any,
+    *,
+    rng: Seed = 0,
+    atol: float | None = None,
+    rtol: float | None = None,
+    directions: int = 8,
+    largest: int = LARGEST,
+    explain: bool = True,
+    raise_on_failure: bool = True,
+) -> Result:
+    """Check the gradients of a loss in all parameters of a model.
+
+    What is checked is an ordinary step, ``loss(model(X), y).backward()``, in float64
+    and in the precision of the parameters too. Parameters, their gradients and buffers
+    are afterwards what they were.
+
+    Parameters
+    ----------
+    model : Module
+        Of this library or of PyTorch: callable, with ``named_parameters()``. It must
+        be deterministic: set dropout to evaluation.
+    loss : callable
+        From the output and `y` to a tensor of one number.
+    X : array_like
+        What the model takes; a tuple for several arguments. For a PyTorch model arrays
+        become tensors.
+    y : array_like
+        What the loss takes besides, None where it needs nothing.
+    rng, atol, rtol, directions, largest, explain, raise_on_failure : optional
+        As in :func:`gradcheck`.
+
+    Returns
+    -------
+    Result
+        Its report names parameters as the model does, ``layers.2.weight[3, 1]``, and
+        the layers in which the fault is likely to be.
+
+    Raises
+    ------
+    GradientError
+        If the check fails; the message is the report.
+    TypeError
+        If the model has no parameters, or the loss gives no tensor of one number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tensorgrad as tg
+    >>> from tensorgrad.testing import check_model
+    >>> model = tg.nn.Sequential(tg.nn.Dense(2, 4, rng=0), tg.tanh, tg.nn.Dense(4, 3))
+    >>> X, y = np.array([[0.5, -1.0], [2.0, 0.3]]), np.array([2, 0])
+    >>> check_model(model, tg.softmax_cross_entropy, X, y).verdict
+    'agrees'
+    """
+    __tracebackhide__ = True
+    held = Model(model, loss, X, y)
+    arrays = [p.array for p in held.parameters]
+    dtypes = [a.dtype for a in arrays if a.dtype.itemsize < 8]
+    settings = Settings(Tolerance(atol, rtol), directions, largest, explain)
+    with held.borrowed():
+        problem = _plain(model_problem, held.value, held.vjp, arrays)
+        result = _checked(
+            problem,
+            Point(arrays, [], fixed=True),
+            1,
+            settings,
+            as_seed(rng),
+            list(dict.fromkeys(dtypes)),
+        )
+    result.names = held.names
+    result.last.findings += located(result, held.layers())
     return _finished(result, raise_on_failure)
 
 
@@ -278,7 +394,8 @@ def _check_adjoint(result: Result, jvp: Callable[..., Any], seed: int) -> None:
         result.diagnosed = Diagnosis(found[0].fault, found[0].sentence)
 
 
-def _of_integers(values: Sequence[Any], seed: int) -> Result:
+def _of_integers(inputs: Sequence[Any], seed: int) -> Result:
+    values = [constant_or_array(x) for x in inputs]
     kinds = ", ".join(str(getattr(v, "dtype", type(v).__name__)) for v in values)
     sentence = (
         f"no input is floating point ({kinds or 'there is none'}), and other numbers "
@@ -287,11 +404,18 @@ def _of_integers(values: Sequence[Any], seed: int) -> Result:
     return _invalid("integers", sentence, [], seed)
 
 
-def _invalid(fault: str, sentence: str, inputs: list[Array], seed: int) -> Result:
+def _invalid(
+    fault: str,
+    sentence: str,
+    inputs: list[Array],
+    seed: int,
+    names: Mapping[str, str] = MappingProxyType({}),
+) -> Result:
     """Return the result for inputs at which nothing can be checked."""
     problem = Problem(inputs, lambda xs: [], lambda xs: lambda vs: [])
     found = Examination(problem, findings=[Finding(fault, sentence)])
-    return Result("invalid", 1, seed, inputs, [found], Diagnosis(fault, sentence))
+    diagnosed = Diagnosis(fault, sentence)
+    return Result("invalid", 1, seed, inputs, [found], diagnosed, names=dict(names))
 
 
 def _problem(
@@ -332,18 +456,17 @@ def _plain(
 
 def _checked(
     problem: Problem,
-    points: Sequence[Array],
+    point: Point,
     order: int,
     settings: Settings,
     seed: int,
     dtypes: Sequence[Any] = (),
-    notes: Sequence[Finding] = (),
 ) -> Result:
     """Examine order after order, up to the first that fails."""
     for k, x in enumerate(problem.inputs):
         if not np.isfinite(x).all():
             sentence = f"input {k} holds NaN or infinity: there is no derivative there"
-            return _invalid("not finite", sentence, problem.inputs, seed)
+            return _invalid("not finite", sentence, problem.inputs, seed, point.names)
     rng = np.random.default_rng(seed)
     found: list[Examination] = []
     lower: Problem | None = None
@@ -353,7 +476,7 @@ def _checked(
         examination = examine(problem, settings, rng, k)
         found.append(examination)
         if k == 1:
-            examination.findings[:0] = notes
+            examination.findings[:0] = point.notes
         if lower is not None and examination.verdict == "agrees":
             examination.findings += _of_order(lower, problem, rng)
         if examination.verdict == "agrees":
@@ -366,9 +489,11 @@ def _checked(
     verdict = last.verdict
     if verdict == "agrees" and any(e.verdict == "kink" for e in found):
         verdict = "kink"
-    result = Result(verdict, len(found), seed, list(points), found)
+    result = Result(verdict, len(found), seed, point.arrays, found, names=point.names)
     if settings.explain and verdict != "agrees":
-        _explain(result, settings)
+        _explain(result)
+        if not point.fixed:
+            _find_smaller(result, settings)
     return result
 
 
@@ -390,12 +515,17 @@ def _of_order(
     return found + adjoint(lower, forward_by_transposing(lower), rng)
 
 
-def _explain(result: Result, settings: Settings) -> None:
-    """Find the likeliest fault, and a smaller input that fails too."""
+def _explain(result: Result) -> None:
+    """Find the likeliest fault."""
     last = result.last
     if result.verdict == "kink":
         last = next(e for e in result.examinations if e.verdict == "kink")
     result.diagnosed = diagnose(last)
+
+
+def _find_smaller(result: Result, settings: Settings) -> None:
+    """Find a smaller input that fails too."""
+    last = result.last
     if last.numbers != "disagrees" or last.error is not None:
         return
     rng = np.random.default_rng(result.seed)
@@ -423,7 +553,19 @@ def _explain(result: Result, settings: Settings) -> None:
 
 
 def _finished(result: Result, raise_on_failure: bool) -> Result:
+    __tracebackhide__ = True
     if raise_on_failure and not result.ok:
-        cause = result.last.error
-        raise GradientError(result) from (cause.__cause__ if cause else None)
+        error = result.last.error
+        cause = error.__cause__ if error else None
+        raise GradientError(result) from _from_outside(cause)
     return result
+
+
+def _from_outside(error: BaseException | None) -> BaseException | None:
+    """Return an exception with what it passed of the checked code alone."""
+    if error is None:
+        return None
+    trace = error.__traceback__
+    while trace and trace.tb_frame.f_globals.get("__package__") == __package__:
+        trace = trace.tb_next
+    return error.with_traceback(trace)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -57,6 +58,10 @@ class Experiment:
     claim: Callable[[Problem], Array]
     values: Callable[[Array], Array]
     entries: bool
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = {k: None if callable(v) else v for k, v in vars(self).items()}
+        return kept | {"lines": None}
 
     def around(self, line: int, step: float, k: int) -> Array:
         """Return the rows at a step along a line through the `k`-th point close by;

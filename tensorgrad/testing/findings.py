@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -22,3 +24,14 @@ class Finding:
     fault: str
     sentence: str
     fatal: bool = True
+
+
+def renamed(sentence: str, names: Mapping[str, str]) -> str:
+    """Return a sentence with the names of inputs and outputs for their numbers."""
+    known = r"\b(?:input|output) \d+\b"
+    return re.sub(known, lambda found: names.get(found[0], found[0]), sentence)
+
+
+def told(fault: str, sentence: str, names: Mapping[str, str]) -> str:
+    """As :func:`renamed`, but for sentences that quote what the user's code says."""
+    return sentence if fault in ("raises", "rule") else renamed(sentence, names)

@@ -4,8 +4,11 @@ in another framework.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import replace
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -90,6 +93,30 @@ def _constants(gradients: Sequence[Array | None]) -> list[Finding]:
     ]
 
 
+def value_and_derivative(f: Function, df: Any) -> tuple[Function, Function]:
+    """Return the two parts of a function that gives both, as with SciPy's jac=True."""
+    if df is not True:
+        raise TypeError(
+            "check_gradient: df must be a function, or True where f returns value and "
+            f"derivative, got {df!r:.60}"
+        )
+
+    def part(k: int) -> Function:
+        @wraps(f)
+        def of(*arrays: Any) -> Any:
+            both = f(*arrays)
+            if not isinstance(both, tuple | list) or len(both) != 2:
+                raise TypeError(
+                    "check_gradient: with df=True f must return the value and the "
+                    f"derivative, as for SciPy's jac=True, got {type(both).__name__}"
+                )
+            return both[k]
+
+        return of
+
+    return part(0), part(1)
+
+
 def gradient_problem(f: Function, df: Function, inputs: Sequence[Array]) -> Problem:
     """Return the problem of `f` with the derivative ``df(*inputs)``."""
 
@@ -98,7 +125,10 @@ def gradient_problem(f: Function, df: Function, inputs: Sequence[Array]) -> Prob
         if len(several) != len(arrays):
             raise _count(len(several), len(arrays))
         # Copies: df may write what it returns next into the same memory.
-        return [None if d is None else as_array(d).copy() for d in several]
+        return [
+            copy(d) if d is None or is_operator(d) else as_array(d).copy()
+            for d in several
+        ]
 
     def vjp(g: Any, *arrays: Array) -> tuple[Any, ...]:
         return _all_applied(g, found(arrays), arrays)
@@ -126,7 +156,7 @@ def _coarse_derivatives(found: Function, inputs: Arrays) -> list[Finding]:
     return [
         Finding("dtype", sentence.format(k, d.dtype), fatal=False)
         for k, d in enumerate(several)
-        if d is not None and d.dtype.kind in "iub" and d.any()
+        if isinstance(d, np.ndarray) and d.dtype.kind in "iub" and d.any()
     ]
 
 
@@ -157,6 +187,8 @@ def _applied(k: int, g: Any, derivative: Array, shape: tuple[int, ...]) -> Array
     """
     if derivative.dtype.kind not in "fiub":
         raise _not_real(k, derivative)
+    if is_operator(derivative):
+        return _by_operator(g, derivative, shape)
     if np.ndim(g) == 0 and derivative.shape == shape:
         return np.asarray(g * derivative)
     if derivative.shape == np.shape(g) + shape:
@@ -171,6 +203,25 @@ def _applied(k: int, g: Any, derivative: Array, shape: tuple[int, ...]) -> Array
         f"an input of shape {shape}; expected the Jacobian, {np.shape(g) + shape}, or "
         "for a function of single elements the derivative of each",
     )
+
+
+def is_operator(derivative: Any) -> bool:
+    """Whether a derivative is a sparse matrix or a linear operator of SciPy."""
+    return hasattr(derivative, "toarray") or hasattr(derivative, "rmatvec")
+
+
+def _by_operator(g: Any, jacobian: Any, shape: tuple[int, ...]) -> Array:
+    """Return the gradient by a Jacobian of two axes: all of `f` by all of the input."""
+    if jacobian.shape == shape and np.ndim(g) == 0:
+        return np.asarray(g * jacobian.toarray())
+    expected = (np.size(g), math.prod(shape))
+    if jacobian.shape != expected:
+        raise UnusableError(
+            "shape",
+            f"df returns a matrix of shape {jacobian.shape} for an output of shape "
+            f"{np.shape(g)} and an input of shape {shape}; expected {expected}",
+        )
+    return np.asarray(jacobian.T @ np.ravel(g)).reshape(shape)
 
 
 def in_dtypes(function: Function, kinds: Sequence[Any]) -> Function:
@@ -264,7 +315,8 @@ def as_gradients(result: Any, arrays: Arrays) -> list[Array | None]:
 
 
 def _checked(k: int, gradient: Any, x: Array) -> Array:
-    g = as_array(gradient)
+    sparse = hasattr(gradient, "toarray")
+    g = as_array(gradient.toarray() if sparse else gradient)
     if g.dtype.kind not in "fiub":
         raise _not_real(k, g)
     if g.shape != x.shape:

@@ -31,6 +31,9 @@ class UnusableError(Exception):
         self.fault = fault
         self.sentence = sentence
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return UnusableError, (self.fault, self.sentence)
+
 
 class GradientShapeError(UnusableError):
     """A gradient came in another shape than its input."""
@@ -115,6 +118,10 @@ class Problem:
     exact: bool = False
     evaluations: int = 0
     claimed_eps: float = 0.0
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The functions of a user cannot be pickled in general, and a report needs none.
+        return {k: None if callable(v) else v for k, v in vars(self).items()}
 
     def at(self, inputs: list[Array]) -> Problem:
         """Return the same problem at another point."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import textwrap
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,11 @@ from ..core.errors import TensorgradError
 from .block import worst_entry
 from .diagnosis import Diagnosis
 from .examine import Examination
-from .findings import Finding
+from .findings import Finding, renamed, told
+from .page import page
 from .problem import Array
+from .report import as_dict, report
 from .verdict import NAMES, Comparison, Verdict
-
-WIDTH, HEIGHT = 78, 24
-LONGEST = 80
-"""Numbers of an array that is printed."""
 
 
 class GradientError(TensorgradError, AssertionError):
@@ -53,6 +51,8 @@ class Entry:
         The claimed derivative, that by differences, and its error bar.
     low, high : float
         The one-sided derivatives at a kink, else NaN.
+    names : dict
+        What inputs and outputs are called, where not by their numbers.
     """
 
     input: int
@@ -64,16 +64,17 @@ class Entry:
     error: float
     low: float
     high: float
+    names: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def __str__(self) -> str:
-        above = _place("output", self.output, self.output_index)
-        return f"d {above} / d {_place('input', self.input, self.index)}"
+        above = self._place("output", self.output, self.output_index)
+        return f"d {above} / d {self._place('input', self.input, self.index)}"
 
-
-def _place(what: str, number: int, index: tuple[int, ...] | None) -> str:
-    if index is None:
-        return f"{what} {number} (random direction)"
-    return f"{what} {number}{list(index) if index else ''}"
+    def _place(self, what: str, number: int, index: tuple[int, ...] | None) -> str:
+        name = renamed(f"{what} {number}", self.names)
+        if index is None:
+            return f"{name} (random direction)"
+        return f"{name}{list(index) if index else ''}"
 
 
 @dataclass
@@ -100,6 +101,9 @@ class Result:
         The likeliest fault; None where it agrees.
     shrunk : list of arrays or None
         A smaller input that fails too; None where there is none.
+    names : dict of str
+        What the report calls an input or output that has a name: ``"params['w']"``
+        for ``"input 0"``.
     """
 
     verdict: Verdict
@@ -109,6 +113,7 @@ class Result:
     examinations: list[Examination] = field(repr=False)
     diagnosed: Diagnosis | None = None
     shrunk: list[Array] | None = field(default=None, repr=False)
+    names: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def ok(self) -> bool:
@@ -126,7 +131,9 @@ class Result:
     @property
     def diagnosis(self) -> str:
         """The likeliest fault in one sentence, empty where there is none."""
-        return self.diagnosed.sentence if self.diagnosed else ""
+        if self.diagnosed is None:
+            return ""
+        return told(self.fault, self.diagnosed.sentence, self.names)
 
     @property
     def last(self) -> Examination:
@@ -139,13 +146,17 @@ class Result:
         first, *higher = self.examinations
         # What a function does not depend on, or is linear in, has no second derivative.
         later = [f for e in higher for f in e.findings if f.fault != "unreached"]
-        return list(dict.fromkeys(first.findings + later))
+        return [
+            replace(f, sentence=told(f.fault, f.sentence, self.names))
+            for f in dict.fromkeys(first.findings + later)
+        ]
 
     @property
     def notes(self) -> list[str]:
         """What is worth knowing without being a failure."""
         found = [f.sentence for f in self.findings if not f.fatal]
-        return found + _idle(self) + _unseen(self.last)
+        idle = [renamed(sentence, self.names) for sentence in _idle(self)]
+        return found + idle + _unseen(self.last)
 
     @property
     def evaluations(self) -> int:
@@ -163,7 +174,8 @@ class Result:
         comparison = self.comparison
         if comparison is None or not comparison.state.size:
             return None
-        return entry(comparison, *worst_entry(comparison, comparison.worst_state))
+        at = worst_entry(comparison, comparison.worst_state)
+        return entry(comparison, *at, self.names)
 
     def entries(self, verdict: str) -> list[Entry]:
         """Return the entries of the worst comparison that have a verdict.
@@ -182,10 +194,24 @@ class Result:
             return []
         state = NAMES.index(verdict)
         places = np.argwhere(self.comparison.state == state)
-        return [entry(self.comparison, int(j), int(i)) for j, i in places]
+        return [entry(self.comparison, int(j), int(i), self.names) for j, i in places]
 
     def __str__(self) -> str:
         return report(self)
+
+    def _repr_html_(self) -> str:
+        return page(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the report says as a dict that can be written as JSON.
+
+        Returns
+        -------
+        dict
+            The verdict, the likeliest fault, the worst entry, notes, inputs and the
+            seed. Numbers that JSON has not are strings: ``"nan"``, ``"inf"``.
+        """
+        return as_dict(self)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw claimed against numerical derivatives, with error bars.
@@ -210,23 +236,29 @@ class Result:
         return draw(self, ax)
 
 
-def entry(comparison: Comparison, line: int, row: int) -> Entry:
+def entry(
+    comparison: Comparison, line: int, row: int, names: Mapping[str, str]
+) -> Entry:
     """Return one entry of a comparison, in the units of the input."""
     column = comparison.experiment.columns[line]
     above = comparison.experiment.rows[row]
     unit = float(comparison.experiment.units[line])
-    values = (
-        part[line, row] / unit
-        for part in (
-            comparison.analytic,
-            comparison.numerical,
-            comparison.error,
-            comparison.low,
-            comparison.high,
-        )
+
+    def at(part: Array) -> float:
+        return float(part[line, row] / unit) + 0.0
+
+    return Entry(
+        column.number,
+        above.number,
+        column.index,
+        above.index,
+        at(comparison.analytic),
+        at(comparison.numerical),
+        at(comparison.error),
+        at(comparison.low),
+        at(comparison.high),
+        names,
     )
-    place = (column.number, above.number, column.index, above.index)
-    return Entry(*place, *(float(v) + 0.0 for v in values))
 
 
 def _idle(result: Result) -> list[str]:
@@ -259,84 +291,3 @@ def _unseen(examination: Examination) -> list[str]:
     if not count:
         return []
     return [f"{count} derivatives are too small beside the values to be told from 0"]
-
-
-def report(result: Result) -> str:
-    """Return the report on a result, made for a terminal."""
-    kind = "" if result.order == 1 else f" of order {result.order}"
-    lines = [f"gradient{kind}: {result.verdict.upper()}"]
-    if result.diagnosis:
-        lines += _wrapped(result.diagnosis)
-    lines += _of_worst(result)
-    for note in result.notes:
-        lines += _wrapped(f"note: {note}")
-    lines += _made(result)
-    return "\n".join([*lines, *_to_repeat(result, HEIGHT - len(lines))])
-
-
-def _wrapped(text: str, indent: str = "  ") -> list[str]:
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  "
-    )
-
-
-def _of_worst(result: Result) -> list[str]:
-    worst = result.worst
-    if worst is None or result.verdict == "invalid":
-        return []
-    what = {"agrees": "widest entry", "kink": "at a kink"}.get(
-        result.verdict, "worst entry"
-    )
-    lines = _wrapped(f"{what}: {worst}{_among(result)}")
-    lines.append(f"    analytic   {worst.analytic: .12g}")
-    lines.append(f"    numerical  {worst.numerical: .12g} ± {worst.error:.1e}")
-    if not np.isnan(worst.low):
-        lines.append(f"    one-sided  {worst.low: .6g} and {worst.high:.6g}")
-    return lines
-
-
-def _among(result: Result) -> str:
-    comparison = result.comparison
-    if comparison is None:
-        return ""
-    same = int((comparison.state == comparison.worst_state).sum())
-    name = comparison.experiment.name.replace("a second", "at a second")
-    return f", {same} of {comparison.state.size} {name}"
-
-
-def _made(result: Result) -> list[str]:
-    shapes = ", ".join(str(x.shape) for x in result.inputs) or "none"
-    counted = f"{result.evaluations} evaluations"
-    return _wrapped(f"inputs of shape {shapes}, seed {result.seed}, {counted}")
-
-
-def _to_repeat(result: Result, room: int) -> list[str]:
-    """Return statements to copy, which make the input that fails."""
-    if result.ok or not result.inputs:
-        return []
-    if result.shrunk is None:
-        what, name, inputs = "input", "inputs", result.inputs
-    else:
-        what, name, inputs = "smallest failing input", "shrunk", result.shrunk
-    short = [f"    x{k} = result.{name}[{k}]" for k in range(len(inputs))]
-    printed = [
-        _array(f"    x{k} = ", x) if x.size <= LONGEST else [short[k]]
-        for k, x in enumerate(inputs)
-    ]
-    while sum(map(len, printed)) >= max(room, len(printed) + 1):
-        k = max(range(len(printed)), key=lambda k: len(printed[k]))
-        printed[k] = [short[k]]
-    return [f"  {what}, rng={result.seed}:", *(line for p in printed for line in p)]
-
-
-def _array(head: str, x: Array) -> list[str]:
-    if not x.size:
-        return [f"{head}np.zeros({x.shape})"]
-    head += "np.array("
-    tail = ")" if x.dtype == np.float64 else f", dtype=np.{x.dtype})"
-    # Every digit, whatever the print options are.
-    with np.printoptions(floatmode="unique", threshold=LONGEST, formatter={}):
-        width = WIDTH - len(head) - len(tail)
-        numbers = np.array2string(x, max_line_width=width, separator=", ")
-    numbers = numbers.replace("nan", "np.nan").replace("inf", "np.inf")
-    return (head + numbers.replace("\n", "\n" + " " * len(head)) + tail).split("\n")

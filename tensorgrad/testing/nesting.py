@@ -1,0 +1,230 @@
+"""A nested point: its arrays as the inputs of a check, each under its path."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core.tensor import Tensor
+from ..transforms.tree import is_nest, items, named_leaves, rebuilt
+from .findings import Finding
+from .problem import Array, UnusableError
+
+Function = Callable[..., Any]
+
+
+def nested(x: Any) -> bool:
+    """Whether an argument is a nest of arrays, and no array written as a list."""
+    return is_nest(x) and not _numbers(x)
+
+
+def _numbers(x: Any) -> bool:
+    if isinstance(x, list) or type(x) is tuple:
+        return all(map(_numbers, x))
+    return isinstance(x, int | float | complex | np.generic)
+
+
+class Nesting:
+    """The arguments of a function, as a row of leaves.
+
+    Parameters
+    ----------
+    who : str
+        The check, for messages.
+    f : callable
+        Its parameters name the arguments.
+    arguments : sequence
+    argnums : int or sequence of int, optional
+        Arguments to check, where not all.
+
+    Attributes
+    ----------
+    names : list of str
+        Path of each leaf, such as ``params['w']``.
+    leaves : list
+        Arrays where they are real numbers, else as they are.
+    live : list of int
+        Which leaves are floating point: those are checked.
+
+    Raises
+    ------
+    TypeError
+        If a leaf is complex, or none is floating point.
+    """
+
+    def __init__(
+        self,
+        who: str,
+        f: Function,
+        arguments: Sequence[Any],
+        argnums: int | Sequence[int] | None = None,
+    ) -> None:
+        self.arguments = [a if nested(a) else _array(a) for a in arguments]
+        roots = argument_names(f, len(arguments))
+        pairs = enumerate(zip(roots, self.arguments, strict=True))
+        found = [(k, *leaf) for k, pair in pairs for leaf in named_leaves(*pair)]
+        self.names = [name for _, name, _ in found]
+        self.leaves = [_array(leaf) for _, _, leaf in found]
+        kinds = [getattr(getattr(a, "dtype", None), "kind", "") for a in self.leaves]
+        asked = chosen(argnums, len(arguments))
+        owners = [k for k, _, _ in found]
+        self.live = [
+            k for k, kind in enumerate(kinds) if kind == "f" and owners[k] in asked
+        ]
+        if "c" in kinds:
+            name = self.names[kinds.index("c")]
+            raise TypeError(f"{who}: {name} is complex, expected real numbers")
+        if not self.live:
+            raise TypeError(
+                f"{who}: expected floating-point numbers at the leaves of the point, "
+                f"got {', '.join(self.names) or 'none'}; pass 2.0 for 2"
+            )
+
+    def filled(self, arrays: Sequence[Any], constants: Sequence[Any]) -> Any:
+        """Return the arguments with `arrays` for the leaves that are checked."""
+        values = list(constants)
+        for k, a in zip(self.live, arrays, strict=True):
+            values[k] = a
+        return rebuilt(self.arguments, values)
+
+    def function(self, f: Function) -> Function:
+        """Return `f` as a function of the leaves that are checked."""
+        return lambda *arrays: f(*self.filled(arrays, self.leaves))
+
+    def derivative(self, df: Function) -> Function:
+        """Return the derivative by each of those leaves, as a tuple; `df` takes, and
+        passes on, what comes before the arrays.
+        """
+
+        def flat(*given: Any) -> tuple[Any, ...]:
+            before = len(given) - len(self.live)
+            filled = self.filled(given[before:], self.leaves)
+            return self.taken(df(*given[:before], *filled))
+
+        return flat
+
+    def pushforward(self, jvp: Function) -> Function:
+        """Return `jvp` as a function of tangents of those leaves, and of the leaves."""
+        still = [np.zeros_like(a) if _is_array(a) else None for a in self.leaves]
+
+        def flat(u: Any, *arrays: Array) -> Any:
+            tangents = self.filled(u if isinstance(u, tuple) else (u,), still)
+            one = tangents[0] if len(tangents) == 1 else tuple(tangents)
+            return jvp(one, *self.filled(arrays, self.leaves))
+
+        return flat
+
+    def taken(self, gradient: Any) -> tuple[Any, ...]:
+        """Return what a gradient nested as the arguments holds for each live leaf.
+
+        Raises
+        ------
+        UnusableError
+            If it is nested in another way.
+        """
+        several = len(self.arguments) > 1
+        tree = tuple(self.arguments) if several else self.arguments[0]
+        found = list(_matched(tree, gradient))
+        for k in self.live:
+            if found[k] is _MISSING:
+                raise UnusableError(
+                    "shape",
+                    f"the gradient holds nothing for {self.names[k]}: return it nested "
+                    "as the point is, with None for a constant",
+                )
+        return tuple(found[k] for k in self.live)
+
+    def labels(self) -> dict[str, str]:
+        """Return what to call each input of the check."""
+        return {f"input {i}": self.names[k] for i, k in enumerate(self.live)}
+
+    def notes(self) -> list[Finding]:
+        """Return a note for each array that has no gradient for its dtype."""
+        sentence = (
+            "{} is {}: it has no gradient and is held constant; pass floating-point "
+            "numbers to check it"
+        )
+        return [
+            Finding("integers", sentence.format(name, leaf.dtype), fatal=False)
+            for name, leaf in zip(self.names, self.leaves, strict=True)
+            if _is_array(leaf) and leaf.dtype.kind in "iu"
+        ]
+
+
+_MISSING = object()
+"""Stands for what a gradient does not hold."""
+
+
+def _matched(tree: Any, other: Any) -> Iterator[Any]:
+    """Yield what `other` holds for each leaf of `tree`."""
+    if not is_nest(tree):
+        yield other
+        return
+    for (_, value), beside in zip(items(tree), _beside(tree, other), strict=True):
+        yield from _matched(value, beside)
+
+
+def _beside(tree: Any, other: Any) -> list[Any]:
+    """Return what `other` holds for each of the values in a nest."""
+    steps = [step for step, _ in items(tree)]
+    if other is None:
+        return [None] * len(steps)
+    if isinstance(tree, dict) and isinstance(other, Mapping):
+        return [other.get(key, _MISSING) for key in tree]
+    if isinstance(other, list | tuple | np.ndarray) and len(other) == len(steps):
+        return list(other)
+    if isinstance(other, Mapping):
+        return [other.get(step.lstrip("."), _MISSING) for step in steps]
+    return [getattr(other, step.lstrip("."), _MISSING) for step in steps]
+
+
+def _array(leaf: Any) -> Any:
+    """Return real and complex numbers as an array, what is none as it is."""
+    if isinstance(leaf, Tensor):
+        return leaf.numpy()
+    if leaf is None or isinstance(leaf, str | bytes) or callable(leaf):
+        return leaf
+    array = np.asarray(leaf)
+    return array if array.dtype.kind in "fiubc" else leaf
+
+
+def chosen(argnums: int | Sequence[int] | None, count: int) -> list[int]:
+    """Return which of `count` arguments are asked for: all of them, but for argnums.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer arguments.
+    """
+    if argnums is None:
+        return list(range(count))
+    wanted = [argnums] if isinstance(argnums, int) else list(argnums)
+    for k in wanted:
+        if not -count <= k < count:
+            raise ValueError(
+                f"gradcheck: argnums names input {k}, expected one of {count}"
+            )
+    return [k % count for k in wanted]
+
+
+def _is_array(leaf: Any) -> bool:
+    return isinstance(leaf, np.ndarray)
+
+
+def argument_names(f: Function, count: int) -> list[str]:
+    """Return the names of the first parameters of `f`, x or x0, x1, ... for others."""
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    named = [
+        p.name
+        for p in parameters
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    if len(named) >= count:
+        return named[:count]
+    return ["x"] if count == 1 else [f"x{k}" for k in range(count)]

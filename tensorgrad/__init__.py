@@ -1,5 +1,8 @@
 """tensorgrad: reverse-mode automatic differentiation on NumPy alone."""
 
+from . import loading as loading  # first, for Ctrl-C while the others load
+
+# isort: split
 import importlib
 import typing
 

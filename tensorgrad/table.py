@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["Split", "Table", "TableError", "read", "split"]
+
+
+MISSING = ("na", "n/a", "<na>", "null", "none", "nil", "missing", "unknown", "?", "-")
+"""What stands for a missing value, in lower case."""
 
 
 class TableError(ValueError):
@@ -38,6 +44,8 @@ class Table:
         Name of the label column.
     classes : tuple of str
         Sorted, as numbers where all are integers.
+    notes : tuple of str
+        Sentences about what was assumed in reading it.
     """
 
     source: str
@@ -46,6 +54,7 @@ class Table:
     columns: tuple[str, ...]
     target: str
     classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -176,7 +185,7 @@ def _rows(text: str) -> Iterator[Row]:
 
 
 def _table(source: str, rows: Iterator[Row], target: str | None) -> Table:
-    names = _header(rows)
+    start, names = _header(rows)
     at = _position(names, target)
     lines, labels, features = [], [], []
     for line, cells in rows:
@@ -190,14 +199,51 @@ def _table(source: str, rows: Iterator[Row], target: str | None) -> Table:
         features.append(cells)
     if not lines:
         raise TableError("expected rows of data below the header, got none")
+    note = "" if target else _about_header(names, labels)
+    if note == DATA:
+        lines, labels = [start, *lines], [names[-1], *labels]
+        features = [names[:-1], *features]
+        names = [f"column {k + 1}" for k in range(len(names))]
     target = names.pop(at)
     numbers = _numbers(features, lines, names)
     classes, y = _encoded(labels, lines, target)
-    return Table(source, numbers, y, tuple(names), target, classes)
+    notes = (note,) if note else ()
+    return Table(source, numbers, y, tuple(names), target, classes, notes)
 
 
-def _header(rows: Iterator[Row]) -> list[str]:
-    _, cells = next(rows, (0, []))
+DATA = (
+    "the first row is taken for data, which it reads like, and the columns are called "
+    "'column 1', 'column 2' and so on; put a row of names above it"
+)
+DOUBT = (
+    "the first row, of numbers, is taken for the names of the columns; if it is data, "
+    "put a row of names above it"
+)
+
+
+def _about_header(names: list[str], labels: list[str]) -> str:
+    """Say what is to be said of a header of numbers; nothing of one of names."""
+    numbers = [x for x in map(_number, names) if x is not None and math.isfinite(x)]
+    features = numbers[: len(names) - 1]
+    if any(_number(name) not in features for name in names[:-1]):
+        return ""
+    like = names[-1] in labels or len(numbers) == len(names)
+    if not _regular(features):
+        return DATA if like else DOUBT
+    # Some programs number all columns, and some all but the last.
+    return "" if not like or (_regular(numbers) and len(numbers) > 2) else DOUBT
+
+
+def _regular(numbers: list[float]) -> bool:
+    """Whether names go on in equal steps, as numbers of columns and years do."""
+    if len(numbers) < 3 and numbers[0] not in (0, 1):
+        return False
+    steps = [b - a for a, b in itertools.pairwise(numbers)]
+    return all(step > 0 and math.isclose(step, steps[0]) for step in steps)
+
+
+def _header(rows: Iterator[Row]) -> Row:
+    line, cells = next(rows, (0, []))
     names = [cell.strip() for cell in cells]
     if not names:
         raise TableError("expected a header and rows of data, got an empty file")
@@ -212,7 +258,7 @@ def _header(rows: Iterator[Row]) -> list[str]:
             f"expected feature columns and a label column, got the one column "
             f"{names[0]!r}; separate columns by commas"
         )
-    return names
+    return line, names
 
 
 def _position(names: list[str], target: str | None) -> int:
@@ -253,6 +299,13 @@ def _complaint(cell: str, value: float | None) -> str:
     """Say what is wrong with a cell that should be a finite number."""
     if not cell:
         return "the cell is empty; fill it in or leave out the row"
+    if cell.lower() in MISSING and value is None:
+        return f"{cell!r} stands for a missing value; fill it in or leave out the row"
+    if re.fullmatch(r"\d+[-/.]\d+[-/.]\d+([T ].*)?", cell):
+        return (
+            f"{cell!r:.60} is a date; write it as a number, such as the days since a "
+            "first one, or leave the column out"
+        )
     if value is not None:
         return f"expected a finite number, got {cell}; correct it or leave out the row"
     return (
@@ -282,7 +335,9 @@ def _names(labels: list[str], lines: list[int], target: str) -> list[Any]:
     values = [_number(label) for label in labels]
     numeric = None not in values
     for line, label, value in zip(lines, labels, values, strict=True):
-        missing = not label or (value is not None and not math.isfinite(value))
+        # Among names 1e999 is one, such as part of a checksum, and NaN is none.
+        number = numeric or label.lstrip("+-").isalpha()
+        missing = not label or (number and not math.isfinite(value or 0))
         if missing or (numeric and value is not None and not value.is_integer()):
             raise TableError(
                 f"line {line}, column {target!r}: expected a class name or an integer, "

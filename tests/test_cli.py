@@ -11,12 +11,14 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import tensorgrad as tg
 from tensorgrad import cli, data, table
 from tensorgrad.cli import reproduce, save
 from tensorgrad.cli import train as training
-from tensorgrad.cli.fit import interruptible
+from tensorgrad.cli.signals import interruptible
 
 LINE = re.compile(r"epoch: (\d+), acc: (\d\.\d{3}), loss: (\d+\.\d{3}), lr: (\S+)")
 
@@ -209,6 +211,304 @@ def test_the_target_may_be_named(run, tmp_path):
     status, out, _ = run("train", path, "--target", "t", "--epochs", 30)
     assert status == 0
     assert "held out: accuracy 1.000" in out
+
+
+# What trains, and means nothing.
+
+
+@pytest.fixture
+def warned(run, tmp_path):
+    """Train on lines of a file; return what is printed and the warnings."""
+
+    def warned(lines, *options):
+        path = tmp_path / "odd.csv"
+        path.write_text("\n".join([*lines, ""]))
+        status, out, err = run("train", path, "--epochs", 2, *options)
+        assert status == 0
+        head = f"tensorgrad: warning: {path}: "
+        told = err.splitlines()
+        assert all(line.startswith(head) for line in told)
+        return out, [line.removeprefix(head) for line in told]
+
+    return warned
+
+
+def rows_of(*columns):
+    return [",".join(map(str, row)) for row in zip(*columns, strict=True)]
+
+
+RNG = np.random.default_rng(0)
+N = 60
+A, B = RNG.normal(size=(2, N)).round(3)
+KIND = np.array(["ant", "bee", "cat"])[RNG.integers(0, 3, N)]
+
+# Disease progression of the 442 patients of Efron et al. (2004): 25 to 346, a whole
+# number. Here drawn alike.
+PROGRESSION = RNG.integers(25, 347, 442)
+
+QUANTITIES = {
+    "progression": PROGRESSION,
+    "floats that are whole": [f"{x}.0" for x in PROGRESSION],
+    "few rows": [5, 9, 14, 3, 8, 11, 20, 17, 5, 30, 2, 41],
+    "prices": RNG.integers(50_000, 500_000, 300),
+    "counts of some size": RNG.poisson(200, 900),
+    "many values, many rows": RNG.integers(0, 3000, 9000),
+}
+
+
+@pytest.mark.parametrize("name", QUANTITIES)
+def test_a_quantity_is_no_class(refused, tmp_path, name):
+    y = QUANTITIES[name]
+    path = tmp_path / "quantity.csv"
+    a = RNG.normal(size=len(y)).round(3)
+    path.write_text("\n".join(["a,b,y", *rows_of(a, a * a, y)]))
+    count = len(set(map(float, y)))
+    words = (
+        f"column 'y' holds {count} different numbers in {len(y)} rows, as a quantity"
+    )
+    message = refused("train", path)
+    assert words in message
+    assert "choose a column of classes with --target, or write the quantity" in message
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [f"person {k}" for k in range(N)],
+        [f"2024-01-{k % 31 + 1:02}" for k in range(N)],
+        [f"{k:08x}" for k in RNG.integers(0, 2**32, N - 1)] + ["1e860838"],
+    ],
+)
+def test_a_name_is_no_class(refused, tmp_path, labels):
+    path = tmp_path / "names.csv"
+    path.write_text("\n".join(["a,b,who", *rows_of(A, B, labels)]))
+    words = f"column 'who' holds {len(set(labels))} different labels in {N} rows, as na"
+    assert words in refused("train", path)
+
+
+@pytest.mark.parametrize("count", [2, 10, 20])
+def test_numbers_may_be_classes(warned, count):
+    y = [*range(count)] * 20
+    a = RNG.normal(size=len(y)).round(3)
+    assert warned(["a,b,y", *rows_of(a, a * a, y)])[1] == []
+
+
+def test_many_numbers_with_many_rows_each_are_told(warned):
+    y = [*range(18, 60)] * 25
+    a = RNG.normal(size=len(y)).round(3)
+    (told,) = warned(["a,b,age", *rows_of(a, a * a, y)])[1]
+    assert told.startswith(
+        "each of the 42 numbers in column 'age' is taken for a class"
+    )
+
+
+def test_a_first_row_of_data_is_data(warned):
+    out, (told,) = warned(rows_of(A, B, KIND))
+    assert f"48 rows, 12 held out, 3 classes of 'column 3'; model {2}-" in out
+    assert told.startswith("the first row is taken for data, which it reads like, and")
+    numbers = RNG.integers(0, 2, N)
+    assert warned(rows_of(A, B, numbers))[1] == [told]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "a,b,kind",
+        "0,1,kind",
+        "1,2,kind",
+        "0,1,2",
+        "1,2,3",
+        "x 1,2,kind",
+        "nan,inf,kind",
+    ],
+)
+def test_a_header_is_a_header(warned, header):
+    out, told = warned([header, *rows_of(A, B, KIND)])
+    assert "48 rows, 12 held out" in out
+    assert told == []
+
+
+def test_a_header_of_years_is_a_header(warned):
+    columns = A, B, A * A, B * B
+    out, told = warned(["2018,2019,2020,2021,kind", *rows_of(*columns, KIND)])
+    assert "48 rows, 12 held out" in out
+    assert told == []
+
+
+@pytest.mark.parametrize("header", ["5.1,0.3,kind", "0,1,ant"])
+def test_a_header_of_numbers_may_be_doubtful(warned, header):
+    out, (told,) = warned([header, *rows_of(A, B, KIND)])
+    assert "48 rows, 12 held out" in out
+    assert told.startswith("the first row, of numbers, is taken for the names of the")
+
+
+@pytest.mark.parametrize(
+    ("name", "first"), [("Unnamed: 0", 0), ("", 0), ("index", 1), ("any", 1), ("n", 73)]
+)
+def test_a_column_that_numbers_the_rows_is_left_out(warned, name, first):
+    count = range(first, first + N)
+    out, told = warned([f"{name},a,b,kind", *rows_of(count, A, B, KIND)])
+    assert "model 2-" in out
+    assert told == [f"column {name!r} numbers the rows and is left out of the features"]
+
+
+def test_a_file_that_only_numbers_its_rows(refused, tmp_path):
+    path = tmp_path / "index.csv"
+    path.write_text("\n".join(["i,kind", *rows_of(range(N), KIND)]))
+    assert "column 'i' only numbers the rows, and there is no oth" in refused(
+        "train", path
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "is_told"),
+    [
+        ("customer_id", RNG.permutation(10**6)[:N], True),
+        ("PatientID", RNG.permutation(10**6)[:N], True),
+        ("rank", RNG.permutation(N), True),
+        ("price", RNG.permutation(10**6)[:N], False),
+        ("id", RNG.integers(0, 20, N), False),
+        ("acid", RNG.permutation(10**6)[:N], False),
+    ],
+)
+def test_ids_are_told(warned, name, values, is_told):
+    _, told = warned([f"{name},a,kind", *rows_of(values, A, KIND)])
+    wanted = f"column {name!r} holds another whole number in every row, as an id does"
+    assert [s.startswith(wanted) for s in told] == [True] * is_told
+
+
+def test_constant_features_are_told(warned):
+    one = [7] * N
+    _, told = warned(["a,c,kind", *rows_of(A, one, KIND)])
+    assert told == [
+        "column 'c' is the same in every row and tells no class from another"
+    ]
+    _, told = warned(["a,c,d,e,f,kind", *rows_of(A, one, one, one, one, KIND)])
+    assert told[0].startswith(
+        "each of the columns 'c', 'd', 'e' and 1 more is the same"
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "labels", "is_told"),
+    [
+        (np.unique(KIND, return_inverse=True)[1], KIND, True),
+        (np.unique(KIND, return_inverse=True)[1] * -2.5, KIND, True),
+        ([0, 1] * 30, ["no", "yes"] * 30, True),
+        ([3, 5] * 30, [3, 5] * 30, True),
+        ([5, 3] * 30, ["no", "yes"] * 30, False),
+        ([1.5, 2.5] * 30, [0, 1] * 30, False),
+    ],
+)
+def test_a_feature_that_is_the_label_is_told(warned, values, labels, is_told):
+    _, told = warned(["a,code,kind", *rows_of(A, values, labels)])
+    wanted = (
+        "column 'code' is another writing of column 'kind', which is to be predicted"
+    )
+    assert [s.startswith(wanted) for s in told] == [True] * is_told
+
+
+def test_odd_names_of_classes_are_told(warned):
+    labels = ["Yes", "yes", "no", "NA"] * (N // 4)
+    _, told = warned(["a,b,kind", *rows_of(A, B, labels)])
+    assert told == [
+        "column 'kind' holds 'NA' in 15 rows, and it is taken for a class; if it "
+        "stands for a missing label, leave those rows out",
+        "column 'kind' holds 'Yes' and 'yes', which are taken for different classes; "
+        "write them alike if they are one",
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["iris", "wine", "breast_cancer", "digits", "diabetes"]
+)
+def test_data_sets_that_come_with_scikit_learn(run, tmp_path, name):
+    datasets = pytest.importorskip("sklearn.datasets")
+    pytest.importorskip("pandas")
+    frame = getattr(datasets, f"load_{name}")(as_frame=True).frame
+    path, numbered = tmp_path / "plain.csv", tmp_path / "numbered.csv"
+    frame.to_csv(path, index=False)
+    frame.to_csv(numbered)
+    status, out, err = run("train", path, "--epochs", 20)
+    again, out_numbered, err_numbered = run("train", numbered, "--epochs", 20)
+    if name == "diabetes":
+        assert (status, again) == (2, 2)
+        assert "'target' holds 214 different numbers in 442 rows, as a quant" in err
+        return
+    assert (status, again) == (0, 0)
+    assert out.splitlines()[-1].split()[:3] == ["held", "out:", "accuracy"]
+    assert "column '' numbers the rows and is left out of the features" in err_numbered
+    model = re.search(r"model (\d+)-", out)[1]
+    assert model == re.search(r"model (\d+)-", out_numbered)[1]
+    told = err.count("\n")
+    assert told == (1 if name == "digits" else 0)
+    if name == "digits":
+        assert (
+            "each of the columns 'pixel_0_0', 'pixel_4_0', 'pixel_4_7' is the s" in err
+        )
+
+
+CELLS = st.one_of(
+    st.integers(-3, 30).map(str),
+    st.floats(-1e3, 1e3).map(lambda x: f"{x:.3g}"),
+    st.sampled_from(["", "NA", "?", "nan", "inf", "1e999", "x", "Y", "2024-05-01"]),
+    st.sampled_from(["é", '"a,b"', "'", "\t", "0x1", "1_0", "1e308", "-", " 7 "]),
+)
+COLUMNS = st.sampled_from(
+    [
+        lambda n, rng: range(n),
+        lambda n, rng: range(1, n + 1),
+        lambda n, rng: rng.normal(size=n).round(2),
+        lambda n, rng: [1.5] * n,
+        lambda n, rng: rng.integers(0, 4, n),
+        lambda n, rng: rng.permutation(n),
+        lambda n, rng: rng.integers(0, 500, n),
+        lambda n, rng: np.array(["a", "b", "A", "NA"])[rng.integers(0, 4, n)],
+        lambda n, rng: [f"id{k}" for k in range(n)],
+        lambda n, rng: rng.normal(size=n) * 10.0 ** rng.integers(-300, 300, n),
+    ]
+)
+
+
+@given(
+    st.lists(COLUMNS, min_size=1, max_size=5),
+    st.integers(0, 40),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(["a,b,c,d,e", "0,1,2,3,4", "index,id,x,y,y", "", '"a,é,b,c,d']),
+    st.lists(st.tuples(st.integers(0, 40), st.integers(0, 4), CELLS), max_size=2),
+    st.sampled_from([",", ";", "\t", ", "]),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_file_trains_a_model_or_is_refused_in_a_sentence(
+    run, tmp_path, columns, rows, seed, header, changes, comma
+):
+    rng = np.random.default_rng(seed)
+    cells = [list(map(str, column(rows, rng))) for column in columns]
+    for row, column, cell in changes:
+        if row < rows and column < len(cells):
+            cells[column][row] = cell
+    names = header.split(",")[: len(columns)] if header else []
+    lines = [
+        comma.join(row)
+        for row in ([names] if names else []) + [*zip(*cells, strict=True)]
+    ]
+    path = tmp_path / "any.csv"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    status, out, err = run("train", path, "--epochs", 1, "--hidden", 2)
+    told = err.splitlines()
+    assert all(line.startswith("tensorgrad: ") for line in told)
+    if status == 2:
+        assert out == ""
+        assert len(told) == 1
+    else:
+        assert status == 0 or (status == 1 and "the loss became" in err)
+        counted = re.search(r": (\d+) rows, (\d+) held out, (\d+) classes", out)
+        used, held, classes = map(int, counted.groups())
+        assert rows - 1 <= used + held <= rows + 1
+        assert 2 <= classes <= used
+        assert all(
+            ": warning: " in line for line in told[: None if status == 0 else -1]
+        )
 
 
 def test_a_huge_held_out_value_is_no_traceback(run, tmp_path):
@@ -468,6 +768,49 @@ def test_ctrl_c_ends_cleanly_and_saves(tmp_path, batch_size):
     assert out.endswith(f"saved: {path}\n")
     assert len(loaded(path)) == 4
     assert os.listdir(tmp_path) == ["model.npz"]
+
+
+@posix
+def test_sigterm_ends_as_ctrl_c_does(tmp_path):
+    path = tmp_path / "model.npz"
+    with start("train", "spiral", "--epochs", 10**7, "--save", path) as child:
+        wait_for_an_epoch(child)
+        child.send_signal(signal.SIGTERM)
+        out, err = child.communicate(timeout=30)
+    assert (child.returncode, err) == (143, "")
+    assert re.search(r"^stopped by SIGTERM after \d+ epochs in ", out, re.M)
+    assert out.endswith(f"saved: {path}\n")
+    assert len(loaded(path)) == 4
+    with start("reproduce") as child:
+        child.stdout.readline()
+        child.send_signal(signal.SIGTERM)
+        _, err = child.communicate(timeout=30)
+    assert (child.returncode, err) == (143, "tensorgrad: stopped by SIGTERM\n")
+
+
+@posix
+def test_ctrl_c_while_the_command_loads_is_a_sentence(tmp_path):
+    # NumPy is one of the first modules that are loaded; this one waits for a signal.
+    (tmp_path / "numpy.py").write_text(
+        "import time\nprint('loading', flush=True)\ntime.sleep(60)\n"
+    )
+    root = os.path.dirname(os.path.dirname(tg.__file__))
+    path = os.pathsep.join([str(tmp_path), root])
+    with start("train", "spiral", PYTHONPATH=path) as child:
+        assert child.stdout.readline() == "loading\n"
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate(timeout=30)
+    assert (child.returncode, err) == (130, "tensorgrad: stopped by Ctrl-C\n")
+
+
+@posix
+def test_a_program_that_loads_the_package_keeps_its_ctrl_c():
+    code = "import signal, tensorgrad; print(signal.getsignal(2).__name__)"
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    assert found.stdout == "default_int_handler\n"
 
 
 @posix

@@ -27,6 +27,7 @@ LAYERS = {
     "transforms": {"core", "ops", "transforms"},
     "testing": {"core", "extras", "ops", "transforms", "testing"},
     "random": set(),
+    "loading": set(),
     "extras": set(),
     "nn": {"core", "ops", "nn", "random"},
     "optim": {"core", "optim"},

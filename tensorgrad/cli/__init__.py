@@ -1,18 +1,22 @@
 """The command `tensorgrad`: train a network, or reproduce the text's runs.
 
 Exit status: 0 done; 1 a run that failed; 2 a request that cannot be met; 130 stopped
-by Ctrl-C; 141 the reader of the output went away. What goes wrong is one sentence on
-standard error.
+by Ctrl-C, 143 by SIGTERM; 141 the reader of the output went away. What goes wrong is
+one sentence on standard error.
 """
 
 from __future__ import annotations
 
+import argparse
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from .errors import CommandError
+from ..loading import release
+from .errors import CommandError, TerminatedError
 from .parser import parser
 from .progress import drop_output
+from .signals import handled, terminate
 
 __all__ = ["main"]
 
@@ -32,6 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(end="", flush=True)
     except CommandError as error:
         return _complain(str(error), error.status)
+    except TerminatedError:
+        return _complain("stopped by SIGTERM", 143)
     except KeyboardInterrupt:
         return _complain("stopped by Ctrl-C", 130)
     except MemoryError:
@@ -50,13 +56,20 @@ def _run(argv: Sequence[str] | None) -> int:
         args = parser().parse_args(argv)
     except SystemExit as done:  # --help and --version have been printed
         return int(done.code or 0)
-    if args.command == "train":
+    run = _command(args.command)
+    release()
+    with handled(terminate, signal.SIGTERM):
+        return run(args)
+
+
+def _command(name: str) -> Callable[[argparse.Namespace], int]:
+    if name == "train":
         from .train import train
 
-        return train(args)
+        return train
     from .reproduce import reproduce
 
-    return reproduce(args)
+    return reproduce
 
 
 def _print_any_text() -> None:

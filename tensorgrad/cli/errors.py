@@ -18,4 +18,12 @@ class DivergedError(Exception):
 
 
 class StoppedError(Exception):
-    """Ctrl-C was pressed; raised between two steps."""
+    """Ctrl-C was pressed, or SIGTERM sent; raised between two steps."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum
+
+
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM was sent: it ends the command as Ctrl-C does."""

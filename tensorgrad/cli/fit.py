@@ -1,13 +1,9 @@
-"""The training loop, and how Ctrl-C ends it between two steps."""
+"""The training loop, which can be stopped between two steps."""
 
 from __future__ import annotations
 
 import math
-import signal
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import Any, final
 
 import numpy as np
@@ -40,7 +36,7 @@ class Fit:
     batch_size : int, optional
         All samples where not given.
     stopping : callable
-        Tells before each step whether to stop.
+        Tells before each step the signal for which to stop, or 0.
     captured : bool
         Record the step, and replay it.
 
@@ -61,7 +57,7 @@ class Fit:
         y: Array,
         rng: np.random.RandomState,
         batch_size: int | None = None,
-        stopping: Callable[[], bool] = lambda: False,
+        stopping: Callable[[], int] = lambda: 0,
         captured: bool = False,
     ) -> None:
         self.model, self.optimizer = model, optimizer
@@ -118,8 +114,9 @@ class Fit:
             yield order[start : start + self.batch_size]
 
     def _step(self, x: Array, y: Array) -> tuple[float, float]:
-        if self.stopping():
-            raise StoppedError
+        signum = self.stopping()
+        if signum:
+            raise StoppedError(signum)
         for p, before in zip(self.optimizer.params, self._before, strict=True):
             np.copyto(before, p.data)
         rate = self.optimizer.lr
@@ -150,33 +147,3 @@ def evaluate(model: Module, x: Array, y: Array) -> tuple[float, float]:
     if not math.isfinite(loss):
         return math.nan, math.nan
     return data.accuracy(logits, y), loss
-
-
-@contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
-    """Within it Ctrl-C is only noted; yields what tells whether it was pressed.
-
-    So a step is never cut in half. A second Ctrl-C is a KeyboardInterrupt.
-    """
-    pressed = False
-
-    def note(signum: int, frame: FrameType | None) -> None:
-        nonlocal pressed
-        if pressed:
-            raise KeyboardInterrupt
-        pressed = True
-
-    previous = signal.getsignal(signal.SIGINT)
-    # A process started in the background may be meant to ignore it, and only the
-    # main thread may choose.
-    ours = (
-        previous is signal.default_int_handler
-        and threading.current_thread() is threading.main_thread()
-    )
-    if ours:
-        signal.signal(signal.SIGINT, note)
-    try:
-        yield lambda: pressed
-    finally:
-        if ours:
-            signal.signal(signal.SIGINT, previous)

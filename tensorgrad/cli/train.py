@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import signal
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -15,13 +17,16 @@ from numpy.typing import NDArray
 
 from .. import data, nn, table
 from . import pictures, save
+from .columns import examined
 from .errors import CommandError, DivergedError, StoppedError, UsageError
-from .fit import Fit, evaluate, interruptible
+from .fit import Fit, evaluate
 from .progress import Progress
 from .recipes import RECIPES, chosen
+from .signals import interruptible
 
 Array = NDArray[Any]
 SAMPLES, CLASSES = 100, 3
+STOPPED: dict[int, str] = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 BUILT_IN = {"spiral": data.spiral, "vertical": data.vertical}
 
 
@@ -96,10 +101,12 @@ def _from_file(args: argparse.Namespace, rng: np.random.RandomState) -> Task:
             "path of a CSV file"
         )
     try:
-        whole = table.read(args.data, args.target)
+        whole, told = examined(table.read(args.data, args.target))
         parts = table.split(whole, rng)
     except table.TableError as error:
         raise UsageError(str(error)) from None
+    for sentence in told:
+        print(f"tensorgrad: warning: {args.data}: {sentence}", file=sys.stderr)
     return Task(
         f"{args.data}: {len(parts.x)} rows, {len(parts.held_x)} held out, "
         f"{len(whole.classes)} classes of {whole.target!r}",
@@ -156,17 +163,17 @@ class Session:
         CommandError
             If the loss is no longer finite, or the model cannot be written.
         """
-        began, status = perf_counter(), 0
+        began, signum = perf_counter(), 0
         try:
             with Progress(epochs, unread=self.path is not None) as progress:
                 progress.line(title)
                 self._train(epochs, progress)
-        except StoppedError:
-            status = 130
+        except StoppedError as stopped:
+            signum = stopped.signum
         except DivergedError as diverged:
             raise self._failure(str(diverged)) from None
-        self._finish(perf_counter() - began, stopped=bool(status))
-        return status
+        self._finish(perf_counter() - began, STOPPED.get(signum, ""))
+        return 128 + signum if signum else 0
 
     def _train(self, epochs: int, progress: Progress) -> None:
         """Print accuracy, loss and rate of an epoch as they stood before its step."""
@@ -180,7 +187,7 @@ class Session:
                 )
             progress.advance()
 
-    def _finish(self, seconds: float, *, stopped: bool) -> None:
+    def _finish(self, seconds: float, stopped: str) -> None:
         fit, held = self.fit, self.task.held
         score = evaluate(fit.model, fit.x, fit.y)
         if math.isnan(score[1]):
@@ -188,7 +195,7 @@ class Session:
         try:
             saved = self._keep()
         finally:
-            how = "stopped by Ctrl-C after" if stopped else "trained for"
+            how = f"stopped by {stopped} after" if stopped else "trained for"
             print(f"{how} {fit.epochs} epochs in {seconds:.1f} s")
             print(_scored("training", score, len(fit.y)))
             if held:

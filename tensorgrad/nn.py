@@ -9,6 +9,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import DTypeLike
 
+from .core.foreign import NATIVE, values
 from .core.operators import unary
 from .core.tensor import Tensor
 from .ops.neural import dense, relu, softmax
@@ -166,8 +167,8 @@ class Dense(Module):
         ValueError
             If the last axis is of another length.
         """
-        if type(x) is not Tensor and not hasattr(x, "shape"):
-            x = np.asarray(x)
+        if type(x) not in NATIVE or not hasattr(x, "shape"):
+            x = np.asarray(values(x, "Dense"))
         try:
             if x.ndim == 2:
                 return dense(x, self.weight, self.bias)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core.foreign import NATIVE
 from ..core.recording import refusal
 from ..core.tensor import Tensor
 from .program import Array, Number, Value
@@ -374,3 +375,6 @@ class TracedNumber(_Reading):
 
     def __abs__(self) -> Any:
         return self.recorder.compute(abs, (self,))
+
+
+NATIVE.update((Traced, TracedNumber))

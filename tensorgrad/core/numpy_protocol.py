@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike
 
 from .dispatch import implementation, unsupported
 from .extraction import lost_gradient
+from .foreign import NATIVE, computed
 from .mode import is_grad_enabled
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class NumPyProtocol:
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
+        if len(types) > 1 and not NATIVE.issuperset(types):
+            return computed(function, function.__name__, args, kwargs)
         return implementation(function)(*args, **kwargs)
 
     def __array__(

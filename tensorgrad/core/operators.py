@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from . import recording
 from .array_methods import ArrayMethods
 from .dispatch import operations
+from .foreign import NATIVE, is_number
 from .mode import enabled as is_grad_enabled
 from .primitive import Primitive
 from .tensor import Tensor, wrap
@@ -48,12 +47,16 @@ def binary(op: Any) -> Callable[[Any, Any], Any]:
             return op(a, b)
         if type(a) is Tensor:
             x, left = a._value, a.node
+        elif type(a) in NATIVE:
+            x, left = a, None
         else:
-            x, left = np.asarray(a) if type(a) is list else a, None
+            return _with_other(op, a, b, a)
         if type(b) is Tensor:
             z, right = b._value, b.node
+        elif type(b) in NATIVE:
+            z, right = b, None
         else:
-            z, right = np.asarray(b) if type(b) is list else b, None
+            return _with_other(op, a, b, b)
         y = forward(x, z)
         if (left is None and right is None) or not is_grad_enabled():
             return wrap(y, None)
@@ -64,6 +67,11 @@ def binary(op: Any) -> Callable[[Any, Any], Any]:
         return recorded(plans[3], (left, right), (x, z), y)
 
     return call
+
+
+def _with_other(op: Primitive, a: Any, b: Any, other: Any) -> Any:
+    """Compute with a list or another library's array; leave other numbers their say."""
+    return NotImplemented if is_number(type(other)) else op(a, b)
 
 
 def reflected(call: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:

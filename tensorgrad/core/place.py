@@ -3,7 +3,6 @@
 import os
 import sys
 import sysconfig
-import warnings
 from types import CodeType, FrameType
 from typing import NamedTuple
 
@@ -74,26 +73,7 @@ def outer_frame() -> FrameType:
 
 
 def user_line(frame: FrameType) -> Place:
-    """Return the line of the innermost caller that is nobody's library."""
-    own = _user_frame(frame)
-    return Place(own.f_code, own.f_lasti)
-
-
-def warn_user(warning: Warning) -> None:
-    """Issue a warning at the line of the innermost caller that is nobody's library."""
-    own = _user_frame(outer_frame())
-    warnings.warn_explicit(
-        warning,
-        type(warning),
-        own.f_code.co_filename,
-        own.f_lineno,
-        own.f_globals.get("__name__", "__main__"),
-        own.f_globals.setdefault("__warningregistry__", {}),
-    )
-
-
-def _user_frame(frame: FrameType) -> FrameType:
-    """Return the innermost frame that is nobody's library.
+    """Return the line of the innermost caller that is nobody's library.
 
     Where all are, as in a script among the installed packages, the innermost outside
     this package. For messages alone: it is slower than `user_place`.
@@ -102,13 +82,13 @@ def _user_frame(frame: FrameType) -> FrameType:
     libraries = tuple(
         paths[name] + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")
     )
-    outside: FrameType | None = None
+    outside: Place | None = None
     at: FrameType | None = frame
     while at is not None:
         file = at.f_code.co_filename
         if not _inside[file]:
-            outside = outside or at
+            outside = outside or Place(at.f_code, at.f_lasti)
             if not file.startswith((*libraries, "<frozen ")):
-                return at
+                return Place(at.f_code, at.f_lasti)
         at = at.f_back
-    return outside or frame
+    return outside or Place(frame.f_code, frame.f_lasti)

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import recording
+from .dispatch import operations
+from .foreign import NATIVE, computed, is_array, operand
 from .hooks import note_rule
 from .mode import enabled as is_grad_enabled
 from .node import Node, clock, shape_and_dtype
@@ -16,7 +18,7 @@ from .observe import current_observers, observers
 from .parts import PartPlan
 from .place import user_place
 from .plan import OUTPUT, SHAPE, Plan, Rule
-from .tensor import Tensor, wrap
+from .tensor import Tensor, plain, wrap
 
 __all__ = ["Primitive", "primitive"]
 
@@ -183,6 +185,7 @@ class Primitive:
         if kwargs or len(args) < self._arity:
             args = self._bound(args, kwargs)
         plain = True
+        strange = False
         mask = 0
         bit = 1
         parents = []
@@ -195,8 +198,14 @@ class Primitive:
                     parents.append(value.node)
                 values.append(value._value)
             else:
-                values.append(np.asarray(value) if type(value) is list else value)
+                if type(value) not in NATIVE:
+                    strange = True
+                values.append(value)
             bit += bit
+        if strange:
+            answer = self._admit(args, values, plain)
+            if answer is not NotImplemented:
+                return answer
         y = self.forward(*values)
         if mask and is_grad_enabled():
             return self.recorded(self.plans[mask], tuple(parents), values, y)
@@ -273,7 +282,10 @@ class Primitive:
         return self.outputs(y, None) if self.multiple else wrap(y, None)
 
     def _call_variadic(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        arrays = tuple(a._value if type(a) is Tensor else a for a in args)
+        arrays = tuple(
+            a._value if type(a) is Tensor else operand(a, self.name) for a in args
+        )
+        kwargs = {name: plain(value) for name, value in kwargs.items()}
         y = self.forward(*arrays, **kwargs)
         inputs = tuple(
             i for i, a in enumerate(args) if type(a) is Tensor and a.node is not None
@@ -284,6 +296,22 @@ class Primitive:
         values = [arrays, *(kwargs.get(name, default) for name, default in rest)]
         parents = tuple(args[i].node for i in inputs)
         return self.recorded(self.plans[inputs], parents, values, y)
+
+    def _admit(self, args: tuple[Any, ...], values: list[Any], plain: bool) -> Any:
+        """Make arrays of lists among the values; see to arrays of other libraries.
+
+        Returns what one of those makes of the call, NotImplemented where there is none.
+        """
+        for at, value in enumerate(values):
+            if type(value) is list:
+                values[at] = operand(value, self.name)
+            elif at in self.rules and not plain and type(args[at]) is not Tensor:
+                if is_array(type(value)):
+                    known = operations.get(self.name) is self
+                    function = getattr(np, self.name, None) if known else None
+                    return computed(function, self.name, args, {})
+                values[at] = operand(value, self.name)
+        return NotImplemented
 
     def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         values = [*args, *self.defaults[len(args) :]]

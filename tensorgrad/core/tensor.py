@@ -15,6 +15,7 @@ from .backward import differentiate
 from .dispatch import operations
 from .errors import GraphError
 from .extraction import lost_gradient
+from .foreign import NATIVE, operand, values
 from .hooks import Handle
 from .mode import _grad_mode_set, is_grad_enabled
 from .node import Leaf, Node
@@ -33,7 +34,7 @@ def _in_place(name: str, ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
             raise self._immutable(f"x = x {name} y, or the update inside tg.no_grad()")
         if tracked:
             return operations[ufunc.__name__](self, other)
-        value = plain(other)
+        value = operand(plain(other), f"{name}=")
         data = self._memory()
         try:
             ufunc(data, value, out=data, casting="same_kind")
@@ -84,11 +85,7 @@ class Tensor(ArrayMethods, NumPyProtocol):
         requires_grad: bool = False,
         dtype: DTypeLike | None = None,
     ) -> None:
-        if hasattr(data, "mask"):
-            raise TypeError(
-                "Tensor: a masked array would lose its mask; pass .filled(value)"
-            )
-        array = _copied(plain(data, "tg.Tensor"), dtype)
+        array = _copied(values(plain(data, "tg.Tensor"), "Tensor"), dtype)
         _require_real(array.dtype)
         # NumPy computes with scalars ten times faster than with arrays of no axes.
         self._value = array if array.ndim else array[()]
@@ -116,7 +113,7 @@ class Tensor(ArrayMethods, NumPyProtocol):
     def data(self, value: ArrayLike) -> None:
         if recording.recorders:
             recording.refuse_assigning()
-        new = np.asarray(value._value if isinstance(value, Tensor) else value)
+        new = np.asarray(values(detached(value), "Tensor.data"))
         old = self.data
         if new is not old:
             if (new.shape, new.dtype) != (old.shape, old.dtype):
@@ -386,7 +383,7 @@ class Tensor(ArrayMethods, NumPyProtocol):
             )
         data = self._memory()
         try:
-            data[plain(index)] = plain(value)
+            data[plain(index)] = values(plain(value), "Tensor")
         finally:
             record_write((data,), "an item assignment")
 
@@ -408,6 +405,7 @@ class Tensor(ArrayMethods, NumPyProtocol):
         return f"Tensor({', '.join([text, *notes])})"
 
 
+NATIVE.add(Tensor)
 _new = object.__new__
 
 
@@ -457,7 +455,7 @@ def plain(value: Any, taker: str = "an argument without a derivative") -> Any:
 
 def as_array(value: Any) -> Any:
     """Return the array of anything, or what stands for it while a step is recorded."""
-    array = plain(value)
+    array = values(plain(value), "Tensor")
     if recording.recorders:
         array = recording.adopted_array(array)
     return array if isinstance(array, np.ndarray) else np.asarray(array)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core.dispatch import implement
+from ..core.foreign import NATIVE, computed, holds_array
 from ..core.primitive import Primitive, primitive
 from ..core.registry import REAL, Case, Domain, Kind, describe
 from ..core.tensor import Tensor, detached, wrap
@@ -78,6 +79,9 @@ def constant(reference: Any) -> Callable[..., Any]:
                 f"{reference.__name__}: out= is not supported with Tensors; use the "
                 "returned value"
             )
+        strange = not NATIVE.issuperset(map(type, args))
+        if strange and holds_array(args) and _holds_tensor(args):
+            return computed(reference, reference.__name__, args, kwargs)
         y = reference(
             *map(detached, args), **{name: detached(v) for name, v in kwargs.items()}
         )

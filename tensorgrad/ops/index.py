@@ -49,7 +49,7 @@ _BASIC = (int, slice, type(None), type(Ellipsis))
 
 
 def _plain_item(item: Any) -> Any:
-    if type(item) in _BASIC or (isinstance(item, np.ndarray) and item.ndim):
+    if type(item) in _BASIC or (type(item) is np.ndarray and item.ndim):
         return item
     array = as_array(item)
     if array.dtype == object and hasattr(item, "__index__"):

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core import foreign
 from ..core.registry import case, describe
 from ..core.tensor import Tensor
 from .axes import along, kernel
@@ -43,7 +44,9 @@ def operand(a: Any) -> Any:
     """Return a tensor or array of a tensor, array, number or nested list of them."""
     if type(a) is Tensor:
         return a
-    return _stack(*map(operand, a)) if _holds_tensors(a) else np.asarray(a)
+    if _holds_tensors(a):
+        return _stack(*map(operand, a))
+    return np.asarray(foreign.operand(a))
 
 
 def _holds_tensors(a: Any) -> bool:

@@ -160,6 +160,7 @@ def inner(a: Any, b: Any) -> Any:
 )
 def vdot(a: Any, b: Any) -> Any:
     """Sum of products of the elements of both, in C order."""
+    a, b = array(a), array(b)
     return np.matmul(np.reshape(a, -1), np.reshape(b, -1))
 
 
@@ -171,6 +172,7 @@ def vdot(a: Any, b: Any) -> Any:
 def outer(a: Any, b: Any, out: Any = None) -> Any:
     """Product of each element of a with each of b, both in C order."""
     refuse_out("outer", out)
+    a, b = array(a), array(b)
     return np.multiply(np.reshape(a, (-1, 1)), np.reshape(b, (1, -1)))
 
 
@@ -187,6 +189,7 @@ def outer(a: Any, b: Any, out: Any = None) -> Any:
 )
 def kron(a: Any, b: Any) -> Any:
     """Blocks of b, each times one element of a, in the places of a's elements."""
+    a, b = array(a), array(b)
     ndim = max(np.ndim(a), np.ndim(b))
     shape_a = (1,) * (ndim - np.ndim(a)) + np.shape(a)
     shape_b = (1,) * (ndim - np.ndim(b)) + np.shape(b)
@@ -293,6 +296,7 @@ vecdot_last.vjp(a=lambda g, b: g[..., None] * b, b=lambda g, a: g[..., None] * a
 )
 def vecdot(a: Any, b: Any, axis: int = -1) -> Any:
     """Sum of products along an axis, batched over the others."""
+    a, b = array(a), array(b)
     if axis == -1:
         return vecdot_last(a, b)
     return vecdot_last(np.moveaxis(a, axis, -1), np.moveaxis(b, axis, -1))
@@ -300,11 +304,13 @@ def vecdot(a: Any, b: Any, axis: int = -1) -> Any:
 
 def matvec(a: Any, b: Any) -> Any:
     """Product of matrices and vectors, batched over leading axes."""
+    a, b = array(a), array(b)
     return np.matmul(a, np.expand_dims(b, -1))[..., 0]
 
 
 def vecmat(a: Any, b: Any) -> Any:
     """Product of vectors and matrices, batched over leading axes."""
+    a, b = array(a), array(b)
     return np.matmul(np.expand_dims(a, -2), b)[..., 0, :]
 
 

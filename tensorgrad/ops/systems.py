@@ -14,7 +14,7 @@ import numpy as np
 from ..core.primitive import primitive
 from ..core.registry import Domain, case
 from ..core.tensor import Tensor
-from .axes import kernel
+from .axes import array, kernel
 from .define import composed, constant, operation
 
 
@@ -231,6 +231,7 @@ def _flat(shaped: Any, x: Any) -> Any:
 )
 def tensorsolve(a: Any, b: Any, axes: Sequence[int] | None = None) -> Any:
     """x with tensordot(a, x, x.ndim) = b; `axes` of a are moved to its end first."""
+    a, b = array(a), array(b)
     if axes is not None:
         moved = [i % np.ndim(a) for i in axes]
         stay = [i for i in range(np.ndim(a)) if i not in moved]

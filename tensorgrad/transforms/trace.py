@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from ..core.backward import differentiate, interior
 from ..core.errors import GradientWarning
 from ..core.mode import enable_grad, is_grad_enabled
 from ..core.node import Leaf, clock
-from ..core.place import warn_user
+from ..core.place import user_level
 from ..core.primitive import primitive
 from ..core.tensor import Tensor, as_array, detached, wrap
 from .tree import leaves, mapped, rebuilt
@@ -138,12 +139,12 @@ def warn_of_constants(output: Any, name: str) -> None:
     found = leaves(output)
     if found and not any(type(x) is Tensor for x in found):
         kind = type(found[0]).__name__
-        warn_user(
-            GradientWarning(
-                f"{name}: the function returned a plain {kind}, no Tensor, so its "
-                "derivative is taken to be zero; a value that depends on the argument "
-                "loses that by .item(), .numpy() or .tolist()"
-            )
+        warnings.warn(
+            f"{name}: the function returned a plain {kind}, no Tensor, so its "
+            "derivative is taken to be zero; a value that depends on the argument "
+            "loses that by .item(), .numpy() or .tolist()",
+            GradientWarning,
+            stacklevel=user_level(),
         )
 
 

@@ -53,13 +53,42 @@ def test_a_function_of_math_is_named_with_its_counterpart():
         lambda t: float(math.cos(0) * t),
         lambda t: [*map(math.exp, [t])],
         lambda t: (math.exp if t > 0 else math.log)(t),
-        lambda t: np.interp(0.0, [math.sqrt(1.0), 2.0], [3.0, 4.0], left=t),
+        lambda t: [math.pi, float(t)],
     ],
 )
 def test_no_function_of_math_is_named_where_that_is_not_certain(function):
     said = message(lambda: function(leaf()))
     assert "float()" in said
     assert "math" not in said
+
+
+def test_a_function_that_takes_the_value_is_named():
+    t = leaf()
+    assert "numpy.interp takes" in message(lambda: np.interp(0, [1, 2], [3, 4], left=t))
+    assert "numpy.full takes" in message(lambda: np.full(3, t))
+    assert "numpy.float64 takes" in message(lambda: np.float64(t))
+    special = pytest.importorskip("scipy.special")
+    said = message(lambda: special.logsumexp(t))
+    assert "scipy.special.logsumexp takes" in said
+    assert "use tg.logsumexp, which" in said
+
+
+def test_a_ufunc_from_elsewhere_is_named_with_its_counterpart():
+    special = pytest.importorskip("scipy.special")
+    t = leaf(0.5)
+    for name, instead in (
+        ("erf", "tg.erf"),
+        ("expit", "tg.sigmoid"),
+        ("log1p", "np.log1p"),
+        ("gammaln", ""),
+        ("psi", ""),
+    ):
+        function = getattr(special, name)
+        said = message(lambda f=function: f(t))
+        assert said.startswith(f"scipy.special.{name} has no rule")
+        assert (f"use {instead}," if instead else "tensorgrad.primitive") in said
+    own = np.frompyfunc(abs, 1, 1)
+    assert message(lambda: own(t)).startswith("abs (vectorized) has no rule")
 
 
 def test_the_line_is_the_users_where_a_library_takes_the_value():

@@ -265,7 +265,7 @@ class ArrayMethods:
         value = self._seen(how)
         needed = self.node is not None and is_grad_enabled()
         if needed and not formats_text(outer_frame()):
-            raise lost_gradient(f"{how}, or a function that calls it,")
+            raise lost_gradient(how, protocol=True)
         return value if value.shape == () else self.item()
 
     def __index__(self: Any) -> int:

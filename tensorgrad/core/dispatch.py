@@ -4,7 +4,9 @@
 theirs by function; the operations themselves are defined above the core.
 """
 
+import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -73,14 +75,54 @@ def hint(function: str, remedy: str) -> None:
     _hints[function] = remedy
 
 
+_ELSEWHERE = {
+    "math": {"fabs": "absolute", "fsum": "sum", "sumprod": "dot", "remainder": ""},
+    "scipy.special": {"expit": "sigmoid", "round": ""},
+}
+"""Functions of other modules that are the same here, but for their name, or are not."""
+
+
+def counterpart(module: str, name: str) -> str:
+    """Return what is the same here as a function elsewhere, "" if there is nothing."""
+    if module not in _ELSEWHERE:
+        return ""
+    name = _ELSEWHERE[module].get(name, name)
+    if hasattr(np, name) and is_implemented(getattr(np, name)):
+        return f"np.{name}"
+    return f"tg.{name}" if name in sys.modules["tensorgrad"].__all__ else ""
+
+
+def public_module(function: Any) -> str:
+    """Return the module that a function is known from, "" where it is nobody's."""
+    name = getattr(function, "__module__", None)
+    if isinstance(function, np.ufunc):
+        # Of those from elsewhere nothing but their name is known.
+        known: list[Any] = [*sys.modules.values()]
+        homes = [
+            module.__name__
+            for module in known
+            if isinstance(module, ModuleType)
+            and function.__name__ in vars(module).get("__all__", ())
+            and vars(module).get(function.__name__) is function
+        ]
+        name = min(homes, key=len, default="")
+    return ".".join(p for p in (name or "").split(".") if not p.startswith("_"))
+
+
 def unsupported(function: Any, method: str | None = None) -> TypeError:
-    """Return the error for a NumPy function without a gradient rule."""
+    """Return the error for a NumPy function, or any ufunc, without a gradient rule."""
     short = function.__name__
-    name = short if isinstance(function, np.ufunc) else _key(function)
-    name = name.removeprefix("numpy.") + (f".{method}" if method else "")
-    remedy = _hints.get(name) or _hints.get(
+    if isinstance(function, np.ufunc):
+        module = public_module(function)
+        name = f"{module}.{short}" if module else short
+    else:
+        module, name = "", _key(function)
+    name += f".{method}" if method else ""
+    remedy = _hints.get(name.removeprefix("numpy.")) or _hints.get(
         short,
         "apply it to tensor.numpy() (or tensor.detach().numpy()) if no gradient is "
         "to flow through it, or add a rule with tensorgrad.primitive",
     )
-    return TypeError(f"numpy.{name} has no rule for Tensors; {remedy}")
+    if instead := counterpart(module, short):
+        remedy = f"use {instead}, which is the same"
+    return TypeError(f"{name} has no rule for Tensors; {remedy}")

@@ -6,21 +6,11 @@ format, a comparison, gets it. What a function asks for behind the caller's back
 """
 
 import dis
-from collections.abc import Callable
 from types import FrameType, ModuleType
 from typing import Any
 
-import numpy as np
-
-from .dispatch import is_implemented, operations
-from .place import outer_frame, user_line
-
-_OTHERS = {"fabs": "np.abs", "fsum": "np.sum", "sumprod": "np.dot", "pow": "np.power"}
-"""Names of NumPy for functions of ``math`` that it has under another."""
-
-_NOT_THE_SAME = {"remainder"}
-"""Functions of ``math`` whose name means another one in NumPy."""
-
+from .dispatch import counterpart, public_module
+from .place import Place, outer_frame, user_frame
 
 _REMEDY = (
     "t.item() where only the number is wanted, .detach() or .numpy() where only the "
@@ -28,30 +18,26 @@ _REMEDY = (
 )
 
 
-def lost_gradient(taker: str) -> TypeError:
-    """Return the error for values that are taken out of a tensor, with the line."""
-    caller = outer_frame()
-    function = _called_by(caller)
-    name, remedy = getattr(function, "__name__", ""), _REMEDY
-    if name and getattr(function, "__module__", None) == "math":
-        taker, instead = f"math.{name}", _counterpart(name)
-        differentiable = f"{instead}, which is differentiable, or " if instead else ""
-        remedy = f"{differentiable}t.item() where only the number is wanted"
+def lost_gradient(taker: str, protocol: bool = False) -> TypeError:
+    """Return the error for values that are taken out of a tensor, with the line.
+
+    With `protocol` the taker is what Python or NumPy calls on behalf of a function,
+    which is named where that is certain.
+    """
+    frame = user_frame(outer_frame())
+    remedy = _REMEDY
+    if protocol:
+        function = _called_by(frame)
+        taker = f"{taker}, or a function that calls it,"
+        module = public_module(function)
+        if module not in ("", "builtins"):
+            taker = f"{module}.{function.__name__}"
+            if instead := counterpart(module, function.__name__):
+                remedy = f"{instead}, which is differentiable, or {_REMEDY}"
     return TypeError(
-        f"{user_line(caller)}: {taker} takes the value out of a Tensor that needs a "
-        f"gradient, which would cut the graph; use {remedy}"
+        f"{Place(frame.f_code, frame.f_lasti)}: {taker} takes the value out of a "
+        f"Tensor that needs a gradient, which would cut the graph; use {remedy}"
     )
-
-
-def _counterpart(name: str) -> str:
-    """Return what stands for a function of ``math``, nothing where there is none."""
-    if name in _OTHERS:
-        return _OTHERS[name]
-    if name in _NOT_THE_SAME:
-        return ""
-    if hasattr(np, name) and is_implemented(getattr(np, name)):
-        return f"np.{name}"
-    return f"tg.{name}" if name in operations else ""
 
 
 def formats_text(frame: FrameType) -> bool:
@@ -66,7 +52,7 @@ def _instructions(frame: FrameType) -> list[dis.Instruction]:
     return [step for step in every if step.offset <= frame.f_lasti]
 
 
-def _called_by(frame: FrameType) -> Callable[..., Any] | None:
+def _called_by(frame: FrameType) -> Any:
     """Return the function that a frame is calling, where names in its code tell it.
 
     A call and the expression of its function begin at the same place of the source,

@@ -50,7 +50,7 @@ class NumPyProtocol:
         self: Any, dtype: DTypeLike | None = None, copy: bool | None = None
     ) -> np.ndarray[Any, Any]:
         if self.node is not None and is_grad_enabled():
-            raise lost_gradient("np.asarray, or a function that calls it,")
+            raise lost_gradient("np.asarray", protocol=True)
         return np.array(self._seen("np.asarray"), dtype=dtype, copy=copy)
 
 

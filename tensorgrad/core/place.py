@@ -72,8 +72,8 @@ def outer_frame() -> FrameType:
     return frame
 
 
-def user_line(frame: FrameType) -> Place:
-    """Return the line of the innermost caller that is nobody's library.
+def user_frame(frame: FrameType) -> FrameType:
+    """Return the innermost caller that is nobody's library.
 
     Where all are, as in a script among the installed packages, the innermost outside
     this package. For messages alone: it is slower than `user_place`.
@@ -82,13 +82,13 @@ def user_line(frame: FrameType) -> Place:
     libraries = tuple(
         paths[name] + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")
     )
-    outside: Place | None = None
+    outside: FrameType | None = None
     at: FrameType | None = frame
     while at is not None:
         file = at.f_code.co_filename
         if not _inside[file]:
-            outside = outside or Place(at.f_code, at.f_lasti)
+            outside = outside or at
             if not file.startswith((*libraries, "<frozen ")):
-                return Place(at.f_code, at.f_lasti)
+                return at
         at = at.f_back
-    return outside or Place(frame.f_code, frame.f_lasti)
+    return outside or frame

@@ -94,6 +94,17 @@ Made by `python docs/make_tables.py` from the registry of operations; do not edi
 a function has no derivative, the library takes one value, the same everywhere: an
 element of the subdifferential that treats equals equally.
 
+- What a selection leaves out (`relu`, `clip`, `where`, `max`, `sort`, dropout, ...)
+  gets exactly 0, whatever gradient arrives: `sqrt(relu(x))` has 0 at x < 0.
+- Elsewhere a slope of 0 annihilates an infinite gradient, and a gradient of 0 any
+  slope: `sqrt(x * x)` has the gradient 0 at 0. A gradient that is NaN stays NaN.
+- Sums of several products (`matmul`, `einsum`, `convolve`, `solve`, ..., `softmax`) are
+  NumPy's: an infinite gradient there gives NaN where the others' sum is 0 or infinite.
+- Outside its domain, where the value is NaN, a function has the slope NaN, but for the
+  logarithms; at an infinite argument it has the limit.
+- Where a value overflows, or underflows to 0, so does the gradient that is made of it.
+- Counts are not rounded to float16, which ends at 65,504: means and shares are right.
+
 {table(["operation", "where: what is taken"], rows)}
 """
 

@@ -279,7 +279,9 @@ class TestNorms:
     def test_a_zero_element_has_slope_zero(self):
         for order in (0.5, 1, 1.5, 3):
             g = gradient(lambda x, p=order: np.linalg.norm(x, p), [0.0, 2.0])
-            np.testing.assert_array_equal(g, [0.0, 1.0])
+            assert g[0] == 0
+            # NumPy's powers differ by a last bit between processors.
+            assert g[1] == pytest.approx(1, rel=4e-16)
 
     @pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
     def test_negative_orders_at_a_zero_element(self):

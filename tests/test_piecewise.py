@@ -21,7 +21,6 @@ INF, NAN = math.inf, math.nan
         np.floor,
         np.ceil,
         np.trunc,
-        np.fix,
         np.rint,
         np.round,
         np.around,
@@ -39,6 +38,15 @@ def test_rounding_has_the_gradient_zero(function):
     x.grad = None
     (x * function(x)).sum().backward()
     np.testing.assert_array_equal(x.grad.numpy(), function(x.numpy()))
+
+
+@pytest.mark.filterwarnings("ignore:numpy.fix is deprecated:DeprecationWarning")
+def test_fix_is_trunc():
+    x = leaf([-1.5, 0.0, 2.7])
+    y = np.fix(x)
+    np.testing.assert_array_equal(y.numpy(), [-1, 0, 2])
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), np.zeros(3))
 
 
 def test_parts_of_numbers():

@@ -159,6 +159,15 @@ class _Writer:
 
     def _choose(self, call: Call, args: list[str], out: str) -> None:
         """Write ``np.where``, which cannot be told where to write."""
+        if _keeps_or_clears(call):
+            # The bits times 1 or 0, many times faster than copying under a mask.
+            size = call.args[1].dtype.itemsize
+            bits = self._static(np.dtype(f"i{size}"), "bits")
+            multiply = self._function(np.multiply)
+            self._line(
+                f"{multiply}({args[1]}.view({bits}), {args[0]}, out={out}.view({bits}))"
+            )
+            return
         copyto = self._function(np.copyto)
         if call.results[0] not in self.memory.onto:
             self._line(f"{out}[...] = {args[2]}")
@@ -286,6 +295,17 @@ class _Writer:
             return self._value(value)
         copy = "[()]" if value.shape == () else '.copy("K")'
         return f"{self._value(value)}{copy}"
+
+
+def _keeps_or_clears(call: Call) -> bool:
+    """Whether it is ``np.where(mask, x, 0)`` of the dtype of x."""
+    _, x, other = call.args
+    (result,) = call.results
+    if not isinstance(x, Value) or not isinstance(result, Value):
+        return False
+    is_zero = type(other) in (int, float) and repr(other).strip(".0") == ""
+    known = x.dtype.kind == "f" and x.dtype.itemsize <= 8
+    return is_zero and known and x.dtype == result.dtype
 
 
 _LETTERS = {Input: "x", Live: "p", Constant: "c", Result: "r", View: "v", Number: "n"}

@@ -90,10 +90,25 @@ def spread(g: Any, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Any:
     return np.broadcast_to(g, shape)
 
 
+def counting(dtype: Any) -> Any:
+    """Return the type in which to count and divide: float16 ends at 65504."""
+    return np.promote_types(dtype, np.float32)
+
+
+def divisor(n: int, dtype: Any) -> Any:
+    """Return a count by which numbers of a type can be divided."""
+    return np.float32(n) if dtype == np.float16 else n
+
+
+def summing(dtype: Any) -> dict[str, Any]:
+    """Return the keyword for a sum that float16 may not hold."""
+    return {"dtype": np.float32} if dtype == np.float16 else {}
+
+
 def number(where: Any, shape: tuple[int, ...], axis: Any, dtype: Any) -> Any:
     """Return how many elements `where` selects, over axes that are kept."""
     chosen = np.broadcast_to(where, shape)
-    return np.sum(chosen, axis=axis, keepdims=True).astype(dtype)
+    return np.sum(chosen, axis=axis, keepdims=True).astype(counting(dtype))
 
 
 def gathered(x: Any, axis: Any) -> Any:

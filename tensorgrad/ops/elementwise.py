@@ -69,7 +69,9 @@ def positive(x):
 positive.vjp(x=lambda g: g)
 
 
-@operation(np.reciprocal, kind="smooth", domains=NONZERO)
+@operation(
+    np.reciprocal, kind="smooth", domains=NONZERO, kinks="x = 0: -inf, of whatever sign"
+)
 def reciprocal(x):
     """1 / x."""
     return np.reciprocal(x)
@@ -92,7 +94,13 @@ def _is_number(value: Any) -> bool:
     return type(value) is int or type(value) is float
 
 
-@operation(np.power, kind="smooth", domains=(POSITIVE, REAL))
+_POWERS = (
+    "base 0: 0 in b, -inf where b < 0, the limit from the right, and so 0 for x**x, "
+    "not -inf; exponent 0: 0 in a; base below 0: nan in b"
+)
+
+
+@operation(np.power, kind="smooth", domains=(POSITIVE, REAL), kinks=_POWERS)
 def power(a, b):
     """a ** b."""
     # The operator is the faster one for numbers, but of NumPy's scalars it has
@@ -100,7 +108,7 @@ def power(a, b):
     return a**b if _is_number(b) else np.power(a, b)
 
 
-@operation(np.float_power, kind="smooth", domains=(POSITIVE, REAL))
+@operation(np.float_power, kind="smooth", domains=(POSITIVE, REAL), kinks=_POWERS)
 def float_power(a, b):
     """a ** b, computed in float64."""
     return np.float_power(a, b)
@@ -124,11 +132,12 @@ def _power_by_base(g: Any, a: Any, b: Any) -> Any:
 
 
 def _power_by_exponent(g: Any, y: Any, a: Any) -> Any:
-    """Return `g * y * log(a)`, 0 at base 0: the derivative from the right."""
-    if _is_number(a):
-        return scaled(g, y * math.log(a)) if a > 0 else scaled(g, nothing(y))
+    """Return `g * y * log(a)`, at base 0 the derivative from the right."""
+    if _is_number(a) and a > 0:
+        return scaled(g, y * math.log(a))
     base = np.where(a == 0, math.e, np.where(a < 0, math.nan, a))
-    return scaled(g, np.where(a == 0, 0, scaled(y, np.log(base))))
+    at_zero = np.where(np.isinf(y), -y, 0)
+    return scaled(g, np.where(a == 0, at_zero, scaled(y, np.log(base))))
 
 
 for _power in (power, float_power, _quiet_power):
@@ -139,7 +148,8 @@ for _power in (power, float_power, _quiet_power):
     np.sqrt,
     kind="smooth",
     domains=POSITIVE,
-    kinks="infinite slope at 0: the gradient is 0 where the incoming one is, else inf",
+    kinks="infinite slope at 0: the gradient is 0 where the incoming one is, as in "
+    "sqrt(x)**2, else inf; below 0: nan",
 )
 def sqrt(x):
     """Square root."""
@@ -153,7 +163,8 @@ sqrt.vjp(x=lambda g, y: divided(g, 2 * y))
     np.cbrt,
     kind="smooth",
     domains=NONZERO,
-    kinks="infinite slope at 0: the gradient is 0 where the incoming one is, else inf",
+    kinks="infinite slope at 0: the gradient is 0 where the incoming one is, else inf; "
+    "its derivative, infinite of either sign beside 0, is 0",
 )
 def cbrt(x):
     """Cube root, of negative numbers too."""
@@ -191,7 +202,10 @@ def expm1(x):
 expm1.vjp(x=lambda g, x: scaled(g, np.exp(x)))
 
 
-@operation(np.log, kind="smooth", domains=POSITIVE)
+_BELOW = "below 0: 1 / x as above, the slope of log(abs(x))"
+
+
+@operation(np.log, kind="smooth", domains=POSITIVE, kinks=_BELOW)
 def log(x):
     """Natural logarithm."""
     return np.log(x)
@@ -200,7 +214,7 @@ def log(x):
 log.vjp(x=lambda g, x: divided(g, x))
 
 
-@operation(np.log2, kind="smooth", domains=POSITIVE)
+@operation(np.log2, kind="smooth", domains=POSITIVE, kinks="below 0: as log")
 def log2(x):
     """Logarithm to base 2."""
     return np.log2(x)
@@ -209,7 +223,7 @@ def log2(x):
 log2.vjp(x=lambda g, x: divided(g, x) * (1 / math.log(2)))
 
 
-@operation(np.log10, kind="smooth", domains=POSITIVE)
+@operation(np.log10, kind="smooth", domains=POSITIVE, kinks="below 0: as log")
 def log10(x):
     """Logarithm to base 10."""
     return np.log10(x)
@@ -218,7 +232,9 @@ def log10(x):
 log10.vjp(x=lambda g, x: divided(g, x) * (1 / math.log(10)))
 
 
-@operation(np.log1p, kind="smooth", domains=Domain(-0.7, 3.0))
+@operation(
+    np.log1p, kind="smooth", domains=Domain(-0.7, 3.0), kinks="below -1: as log below 0"
+)
 def log1p(x):
     """log(1 + x), accurate near 0."""
     return np.log1p(x)

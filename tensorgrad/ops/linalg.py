@@ -10,6 +10,7 @@ from ..core.dispatch import implement
 from ..core.registry import case
 from .axes import array, kernel, refuse_out
 from .define import composed, operation
+from .strong import scaled
 
 _PRODUCTS = [
     case((3, 4), (4, 2)),
@@ -41,7 +42,7 @@ def matmul(a, b):
 def _left(g: Any, a_shape: Any, b: Any) -> Any:
     # g @ b^T, with a vector as a row on the left and as a column on the right.
     if b.ndim == 1:
-        return g[..., None] * b
+        return scaled(g[..., None], b)
     if len(a_shape) == 1:
         return (b @ g[..., None])[..., 0]
     return g @ b.mT
@@ -50,9 +51,9 @@ def _left(g: Any, a_shape: Any, b: Any) -> Any:
 def _right(g: Any, a: Any, b_shape: Any) -> Any:
     # a^T @ g, with a vector as a row on the left and as a column on the right.
     if len(b_shape) == 1:
-        return (a * g[..., None]) if a.ndim == 1 else (a.mT @ g[..., None])[..., 0]
+        return scaled(g[..., None], a) if a.ndim == 1 else (a.mT @ g[..., None])[..., 0]
     if a.ndim == 1:
-        return a[:, None] * g[..., None, :]
+        return scaled(g[..., None, :], a[:, None])
     return a.mT @ g
 
 
@@ -281,7 +282,9 @@ def vecdot_last(a, b):
     return np.vecdot(a, b)
 
 
-vecdot_last.vjp(a=lambda g, b: g[..., None] * b, b=lambda g, a: g[..., None] * a)
+vecdot_last.vjp(
+    a=lambda g, b: scaled(g[..., None], b), b=lambda g, a: scaled(g[..., None], a)
+)
 
 
 @composed(

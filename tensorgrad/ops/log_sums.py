@@ -7,8 +7,9 @@ import numpy as np
 from ..core.dispatch import implement, implement_method
 from ..core.registry import case, describe
 from . import reduce
-from .axes import as_dtype, kernel, number, shifted, spread
+from .axes import as_dtype, counting, kernel, number, shifted, spread
 from .scan import backwards, recurrence, shares
+from .strong import scaled
 
 _INFINITE = "an infinite sum: the elements equal to it share the gradient equally"
 
@@ -34,11 +35,12 @@ def _log_sum_vjp(g, a, y, axis, keepdims, where):
     ties = np.logical_and(np.logical_and(a == whole, infinite), where)
     n = np.where(infinite, number(ties, shape, axis, g.dtype), 1)
     part = np.where(where, _exp_of_difference(a, whole) / np.maximum(n, 1), 0)
-    return spread(g, shape, axis, keepdims) * part
+    return scaled(spread(g, shape, axis, keepdims), part)
 
 
 _log_sum.vjp(
-    a=_log_sum_vjp, initial=lambda g, y, initial: g * _exp_of_difference(initial, y)
+    a=_log_sum_vjp,
+    initial=lambda g, y, initial: scaled(g, _exp_of_difference(initial, y)),
 )
 
 
@@ -67,10 +69,12 @@ def _log_sums_vjp(g: Any, a: Any, y: Any, axis: int) -> Any:
     exponential exceeds 1.
     """
     g, a, y = (v.swapaxes(axis, 0) for v in (g, a, y))
-    ties, same = (m.astype(g.dtype) for m in shares(a, y))
+    dtype = counting(g.dtype)
+    ties, same = (m.astype(dtype) for m in shares(a, y))
     n = np.where(np.isinf(y), np.maximum(recurrence(same, ties), 1), 1)
     fall = _exp_of_difference(shifted(y, 0, 0), y)
-    return (_exp_of_difference(a, y) * backwards(g / n, fall)).swapaxes(axis, 0)
+    later = backwards(g / n, fall)
+    return scaled(later, _exp_of_difference(a, y)).swapaxes(axis, 0)
 
 
 _log_sums.vjp(a=_log_sums_vjp)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..core.registry import case
 from ..core.tensor import as_array
-from .axes import kernel, spread
+from .axes import counting, kernel, spread
 from .define import operation
 from .neural import softmax_vjp
 from .strong import scaled, written
@@ -72,10 +72,15 @@ logaddexp2.vjp(
 )
 
 
+def _as_given(y: Any, x: Any) -> Any:
+    """Return what was computed in float32 in the type of a float16 `x`."""
+    return y.astype(np.float16) if getattr(x, "dtype", None) == np.float16 else y
+
+
 def _exponentials(x: Any, axis: Any) -> tuple[Any, Any, Any]:
     """Return the maximum m, x - m and the sum of exp(x - m); m may be infinite."""
     x = as_array(x)
-    x = x if x.dtype.kind == "f" else x.astype(np.float64)
+    x = x.astype(counting(x.dtype) if x.dtype.kind == "f" else np.float64, copy=False)
     m = np.maximum.reduce(x, axis=axis, keepdims=True, initial=-math.inf)
     z = _excess(x, m)
     return m, z, np.add.reduce(np.exp(z), axis=axis, keepdims=True)
@@ -85,7 +90,7 @@ def _exponentials(x: Any, axis: Any) -> tuple[Any, Any, Any]:
 def _softmax(x, axis):
     """softmax over any axes, also of infinities."""
     _, z, total = _exponentials(x, axis)
-    return np.exp(z) / total
+    return _as_given(np.exp(z) / total, x)
 
 
 _softmax.vjp(x=softmax_vjp)
@@ -122,7 +127,7 @@ def logsumexp(x, axis=None, keepdims=False):
     m, _, total = _exponentials(x, axis)
     with np.errstate(divide="ignore"):
         y = np.log(total) + m
-    return y if keepdims else np.squeeze(y, axis)[()]
+    return _as_given(y if keepdims else np.squeeze(y, axis)[()], x)
 
 
 logsumexp.vjp(
@@ -153,7 +158,7 @@ def log_softmax(x, axis=-1):
         Of the shape of `x`; a Tensor where an argument is one.
     """
     _, z, total = _exponentials(x, axis)
-    return z - np.log(total)
+    return _as_given(z - np.log(total), x)
 
 
 def _log_softmax_vjp(g: Any, y: Any, axis: Any) -> Any:

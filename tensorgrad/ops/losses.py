@@ -13,8 +13,10 @@ from ..core.primitive import primitive
 from ..core.recording import whole
 from ..core.registry import Domain, case, describe
 from ..core.tensor import Tensor, as_array, plain
+from .axes import divisor
 from .index import put_part
 from .neural import row_max, row_sum, softmax
+from .strong import scaled
 
 CLIP = 1e-7
 """Probabilities are kept this far from 0 and 1 before their logarithm is taken."""
@@ -173,7 +175,7 @@ def _cross_entropy(logits, target):
         fit = np.add.reduce(target * log_p, axis=1)
     else:
         fit = z.reshape(-1)[target] - log_total
-    return -np.add.reduce(fit) / len(fit), e
+    return (-np.add.reduce(fit) / len(fit)).astype(z.dtype, copy=False), e
 
 
 @primitive(residuals={"p": lambda logits: softmax(logits)})
@@ -185,7 +187,7 @@ def cross_entropy(logits, target):
 def cross_entropy_vjp(g: Any, p: Any, target: Any) -> Any:
     """Return `g * (p - target) / n`: softmax's Jacobian and the logarithm cancel."""
     d = less_target(p, target)
-    d /= len(p)
+    d /= divisor(len(p), d.dtype)
     d *= g
     return d
 
@@ -243,7 +245,7 @@ def _clipped(p: Any) -> Any:
 
 def _slope(g: Any, p: Any, n: int) -> Any:
     """Return -g / (n p), 0 where the clipped logarithm is flat."""
-    slope = -g / (n * _clipped(p))
+    slope = -g / (divisor(n, p.dtype) * _clipped(p))
     flat = np.logical_or(p < CLIP, p > 1 - CLIP)
     return np.where(flat, 0, slope)  # NaN stays NaN
 
@@ -252,7 +254,7 @@ def negative_log_likelihood_vjp(g: Any, p: Any, target: Any) -> Any:
     """Return `-g * target / (n * p)` where p was not clipped, 0 where it was."""
     n = len(p)
     if target.ndim == 2:
-        return target * _slope(g, p, n)
+        return scaled(_slope(g, p, n), target)
     flat = p.reshape(-1)
     return put_part(_slope(g, flat[target], n), target, flat.shape).reshape(p.shape)
 

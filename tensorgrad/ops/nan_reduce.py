@@ -7,9 +7,10 @@ import numpy as np
 from ..core.dispatch import implement_method
 from ..core.registry import NONZERO, case
 from . import reduce, scan
-from .axes import check_dtype, kernel, number, refuse_out, spread
+from .axes import check_dtype, counting, kernel, number, refuse_out, spread
 from .define import composed
-from .statistics import SPREAD_CASES, freedom_taken, std_vjp, var_vjp
+from .statistics import FLAT, SPREAD_CASES, freedom_taken, std_vjp, var_vjp
+from .strong import selected
 
 _CASES = [
     case(()),
@@ -83,7 +84,7 @@ def _nanmean_vjp(g, a, axis, keepdims, where):
     """Return `g` over the number of elements that are no NaN, 0 where they are."""
     shape, chosen = np.shape(a), live(a, where)
     n = np.maximum(number(chosen, shape, axis, g.dtype), 1)
-    return np.where(chosen, spread(g, shape, axis, keepdims) / n, 0)
+    return selected(spread(g, shape, axis, keepdims) / n, chosen)
 
 
 _nanmean.vjp(a=_nanmean_vjp)
@@ -119,6 +120,7 @@ def _sharers(a, y, axis, keepdims, initial, where, dtype):
     """Return which elements are the extremum, and how many, the initial value too."""
     shape = np.shape(a)
     ties = np.logical_and(where, a == spread(y, shape, axis, keepdims))
+    dtype = counting(dtype)
     n = np.sum(ties, axis=axis, keepdims=keepdims).astype(dtype)
     n = n if initial is None else n + (y == initial).astype(dtype)
     return ties, np.maximum(n, 1)
@@ -127,13 +129,13 @@ def _sharers(a, y, axis, keepdims, initial, where, dtype):
 def _nan_extremum_vjp(g, a, y, axis, keepdims, initial, where):
     """Share `g` equally among the elements equal to the extremum `y`."""
     ties, n = _sharers(a, y, axis, keepdims, initial, where, g.dtype)
-    return np.where(ties, spread(g / n, np.shape(a), axis, keepdims), 0)
+    return selected(spread(g / n, np.shape(a), axis, keepdims), ties)
 
 
 def _nan_extremum_by_initial(g, a, y, axis, keepdims, initial, where):
     """Pass `g` on where the initial value is the extremum `y`; equals share."""
     _, n = _sharers(a, y, axis, keepdims, initial, where, g.dtype)
-    return np.sum(np.where(y == initial, g / n, 0))
+    return np.sum(selected(g / n, y == initial))
 
 
 _nanmax.vjp(a=_nan_extremum_vjp, initial=_nan_extremum_by_initial)
@@ -240,7 +242,7 @@ def nanvar(
     return _nanvar(a, axis, dtype, ddof, keepdims, where, mean)
 
 
-@composed(np.nanstd, kind="smooth", cases=SPREAD_CASES, kinks="all elements equal: 0")
+@composed(np.nanstd, kind="smooth", cases=SPREAD_CASES, kinks=FLAT)
 def nanstd(
     a: Any,
     axis: Any = None,

@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 
 from ..core.registry import NONZERO, case
+from .axes import summing
 from .define import operation
+from .strong import scaled, selected
 
 
 @operation(
@@ -78,7 +80,7 @@ def relu(x):
     return np.maximum(x, 0)
 
 
-relu.vjp(x=lambda g, y: g * (y > 0))
+relu.vjp(x=lambda g, y: selected(g, y > 0))
 
 
 def row_max(x: Any) -> Any:
@@ -98,7 +100,10 @@ def row_sum(x: Any) -> Any:
     As for the maximum, but only up to 7 columns, where the bits are the same: NumPy
     adds longer rows pairwise.
     """
-    return np.add.reduce(x.T.copy()) if x.shape[1] < 8 else np.add.reduce(x, axis=1)
+    wide = summing(x.dtype)
+    if x.shape[1] < 8:
+        return np.add.reduce(x.T.copy(), **wide)
+    return np.add.reduce(x, axis=1, **wide)
 
 
 @operation(
@@ -121,13 +126,14 @@ def softmax(x, axis=-1):
         Of the shape of `x`; a Tensor where an argument is one.
     """
     e = np.exp(x - np.maximum.reduce(x, axis=axis, keepdims=True))
-    e /= np.add.reduce(e, axis=axis, keepdims=True)
+    e /= np.add.reduce(e, axis=axis, keepdims=True, **summing(e.dtype))
     return e
 
 
 def softmax_vjp(g: Any, y: Any, axis: int) -> Any:
     """y * (g - <g, y>): the product with the softmax Jacobian, never formed."""
-    return y * (g - np.add.reduce(g * y, axis=axis, keepdims=True))
+    mean = np.add.reduce(scaled(g, y), axis=axis, keepdims=True)
+    return scaled(g - mean, y)
 
 
 softmax.vjp(x=softmax_vjp)

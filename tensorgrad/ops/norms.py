@@ -10,6 +10,8 @@ from ..core.registry import Domain, case
 from .axes import array, kernel
 from .decompositions import SEPARATED
 from .define import composed
+from .limits import per_length
+from .strong import scaled
 
 
 def _uneven(x: Any) -> Any:
@@ -33,9 +35,7 @@ def _widened(v: Any, axis: Any, keepdims: bool) -> Any:
 
 def _euclidean_vjp(g: Any, x: Any, y: Any, axis: Any, keepdims: bool) -> Any:
     """Return `g * x / y`, 0 where the norm is."""
-    zero = y == 0
-    slope = np.where(zero, 0, g / np.where(zero, 1, y))
-    return x * _widened(slope, axis, keepdims)
+    return scaled(_widened(per_length(g, y), axis, keepdims), x)
 
 
 euclidean_norm.vjp(x=_euclidean_vjp)
@@ -138,8 +138,9 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
         case((2, 3), ord=-2, keepdims=True),
         case(()),
     ],
-    kinks="all zeros: 0; zero elements, columns or singular values: 0; several largest "
-    "or smallest: they share the gradient equally",
+    kinks="all zeros: 0, and for order 2 the curvature of what is smooth there, as "
+    "norm(x)**2; zero elements, columns or singular values: 0; several largest or "
+    "smallest: they share the gradient equally",
 )
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Norm of vectors along an axis, or of matrices in two axes, of every order."""

@@ -9,9 +9,12 @@ from ..core.registry import NONZERO, REAL, Domain, case
 from ..core.tensor import detached
 from .axes import kernel
 from .define import composed, operation
-from .strong import nothing, scaled
+from .strong import nothing, scaled, selected
 
-_TIE = "a = b: each input gets half of the gradient"
+_TIE = "a = b: each input gets half of the gradient; NaN: 0"
+
+
+_NUMBER = "a = b: each input gets half of the gradient; both NaN: 0"
 
 
 @operation(np.maximum, kind="piecewise", kinks=_TIE)
@@ -26,13 +29,13 @@ def minimum(a, b):
     return np.minimum(a, b)
 
 
-@operation(np.fmax, kind="piecewise", kinks=_TIE)
+@operation(np.fmax, kind="piecewise", kinks=_NUMBER)
 def fmax(a, b):
     """The larger of a and b; the other where one is NaN."""
     return np.fmax(a, b)
 
 
-@operation(np.fmin, kind="piecewise", kinks=_TIE)
+@operation(np.fmin, kind="piecewise", kinks=_NUMBER)
 def fmin(a, b):
     """The smaller of a and b; the other where one is NaN."""
     return np.fmin(a, b)
@@ -102,7 +105,7 @@ def heaviside(a, b):
     return np.heaviside(a, b)
 
 
-heaviside.vjp(a=nothing, b=lambda g, a: np.where(a == 0, g, 0))
+heaviside.vjp(a=nothing, b=lambda g, a: selected(g, a == 0))
 
 
 @operation(
@@ -132,7 +135,7 @@ def _below(g: Any, a: Any, a_min: Any, a_max: Any) -> Any:
     below = a < a_min
     if a_max is not None:
         below = np.logical_and(below, a_min <= a_max)
-    return np.where(below, g, 0)
+    return selected(g, below)
 
 
 def _above(g: Any, a: Any, a_min: Any, a_max: Any) -> Any:
@@ -141,11 +144,11 @@ def _above(g: Any, a: Any, a_min: Any, a_max: Any) -> Any:
     if a_min is not None:
         crossed = np.logical_and(a_min > a_max, a != a_max)
         above = np.logical_or(above, crossed)
-    return np.where(above, g, 0)
+    return selected(g, above)
 
 
 _clip.vjp(
-    a=lambda g, a, y: np.where(a == y, g, 0),
+    a=lambda g, a, y: selected(g, a == y),
     a_min=_below,
     a_max=_above,
 )
@@ -193,7 +196,7 @@ def where(condition, a, b):
 # change between the jumps of what it asks.
 where.vjp(
     condition=nothing,
-    a=lambda g, condition: np.where(condition, g, 0),
+    a=lambda g, condition: selected(g, condition),
     b=lambda g, condition: np.where(condition, 0, g),
 )
 
@@ -222,7 +225,7 @@ def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
     return np.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)
 
 
-nan_to_num.vjp(x=lambda g, x: np.where(np.isfinite(x), g, 0))
+nan_to_num.vjp(x=lambda g, x: selected(g, np.isfinite(x)))
 
 
 @composed(np.real, kind="linear", cases=[case((2, 3)), case(())])

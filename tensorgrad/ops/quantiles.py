@@ -14,6 +14,7 @@ import numpy as np
 from ..core.registry import case
 from .axes import count, gathered, kept, kernel, refuse_out, scattered
 from .define import composed
+from .strong import scaled
 
 
 def ranks(a: Any, axis: Any) -> Any:
@@ -48,7 +49,7 @@ def _ranked_vjp(
     positions = _position(rank, missing, axis, locate, skip)
     for h, position in zip(g.reshape(positions.shape), positions, strict=True):
         weight = np.maximum(0, 1 - np.absolute(rank - position))
-        dx = dx + h * weight.astype(g.dtype)
+        dx = dx + scaled(h, weight.astype(g.dtype))
     return np.where(missing, 0, dx) if skip else dx
 
 

@@ -11,8 +11,18 @@ import numpy as np
 from ..core.dispatch import implement, implement_method
 from ..core.registry import NONZERO, case
 from ..core.tensor import detached, plain, wrap
-from .axes import check_dtype, count, kernel, number, refuse_out, spread
+from .axes import (
+    check_dtype,
+    count,
+    counting,
+    divisor,
+    kernel,
+    number,
+    refuse_out,
+    spread,
+)
 from .define import composed
+from .strong import scaled, selected
 
 _CASES = [
     case(()),
@@ -52,8 +62,8 @@ def _sum_of_part(a, axis, dtype, keepdims, initial, where):
 
 _sum.vjp(a=lambda g, a_shape, axis, keepdims: spread(g, a_shape, axis, keepdims))
 _sum_of_part.vjp(
-    a=lambda g, a_shape, axis, keepdims, where: np.where(
-        where, spread(g, a_shape, axis, keepdims), 0
+    a=lambda g, a_shape, axis, keepdims, where: selected(
+        spread(g, a_shape, axis, keepdims), where
     ),
     initial=lambda g: np.sum(g),
 )
@@ -92,18 +102,15 @@ def _mean_of_part(a, axis, dtype, keepdims, where):
 
 
 def _mean_vjp(g: Any, a_shape: Any, axis: Any, keepdims: bool) -> Any:
-    n = count(a_shape, axis) or 1
-    # A count beyond the range of float16 would make it 0.
-    share = g / n if n < 2**15 else g * (1 / n)
-    return spread(share, a_shape, axis, keepdims)
+    n = divisor(count(a_shape, axis) or 1, g.dtype)
+    return spread(g / n, a_shape, axis, keepdims)
 
 
 _mean.vjp(a=_mean_vjp)
 _mean_of_part.vjp(
-    a=lambda g, a_shape, axis, keepdims, where: np.where(
-        where,
+    a=lambda g, a_shape, axis, keepdims, where: selected(
         spread(g, a_shape, axis, keepdims) / number(where, a_shape, axis, g.dtype),
-        0,
+        where,
     )
 )
 
@@ -138,13 +145,14 @@ def _extremum_vjp(g: Any, a: Any, y: Any, axis: Any, keepdims: bool) -> Any:
     """Share `g` equally among the elements equal to the extremum `y`."""
     shape = np.shape(a)
     ties = meets(a, spread(y, shape, axis, keepdims))
-    n = np.sum(ties, axis=axis, keepdims=keepdims).astype(g.dtype)
-    return np.where(ties, spread(g / n, shape, axis, keepdims), 0)
+    n = np.sum(ties, axis=axis, keepdims=keepdims).astype(counting(g.dtype))
+    return selected(spread(g / n, shape, axis, keepdims), ties)
 
 
 def _sharers(a, y, axis, keepdims, initial, where, dtype):
     """Return which elements are the extremum, and how many, the initial value too."""
     ties = np.logical_and(where, meets(a, spread(y, np.shape(a), axis, keepdims)))
+    dtype = counting(dtype)
     n = np.sum(ties, axis=axis, keepdims=keepdims).astype(dtype)
     return ties, n if initial is None else n + meets(initial, y).astype(dtype)
 
@@ -152,13 +160,13 @@ def _sharers(a, y, axis, keepdims, initial, where, dtype):
 def _extremum_of_part_vjp(g, a, y, axis, keepdims, initial, where):
     """Share `g` equally among the selected elements equal to the extremum `y`."""
     ties, n = _sharers(a, y, axis, keepdims, initial, where, g.dtype)
-    return np.where(ties, spread(g / n, np.shape(a), axis, keepdims), 0)
+    return selected(spread(g / n, np.shape(a), axis, keepdims), ties)
 
 
 def _extremum_by_initial(g, a, y, axis, keepdims, initial, where):
     """Pass `g` on where the initial value is the extremum `y`; equals share."""
     _, n = _sharers(a, y, axis, keepdims, initial, where, g.dtype)
-    return np.sum(np.where(meets(initial, y), g / n, 0))
+    return np.sum(selected(g / n, meets(initial, y)))
 
 
 @kernel("max")
@@ -188,6 +196,25 @@ def _min_of_part(a, axis, keepdims, initial, where):
 for _whole, _part in ((_max, _max_of_part), (_min, _min_of_part)):
     _whole.vjp(a=_extremum_vjp)
     _part.vjp(a=_extremum_of_part_vjp, initial=_extremum_by_initial)
+
+
+@kernel("ptp")
+def _ptp(a, axis, keepdims):
+    return np.ptp(a, axis=axis, keepdims=keepdims)
+
+
+def _ptp_vjp(g: Any, a: Any, axis: Any, keepdims: bool) -> Any:
+    """Return `g` times the share in the largest less that in the smallest element.
+
+    Their difference is 0 where all are equal; one of two infinite gradients is not.
+    """
+    one = np.ones((), counting(g.dtype))
+    tops = _extremum_vjp(one, a, np.max(a, axis, keepdims=True), axis, True)
+    bottoms = _extremum_vjp(one, a, np.min(a, axis, keepdims=True), axis, True)
+    return scaled(spread(g, np.shape(a), axis, keepdims), tops - bottoms)
+
+
+_ptp.vjp(a=_ptp_vjp)
 
 TIES = (
     "several extreme elements: they share the gradient equally; NaN: the gradient goes "
@@ -232,7 +259,7 @@ def min(
 def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Any:
     """Largest minus smallest element along axes."""
     refuse_out("ptp", out)
-    return _max(a, axis, keepdims) - _min(a, axis, keepdims)
+    return _ptp(a, axis, keepdims)
 
 
 # amax and amin are functions of their own in NumPy.

@@ -35,10 +35,14 @@ def trunc(x):
     return np.trunc(x)
 
 
-@operation(np.fix, kind="piecewise", domains=_BETWEEN, kinks=_JUMPS)
+@operation(kind="piecewise", domains=_BETWEEN, kinks=_JUMPS)
 def fix(x):
     """x without its fraction."""
     return np.trunc(x)
+
+
+# NumPy 2.5 deprecates its own, which nothing here may call.
+implement("fix", fix, np.fix)
 
 
 @operation(np.rint, kind="piecewise", domains=_BETWEEN, kinks=_JUMPS)
@@ -127,24 +131,36 @@ def _unequal(b: Any) -> Any:
 
 
 _RATIO_BELOW_3 = (Domain(5.2, 5.8), Domain(2.0, 2.5, shaped=_unequal))
-_WHOLE = "a / b an integer: the slope of either side, 1 in a and -floor(a / b) in b"
+_AT_WHOLE = (
+    "a / b an integer: the slope of either side, 1 in a and -floor(a / b) in b; b = 0: "
+    "the same, infinite in b"
+)
 
 
-@operation(np.remainder, kind="piecewise", domains=_RATIO_BELOW_3, kinks=_WHOLE)
+@operation(np.remainder, kind="piecewise", domains=_RATIO_BELOW_3, kinks=_AT_WHOLE)
 def remainder(a, b):
     """a - b * floor(a / b), of the sign of b."""
     return np.remainder(a, b)
 
 
-@operation(np.fmod, kind="piecewise", domains=_RATIO_BELOW_3, kinks=_WHOLE)
+@operation(np.fmod, kind="piecewise", domains=_RATIO_BELOW_3, kinks=_AT_WHOLE)
 def fmod(a, b):
     """a - b * trunc(a / b), of the sign of a."""
     return np.fmod(a, b)
 
 
-# (a - y) / b is the integer but for rounding.
-for _op in (remainder, fmod):
-    _op.vjp(a=lambda g: g, b=lambda g, y, a, b: -scaled(g, np.rint((a - y) / b)))
+def _whole(y: Any, a: Any, b: Any, divided: Any) -> Any:
+    """Return the integer (a - y) / b, which that is but for rounding."""
+    return np.where(np.isfinite(y), np.rint((a - y) / b), divided)
+
+
+remainder.vjp(
+    a=lambda g: g,
+    b=lambda g, y, a, b: -scaled(g, _whole(y, a, b, np.floor_divide(a, b))),
+)
+fmod.vjp(
+    a=lambda g: g, b=lambda g, y, a, b: -scaled(g, _whole(y, a, b, np.trunc(a / b)))
+)
 
 
 @operation(np.floor_divide, kind="piecewise", domains=_RATIO_BELOW_3, kinks=_JUMPS)

@@ -11,6 +11,7 @@ from . import reduce
 from .axes import (
     array,
     as_dtype,
+    counting,
     gathered,
     kept,
     kernel,
@@ -21,6 +22,7 @@ from .axes import (
     turned,
 )
 from .define import composed
+from .strong import scaled, selected
 
 # Sums.
 
@@ -67,7 +69,7 @@ def recurrence(a, b):
     """
     y = np.array(b)
     for i in range(1, len(y)):
-        y[i] += a[i] * y[i - 1]
+        y[i] += scaled(a[i], y[i - 1])
     return y
 
 
@@ -77,7 +79,7 @@ def backwards(g: Any, a: Any) -> Any:
 
 
 recurrence.vjp(
-    a=lambda g, y, a: shifted(y, 0, 0) * backwards(g, a),
+    a=lambda g, y, a: scaled(backwards(g, a), shifted(y, 0, 0)),
     b=lambda g, a: backwards(g, a),
 )
 
@@ -90,7 +92,7 @@ def _cumprod(a, axis):
 def _cumprod_vjp(g: Any, a: Any, y: Any, axis: int) -> Any:
     """Return the sum over k >= i of g_k times the product of a_j, j <= k, j not i."""
     later = backwards(g.swapaxes(axis, 0), a.swapaxes(axis, 0)).swapaxes(axis, 0)
-    return shifted(y, axis, 1) * later
+    return scaled(later, shifted(y, axis, 1))
 
 
 _cumprod.vjp(a=_cumprod_vjp)
@@ -109,7 +111,7 @@ def _others(a: Any, axis: Any) -> Any:
         return a
     before = shifted(np.cumprod(line, axis=-1), -1, 1)
     after = turned(shifted(np.cumprod(turned(line, -1), axis=-1), -1, 1), -1)
-    return scattered(before * after, a.shape, axis)
+    return scattered(scaled(before, after), a.shape, axis)
 
 
 @kernel("prod")
@@ -125,15 +127,15 @@ def _chosen(a: Any, where: Any) -> Any:
 def _prod_vjp(g, a, axis, keepdims, initial, where):
     """Return `g` times the product of the other elements."""
     rest = _others(_chosen(a, where), axis)
-    rest = rest if initial is None else rest * initial
-    dx = spread(g, a.shape, axis, keepdims) * rest
-    return dx if where is True else np.where(where, dx, 0)
+    rest = rest if initial is None else scaled(rest, initial)
+    dx = scaled(spread(g, a.shape, axis, keepdims), rest)
+    return dx if where is True else selected(dx, where)
 
 
 _prod.vjp(
     a=_prod_vjp,
     initial=lambda g, a, axis, keepdims, where: np.sum(
-        g * np.prod(_chosen(a, where), axis=axis, keepdims=keepdims)
+        scaled(g, np.prod(_chosen(a, where), axis=axis, keepdims=keepdims))
     ),
 )
 
@@ -255,9 +257,10 @@ def shares(a: Any, y: Any) -> tuple[Any, Any]:
 def _running_vjp(g: Any, a: Any, y: Any, axis: int) -> Any:
     """Share each g_k equally among the elements up to k equal to the extremum y_k."""
     g, a, y = (v.swapaxes(axis, 0) for v in (g, a, y))
-    ties, same = (m.astype(g.dtype) for m in shares(a, y))
-    shared = backwards(g / recurrence(same, ties), same)
-    return (ties * shared).swapaxes(axis, 0)
+    ties, same = shares(a, y)
+    same = same.astype(counting(g.dtype))
+    shared = backwards(g / recurrence(same, ties.astype(same.dtype)), same)
+    return selected(shared, ties).swapaxes(axis, 0)
 
 
 @kernel("maximum_accumulate")

@@ -70,11 +70,17 @@ describe(
 )
 
 
-def _unsorted(g: Any, a: Any, axis: int | None) -> Any:
+def _order(descending: bool) -> dict[str, Any]:
+    """Return the keyword that NumPy has since 2.5, where it is needed."""
+    return {"descending": True} if descending else {}
+
+
+def _unsorted(g: Any, a: Any, axis: int | None, descending: bool = False) -> Any:
     """Return what belongs to sorted elements at the places they came from."""
     if axis is None:
-        return _unsorted(g, a.reshape(-1), 0).reshape(a.shape)
-    return put_back(g, np.argsort(a, axis=axis, kind="stable"), axis)
+        return _unsorted(g, a.reshape(-1), 0, descending).reshape(a.shape)
+    order = np.argsort(a, axis=axis, stable=True, **_order(descending))
+    return put_back(g, order, axis)
 
 
 _TIES = "tied elements: as if in their first order, which stable sorting keeps"
@@ -92,12 +98,12 @@ _TIES = "tied elements: as if in their first order, which stable sorting keeps"
     ],
     kinks=_TIES,
 )
-def sort(a, axis=-1, kind=None, order=None, stable=None):
-    """Sort the elements along an axis in ascending order."""
-    return np.sort(a, axis=axis, kind=kind, order=order, stable=stable)
+def sort(a, axis=-1, kind=None, order=None, stable=None, descending=False):
+    """Sort along an axis in ascending order, or, from NumPy 2.5 on, in descending."""
+    return np.sort(a, axis, kind, order, stable=stable, **_order(descending))
 
 
-sort.vjp(a=lambda g, a, axis: _unsorted(g, a, axis))
+sort.vjp(a=lambda g, a, axis, descending: _unsorted(g, a, axis, descending))
 
 
 @operation(

@@ -16,6 +16,7 @@ from .axes import (
     check_dtype,
     constant_like,
     count,
+    counting,
     kernel,
     normal,
     number,
@@ -23,6 +24,8 @@ from .axes import (
     spread,
 )
 from .define import composed
+from .limits import per_length
+from .strong import scaled, selected
 
 
 def _as(dtype: Any, x: Any) -> Any:
@@ -48,30 +51,31 @@ def _freedom(shape: Any, axis: Any, ddof: Any, where: Any, dtype: Any) -> Any:
 
 def _selected(x: Any, where: Any) -> Any:
     """Return `x` with 0 for what does not count, whatever stands there."""
-    return x if where is True else np.where(where, x, 0)
+    return x if where is True else selected(x, where)
 
 
 def var_vjp(g, a, axis, ddof, keepdims, where, center):
     """Return `g * 2 * (a - mean(a)) / (n - ddof)`, n being the elements averaged."""
-    x = _as(g.dtype, a)
+    x = _as(counting(g.dtype), a)
     deviation = centered(x, axis, where) if center is None else x - center
     slope = deviation * (2 / _freedom(x.shape, axis, ddof, where, g.dtype))
-    return _selected(spread(g, x.shape, axis, keepdims) * slope, where)
+    return _selected(scaled(spread(g, x.shape, axis, keepdims), slope), where)
 
 
 def std_vjp(g, a, y, axis, ddof, keepdims, where, center):
     """Return `g * (a - mean(a)) / ((n - ddof) * y)`, 0 where the deviation is 0."""
-    x = _as(g.dtype, a)
+    x = _as(counting(g.dtype), a)
     if center is None:
         # Twice, because the mean of equal elements may differ from them by a rounding
         # error, and the deviations are nothing but that then.
         deviation = centered(centered(x, axis, where), axis, where)
     else:
         deviation = x - center
-    flat = y == 0
-    h = np.where(flat, 0, g / np.where(flat, 1, y))
-    slope = deviation * (1 / _freedom(x.shape, axis, ddof, where, g.dtype))
-    return _selected(spread(h, x.shape, axis, keepdims) * slope, where)
+    h = spread(per_length(g, y), x.shape, axis, keepdims)
+    cosine = scaled(h, deviation)
+    return _selected(
+        cosine * (1 / _freedom(x.shape, axis, ddof, where, g.dtype)), where
+    )
 
 
 @kernel("var")
@@ -109,6 +113,7 @@ def freedom_taken(name: str, ddof: Any, correction: Any) -> Any:
 
 _MASK = np.array([[True, True, False], [True, True, True]])
 _CENTER = np.array([[0.3], [-0.4]])
+FLAT = "all elements equal: 0, and the curvature of what is smooth there, as std(x)**2"
 SPREAD_CASES = [
     case((5,)),
     case((3, 4), axis=0),
@@ -141,7 +146,7 @@ def var(
     return _var(a, axis, dtype, ddof, keepdims, where, mean)
 
 
-@composed(np.std, kind="smooth", cases=SPREAD_CASES, kinks="all elements equal: 0")
+@composed(np.std, kind="smooth", cases=SPREAD_CASES, kinks=FLAT)
 def std(
     a: Any,
     axis: Any = None,

@@ -3,7 +3,7 @@
 Where nothing flows back, as to the branch that `where` has not taken, a slope does not
 matter, be it infinite or NaN; but 0 * inf and 0 * nan are NaN. Nor does an infinite
 gradient, as of sqrt at 0, matter where the slope is 0: sqrt(x * x) has the gradient 0
-at 0, as abs and every norm. A NaN gradient stays NaN.
+at 0, as abs and every norm. A NaN gradient stays NaN, but where it was not selected.
 
 These are operations of their own rather than masks on g == 0, which would cut off the
 derivative in g itself: at the minimum of a sum of squares every residual is 0, its
@@ -19,6 +19,23 @@ from ..core.tensor import Tensor
 from .axes import kernel
 
 
+def selected(g: Any, mask: Any) -> Any:
+    """Return g where the mask holds, 0 elsewhere, whatever stands there."""
+    if type(g) is np.ndarray and type(mask) is np.ndarray and mask.dtype is _BOOL:
+        # The bits of a number times 1 or 0 are what np.where would choose, in a third
+        # to a tenth of its time.
+        bits = _INTEGERS.get(g.itemsize)
+        if bits is not None:
+            return np.multiply(g.view(bits), mask).view(g.dtype)
+    elif isinstance(g, np.generic) and isinstance(mask, np.bool):
+        return g if mask else g.dtype.type(0)
+    return np.where(mask, g, 0)
+
+
+_BOOL = np.dtype(bool)
+_INTEGERS = {n: np.dtype(f"i{n}") for n in (2, 4, 8)}
+
+
 def scaled(g: Any, slope: Any) -> Any:
     """Return g * slope, 0 where g is 0 or the slope is, whatever the other."""
     if type(g) is Tensor or type(slope) is Tensor:
@@ -29,7 +46,7 @@ def scaled(g: Any, slope: Any) -> Any:
 
 
 def divided(g: Any, divisor: Any) -> Any:
-    """Return g / divisor, 0 where g is 0 whatever the divisor."""
+    """Return g / divisor, 0 where g is 0 or 1 / divisor is, whatever the other."""
     if type(g) is Tensor or type(divisor) is Tensor:
         return _divided(g, divisor)
     return _quotient(g, divisor)
@@ -45,23 +62,33 @@ def written(y: Any) -> Any:
     return y if isinstance(y, np.ndarray) else np.asarray(y)
 
 
+def _holds_no_nan(y: Any) -> bool:
+    """Whether values can be looked at and none of them is NaN."""
+    if type(y) is np.ndarray:
+        total = np.add.reduce(y, axis=None)
+        return bool(total == total)
+    return isinstance(y, np.generic) and bool(y == y)
+
+
+# Looking for NaN first takes a quarter of the time that the masks take; they change
+# nothing where there is none.
+
+
 def _product(a: Any, b: Any) -> Any:
-    if isinstance(a, np.generic) and not isinstance(b, np.ndarray) and a and b:
-        return a * b
-    with np.errstate(invalid="ignore"):
-        y = written(a * b)
-    # A copy under a mask that is False nearly everywhere costs next to nothing;
-    # np.where would cost more than the product.
+    y = a * b
+    if _holds_no_nan(y):
+        return y
+    y = written(y)
     np.copyto(y, 0, where=(y != y) & ((a == 0) | (b == 0) & (a == a)))
     return y
 
 
 def _quotient(a: Any, b: Any) -> Any:
-    if isinstance(a, np.generic) and not isinstance(b, np.ndarray) and a and b:
-        return a / b
-    with np.errstate(divide="ignore", invalid="ignore"):
-        y = written(a / b)
-    np.copyto(y, 0, where=(y != y) & (a == 0))
+    y = a / b
+    if _holds_no_nan(y):
+        return y
+    y = written(y)
+    np.copyto(y, 0, where=(y != y) & ((a == 0) | np.isinf(b) & (a == a)))
     return y
 
 
@@ -75,5 +102,19 @@ def _divided(a, b):
     return _quotient(a, b)
 
 
-_scaled.vjp(a=lambda g, b: scaled(g, b), b=lambda g, a: scaled(g, a))
-_divided.vjp(a=lambda g, b: divided(g, b), b=lambda g, y, b: -divided(scaled(g, y), b))
+@kernel("scaled")
+def _hushed(a, b):
+    """a * b, 0 where either is 0, even if the other is NaN."""
+    y = a * b
+    if _holds_no_nan(y):
+        return y
+    y = written(y)
+    np.copyto(y, 0, where=(y != y) & ((a == 0) | (b == 0)))
+    return y
+
+
+# How a gradient of 0 depends on a slope does not matter, be NaN what flows back to it:
+# the slope of log at -1, say.
+_scaled.vjp(a=lambda g, b: scaled(g, b), b=lambda g, a: _hushed(g, a))
+_divided.vjp(a=lambda g, b: divided(g, b), b=lambda g, y, b: -divided(_hushed(g, y), b))
+_hushed.vjp(a=lambda g, b: _hushed(g, b), b=lambda g, a: _hushed(g, a))

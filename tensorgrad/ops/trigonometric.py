@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 
 from ..core.registry import ABOVE_ONE, INSIDE_ONE, NONZERO
+from ..core.tensor import Tensor
+from .axes import kernel
 from .define import operation
+from .limits import per_length
 from .strong import divided, scaled
 
 
@@ -41,18 +44,15 @@ def tan(x):
 tan.vjp(x=lambda g, y: scaled(g, 1 + y * y))
 
 
-def _inside_one(x: Any) -> Any:
-    """Return x, NaN where it is outside of [-1, 1]."""
-    return np.where(np.abs(x) > 1, math.nan, x)
-
-
-def _cosine_of_arcsin(x: Any) -> Any:
+@kernel("sqrt")
+def _cosine_of_arcsin(x):
     """Return `sqrt(1 - x**2)`, accurate near the ends of the domain."""
-    x = _inside_one(x)
     return np.sqrt((1 - x) * (1 + x))
 
 
-_ENDS = "infinite slope at -1 and 1: the gradient is 0 where the incoming one is"
+_cosine_of_arcsin.vjp(x=lambda g, y, x: -divided(scaled(g, x), y))
+
+_ENDS = "infinite slope at -1 and 1: 0 where the incoming gradient is; NaN outside"
 
 
 @operation(np.arcsin, kind="smooth", domains=INSIDE_ONE, kinks=_ENDS)
@@ -100,7 +100,10 @@ arctan.vjp(x=lambda g, x: scaled(g, _arctan_slope(x)))
 
 
 @operation(
-    np.hypot, kind="smooth", domains=NONZERO, kinks="a = b = 0: 0, as of every norm"
+    np.hypot,
+    kind="smooth",
+    domains=NONZERO,
+    kinks="a = b = 0: 0, and the curvature of what is smooth there, as of every norm",
 )
 def hypot(a, b):
     """sqrt(a^2 + b^2), without overflow."""
@@ -114,10 +117,15 @@ def _cosine(side: Any, length: Any) -> Any:
     return np.where(limit, at_limit, side / np.where(limit, 1, length))
 
 
-hypot.vjp(
-    a=lambda g, a, y: scaled(g, _cosine(a, y)),
-    b=lambda g, b, y: scaled(g, _cosine(b, y)),
-)
+def _hypot_vjp(g: Any, side: Any, y: Any) -> Any:
+    """Return `g * side / y`."""
+    slope = scaled(g, _cosine(side, y))
+    if type(g) is not Tensor:
+        return slope
+    return np.where(y == 0, scaled(per_length(g, y), side), slope)
+
+
+hypot.vjp(a=lambda g, a, y: _hypot_vjp(g, a, y), b=lambda g, b, y: _hypot_vjp(g, b, y))
 
 
 @operation(
@@ -174,19 +182,20 @@ arcsinh.vjp(x=lambda g, x: scaled(g, _arcsinh_slope(x)))
     np.arccosh,
     kind="smooth",
     domains=ABOVE_ONE,
-    kinks="infinite slope at 1: the gradient is 0 where the incoming one is",
+    kinks="infinite slope at 1: 0 where the incoming gradient is; NaN below",
 )
 def arccosh(x):
     """Number from 0 on whose hyperbolic cosine is x."""
     return np.arccosh(x)
 
 
-def _sinh_of_arccosh(x: Any) -> Any:
+@kernel("sqrt")
+def _sinh_of_arccosh(x):
     """Return `sqrt(x**2 - 1)`, NaN where x < 1."""
-    x = np.where(x < 1, math.nan, x)
     return np.sqrt(x - 1) * np.sqrt(x + 1)
 
 
+_sinh_of_arccosh.vjp(x=lambda g, y, x: divided(scaled(g, x), y))
 arccosh.vjp(x=lambda g, x: divided(g, _sinh_of_arccosh(x)))
 
 
@@ -194,19 +203,22 @@ arccosh.vjp(x=lambda g, x: divided(g, _sinh_of_arccosh(x)))
     np.arctanh,
     kind="smooth",
     domains=INSIDE_ONE,
-    kinks="infinite slope at -1 and 1: the gradient is 0 where the incoming one is",
+    kinks=_ENDS,
 )
 def arctanh(x):
     """Number whose hyperbolic tangent is x."""
     return np.arctanh(x)
 
 
-def _complement_of_square(x: Any) -> Any:
-    """Return `1 - x**2`, accurate near the ends of the domain."""
-    x = _inside_one(x)
-    return (1 - x) * (1 + x)
+@kernel("subtract")
+def _complement_of_square(x):
+    """Return `1 - x**2`, accurate near the ends of the domain, NaN outside of it."""
+    return np.where(np.abs(x) > 1, math.nan, (1 - x) * (1 + x))
 
 
+_complement_of_square.vjp(
+    x=lambda g, x: scaled(g, np.where(np.abs(x) > 1, math.nan, -2 * x))
+)
 arctanh.vjp(x=lambda g, x: divided(g, _complement_of_square(x)))
 
 

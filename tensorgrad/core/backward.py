@@ -146,8 +146,7 @@ def _walk(
                 if dx.dtype is not parent.dtype or dx.shape != parent.shape:
                     dx = fit(dx, parent, node)
                 if type(parent) is Leaf and isinstance(dx, np.ndarray):
-                    # A rule of the user may keep what it returns, and return it again.
-                    dx = dx.copy() if watchful else own(dx, g, saved)
+                    dx = own(dx, g, saved, node)
                 before = table.get(parent)
                 if before is None:
                     table[parent] = dx
@@ -179,9 +178,10 @@ def explained(error: Exception, node: Node | None, dx: Any) -> Exception:
     return error
 
 
-def own(dx: Any, g: Any, saved: tuple[Any, ...]) -> Any:
+def own(dx: Any, g: Any, saved: tuple[Any, ...], node: Node) -> Any:
     """Return an array, copied where its memory may be somebody else's too."""
-    if dx is g or dx.base is not None:
+    # A rule of the user may keep what it returns, and return it again.
+    if dx is g or dx.base is not None or getattr(node.plan.op, "foreign", False):
         return dx.copy()
     for value in saved if type(g) is not Parts else (*saved, *g.parts.values()):
         if dx is value or (type(value) is tuple and any(dx is v for v in value)):

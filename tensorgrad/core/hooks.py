@@ -17,11 +17,12 @@ user's code has an entry too."""
 _foreign_rules = False
 
 
-def note_rule(rule: Any) -> None:
-    """Take note of a gradient rule from outside the package, which may do anything."""
+def is_foreign(rule: Any) -> bool:
+    """Whether a gradient rule is from outside the package; walks are watched then."""
     global _foreign_rules
-    if hasattr(rule, "__code__") and not is_inside(rule.__code__):
-        _foreign_rules = True
+    foreign = hasattr(rule, "__code__") and not is_inside(rule.__code__)
+    _foreign_rules |= foreign
+    return foreign
 
 
 def users_code_may_run() -> bool:

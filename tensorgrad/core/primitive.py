@@ -11,7 +11,7 @@ import numpy as np
 from . import recording
 from .dispatch import operations
 from .foreign import NATIVE, computed, is_array, operand
-from .hooks import note_rule
+from .hooks import is_foreign
 from .mode import enabled as is_grad_enabled
 from .node import Node, clock, shape_and_dtype
 from .observe import current_observers, observers
@@ -91,6 +91,7 @@ class Primitive:
         }
         self.rules: dict[int, tuple[Rule, tuple[str, ...]]] = {}
         self.plans = _Plans(self)
+        self.foreign = False
         self._arity = len(parameters)
 
     def vjp(self, **rules: Rule) -> None:
@@ -131,7 +132,7 @@ class Primitive:
                         f"which is none of {', '.join(self.frame)}"
                     )
             self.rules[at] = rule, names
-            note_rule(rule)
+            self.foreign |= is_foreign(rule)
         self.plans.clear()
 
     def is_shape(self, name: str) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from ..core.tensor import Tensor
+from ..core.writes import addresses
 
 Array = np.ndarray[Any, Any]
 
@@ -80,6 +82,12 @@ def joined(
     small = [i for i, p in enumerate(params) if p.size <= _SMALL]
     same = [i for i in small if params[i].dtype == params[small[0]].dtype]
     return Joined(same, params, state, scratch) if len(same) >= _MANY else None
+
+
+def share_memory(arrays: list[Array]) -> bool:
+    """Whether some arrays lie in the same memory, or may: between each other's ends."""
+    ranges = sorted(map(addresses, arrays))
+    return any(start < end for (_, end), (start, _) in pairwise(ranges))
 
 
 def shared_scratch(params: list[Tensor], count: int) -> list[list[Array]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import chain
 from operator import is_not
 from typing import Any
 
@@ -16,10 +17,14 @@ from ..core.node import Leaf
 from ..core.recording import host
 from ..core.tensor import Tensor, memories
 from ..core.writes import record_write, stamp, watched
-from .joined import joined, shared_scratch
+from .joined import joined, share_memory, shared_scratch
 
 Array = np.ndarray[Any, Any]
 Schedule = Callable[[int], float]
+
+
+_DERIVED = ("_scratch", "_joined", "_taken", "_rows", "_arrays", "_memory")
+"""Attributes that follow from the parameters and their state."""
 
 
 def inverse_time(lr: float, decay: float) -> Schedule:
@@ -44,7 +49,11 @@ def inverse_time(lr: float, decay: float) -> Schedule:
     >>> rate(0), rate(100)
     (1.0, 0.5)
     """
-    return lambda step: lr * (1 / (1 + decay * step))
+    return partial(_inverse_time, lr, decay)
+
+
+def _inverse_time(lr: float, decay: float, step: int) -> float:
+    return lr * (1 / (1 + decay * step))
 
 
 class Optimizer:
@@ -66,6 +75,14 @@ class Optimizer:
         it sets a new initial rate.
     steps : int
         Steps taken.
+    params : list of Tensor
+        May be changed between steps: the state of a parameter goes with it, and that
+        of a new one is zero.
+    state : list of list of ndarray
+        For each parameter its arrays. What is assigned, or written to them, is what
+        the next step uses and updates. Small parameters are updated together, which
+        is faster, until one of their arrays is replaced: so write to them instead,
+        ``optimizer.state[i][j][...] = saved``.
     """
 
     buffers = 0
@@ -79,35 +96,35 @@ class Optimizer:
     ) -> None:
         self.params: list[Tensor] = list(params)
         name = type(self).__name__
-        if not self.params:
-            raise ValueError(f"{name}: expected at least one parameter, got none")
-        for i, p in enumerate(self.params):
-            if type(p) is not Tensor or type(p.node) is not Leaf:
-                raise TypeError(
-                    f"{name}: parameter {i} must be a Tensor made with "
-                    f"requires_grad=True, got {p!r:.60}"
-                )
-        if len(set(self.params)) < len(self.params):
-            raise ValueError(f"{name}: a parameter is given twice; pass each once")
+        _check_parameters(name, self.params)
         self.decay = _at_least_zero(name, "decay", decay)
         self._steps = 0
         self.lr = lr
-        self.state = [
-            [np.zeros_like(p.data) for _ in range(self.buffers)] for p in self.params
-        ]
+        self.state = [self._fresh(p, []) for p in self.params]
+        self._begin()
+
+    def _begin(self) -> None:
+        """Make what follows from the parameters and their state."""
         self._scratch = shared_scratch(self.params, self.scratch)
         self._joined = joined(self.params, self.state, self.scratch)
-        self._seen: list[Array] | None = None
-        """The arrays of the last step; `_owners` are the ids of their memory."""
+        self._take()
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Optimizer:
-        twin = copy.copy(self)
-        memo[id(self)] = twin
-        # A copy of each view would not share memory with what it is a view of.
-        own = vars(self) | {"_joined": None, "_seen": None}
-        vars(twin).update(copy.deepcopy(own, memo))
-        twin._joined = joined(twin.params, twin.state, twin.scratch)
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is copied and pickled: not views of memory that is shared."""
+        self._note_changes()
+        kept = vars(self).copy()
+        for name in _DERIVED:
+            del kept[name]
+        return kept
+
+    def __copy__(self) -> Optimizer:
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self))
         return twin
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        vars(self).update(kept)
+        self._begin()
 
     @property
     def lr(self) -> float:
@@ -120,14 +137,8 @@ class Optimizer:
         _set_rate(self, lr)
 
     def _begin_with(self, lr: float | Schedule) -> None:
-        if callable(lr):
-            if self.decay:
-                raise ValueError("give either a schedule or decay, not both")
-            self._schedule = lr
-        else:
-            lr = _at_least_zero(type(self).__name__, "lr", lr)
-            decay = self.decay
-            self._schedule = inverse_time(lr, decay) if decay else lambda step: lr
+        given = lr if callable(lr) else _at_least_zero(type(self).__name__, "lr", lr)
+        self._initial: float | Schedule = given
         self._rate = self._rate_now()
 
     @property
@@ -148,7 +159,10 @@ class Optimizer:
         ------
         GraphError
             If a parameter has no gradient. Nothing has been updated then.
+        ValueError, TypeError
+            If `params` or `state` were assigned what they cannot be.
         """
+        self._note_changes()
         gradients = self._gradients()
         if recording.recorders:
             recording.part(f"{type(self).__name__}.step", self._recorded, gradients)
@@ -163,17 +177,63 @@ class Optimizer:
     def _apply_joined(self, gradients: list[Array], factors: tuple[float, ...]) -> None:
         """Update the parameters, small ones together: NumPy's calls cost them most."""
         arrays = memories(self.params)
+        if any(map(is_not, arrays, self._arrays)):
+            self._take_memory(arrays)
         alone: Iterable[int] = range(len(arrays))
-        if self._joined is not None:
-            alone = self._joined.others
-            self.update(*self._joined.gathered(arrays, gradients), factors)
-            self._joined.hand_back(arrays)
-        for i in alone:
-            given = arrays[i], gradients[i], self.state[i], self._scratch[i]
-            self.update(*given, factors)
-        if self._seen is None or any(map(is_not, arrays, self._seen)):
-            self._seen, self._owners = arrays, watched(arrays)
-        stamp(self._owners, f"{type(self).__name__}.step")
+        try:
+            if self._joined is not None:
+                alone = self._joined.others
+                self.update(*self._joined.gathered(arrays, gradients), factors)
+                self._joined.hand_back(arrays)
+            for i in alone:
+                given = arrays[i], gradients[i], self.state[i], self._scratch[i]
+                self.update(*given, factors)
+        finally:
+            stamp(self._memory, f"{type(self).__name__}.step")
+
+    def _note_changes(self) -> None:
+        """Take over parameters and arrays of state that are not those of before."""
+        rows = self.state
+        now = (*self.params, *rows, *chain.from_iterable(rows), self._count())
+        if len(now) != len(self._taken) or any(map(is_not, now, self._taken)):
+            self._align()
+
+    def _align(self) -> None:
+        name, known = type(self).__name__, self._rows
+        self.params, self.state = _as_list(self.params), _as_list(self.state)
+        _check_parameters(name, self.params)
+        assigned = any(map(is_not, self.state, known.values()))
+        if len(self.state) == len(known) and not assigned:
+            rows = [self._fresh(p, known.get(p, [])) for p in self.params]
+            self.state[:] = rows
+        _check_state(name, self.params, self.state, self._count(), known)
+        self.state[:] = map(_as_list, self.state)
+        self._scratch = shared_scratch(self.params, self.scratch)
+        # What was assigned is updated itself, not a copy of it: one by one.
+        self._joined = None
+        self._take()
+
+    def _take(self) -> None:
+        """Note the parameters and their state, to see when they are others."""
+        arrays = chain.from_iterable(self.state)
+        self._taken = (*self.params, *self.state, *arrays, self._count())
+        self._rows = dict(zip(self.params, self.state, strict=True))
+        self._take_memory(memories(self.params))
+
+    def _take_memory(self, arrays: list[Array]) -> None:
+        self._arrays, self._memory = arrays, watched(arrays)
+        if self._joined is not None and share_memory(arrays):
+            self._joined = None
+
+    def _count(self) -> int:
+        """Return how many arrays of state each parameter needs now."""
+        return self.buffers
+
+    def _fresh(self, p: Tensor, row: list[Array]) -> list[Array]:
+        """Return the state of a parameter, with zeros for what it lacks."""
+        missing = self._count() - len(row)
+        row.extend(np.zeros_like(p._value) for _ in range(missing))
+        return row
 
     def _apply(
         self,
@@ -208,7 +268,12 @@ class Optimizer:
         return (self._rate,)
 
     def _rate_now(self) -> float:
-        rate = self._schedule(self._steps)
+        lr = self._initial
+        if not callable(lr):
+            lr = inverse_time(lr, self.decay)
+        elif self.decay:
+            raise ValueError("give either a schedule or decay, not both")
+        rate = lr(self._steps)
         return _at_least_zero(type(self).__name__, "the scheduled lr", rate)
 
     def _gradients(self) -> list[Array]:
@@ -262,6 +327,53 @@ def _set_rate(optimizer: Optimizer, lr: float | Schedule) -> None:
 def _read(optimizer: Optimizer, name: str) -> Any:
     """Return a number that each step changes."""
     return getattr(optimizer, name)
+
+
+def _as_list(given: Iterable[Any]) -> list[Any]:
+    return given if isinstance(given, list) else list(given)
+
+
+def _check_parameters(name: str, params: list[Tensor]) -> None:
+    """Raise for what an optimizer cannot update."""
+    if not params:
+        raise ValueError(f"{name}: expected at least one parameter, got none")
+    for i, p in enumerate(params):
+        if type(p) is not Tensor or type(p.node) is not Leaf:
+            raise TypeError(
+                f"{name}: parameter {i} must be a Tensor made with "
+                f"requires_grad=True, got {p!r:.60}"
+            )
+    if len(set(params)) < len(params):
+        raise ValueError(f"{name}: a parameter is given twice; pass each once")
+
+
+def _check_state(
+    name: str,
+    params: list[Tensor],
+    state: list[list[Array]],
+    count: int,
+    known: dict[Tensor, list[Array]],
+) -> None:
+    """Raise for state that cannot be that of the parameters, or is that of others."""
+    if len(state) != len(params):
+        raise ValueError(
+            f"{name}.state: expected a list for each of {len(params)} parameters, got "
+            f"{len(state)}; give the state of all, or change params alone"
+        )
+    owner = {id(row): p for p, row in known.items()}
+    for i, (p, row) in enumerate(zip(params, state, strict=True)):
+        kinds = [(getattr(a, "shape", None), getattr(a, "dtype", None)) for a in row]
+        arrays = all(type(a) is np.ndarray for a in row)
+        if not arrays or len(row) < count or {*kinds} - {(p.shape, p.dtype)}:
+            raise ValueError(
+                f"{name}.state: expected {count} arrays of shape {p.shape} and dtype "
+                f"{p.dtype} for parameter {i}, got {row!r:.60}"
+            )
+        if owner.get(id(row), p) is not p:
+            raise ValueError(
+                f"{name}.state: the state of parameter {i} is that of another one; "
+                "keep the order of params and state the same"
+            )
 
 
 def _at_least_zero(name: str, what: str, value: float) -> float:

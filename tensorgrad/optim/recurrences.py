@@ -47,8 +47,10 @@ class SGD(Optimizer):
     ) -> None:
         self.momentum = _below_one("SGD", "momentum", momentum)
         self.lr_in_velocity = lr_in_velocity
-        self.buffers = 1 if momentum else 0
         super().__init__(params, lr, decay)
+
+    def _count(self) -> int:
+        return 1 if self.momentum else 0
 
     def update(
         self,
@@ -63,7 +65,7 @@ class SGD(Optimizer):
         if not self.momentum:
             w -= np.multiply(g, rate, out=change)
             return
-        (v,) = state
+        v = state[0]
         v *= self.momentum
         if self.lr_in_velocity:
             v -= np.multiply(g, rate, out=change)

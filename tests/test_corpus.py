@@ -37,23 +37,22 @@ def test_the_corpus_is_as_large_as_the_page_says():
         assert len({c.name for c in cases}) == len(cases)
 
 
-def of_library(name):
-    """Return the right functions of a library, one in four but in the nightly profile.
+@pytest.fixture(scope="module", params=["torch", "jax"])
+def foreign(request):
+    """Right functions of a framework, one in four but in the nightly profile.
 
     JAX compiles each of its functions, which takes minutes: nightly alone.
     """
-    pytest.importorskip(name)
-    if name == "jax" and not NIGHTLY:
+    if request.param == "jax" and not NIGHTLY:
         pytest.skip("compiles for minutes; in the nightly profile")
-    functions = import_module(f"corpus.of_{name}").functions()
+    pytest.importorskip(request.param)
+    functions = import_module(f"corpus.of_{request.param}").functions()
     assert len(functions) >= 200
     return functions[:: 1 if NIGHTLY else 4]
 
 
-@pytest.mark.parametrize("library", ["torch", "jax"])
-def test_right_functions_of_other_frameworks_pass(library):
-    functions = of_library(library)
+def test_right_functions_of_other_frameworks_pass(foreign):
     with warnings.catch_warnings(), np.errstate():
         warnings.simplefilter("ignore")
-        said = {f.name: verdict(f.f, f.vjp, f.point) for f in functions}
+        said = {f.name: verdict(f.f, f.vjp, f.point) for f in foreign}
     assert {name: v for name, v in said.items() if v != "agrees"} == {}

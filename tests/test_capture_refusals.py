@@ -1,5 +1,6 @@
 """What a captured step refuses, because its replay would not do the same."""
 
+import gc
 import types
 
 import numpy as np
@@ -432,33 +433,36 @@ def test_a_missing_gradient_is_the_error_of_eager():
 # Beside eager.
 
 
+@pytest.fixture
 def unseen():
-    """Return a step that depends on something no recording can see."""
-    p, hidden = parameter(), iter([1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0])
-    return lambda x: np.sum(p * x) * next(hidden)
+    """Yield a number that no recording can see change, and what changes it."""
+    before = gc.get_threshold()
+    yield lambda: float(gc.get_threshold()[2]), lambda: gc.set_threshold(*before[:2], 9)
+    gc.set_threshold(*before)
 
 
-def test_check_catches_what_the_recording_did_not_see():
-    x = np.ones(3)
-    step = tg.compile(unseen(), check=True, fused=False)
-    step(x)
-    step(x)
+def test_check_catches_what_the_recording_did_not_see(unseen):
+    (hidden, change), p, x = unseen, parameter(), np.ones(3)
+    step = tg.compile(lambda x: np.sum(p * x) * hidden(), check=True, fused=False)
+    called(step, [(x,)] * 3)
+    change()
     with pytest.raises(tg.CaptureError, match="differs between replay and eager"):
         called(step, [(x,)] * 4)
 
 
-def test_check_catches_a_parameter_that_differs():
-    p = parameter()
-    hidden = iter([0.1] * 3 + [0.2] * 5)
+def test_check_catches_a_parameter_that_differs(unseen):
+    (hidden, change), p = unseen, parameter()
     opt = tg.optim.SGD([p], 0.1)
 
     def step():
         loss = np.sum(p * p)
         opt.zero_grad()
-        (loss * next(hidden)).backward()
+        (loss * hidden()).backward()
         opt.step()
 
     step = tg.compile(step, check=True, fused=False)
+    called(step, [()] * 3)
+    change()
     with pytest.raises(tg.CaptureError, match="an array of shape .3,. that the step"):
         called(step, [()] * 6)
 

@@ -18,16 +18,23 @@ from ..core.writes import Key, is_stamped, stamp, watched
 from .checking import State, both
 from .compare import Comparison
 from .overlap import Written
-from .program import Live, Program, owner
+from .program import Program, written_by
 from .prune import pruned
+from .reads import Draws
 from .record import Recording, Slot, filled_with, record, tensors_of
 from .replay import Replay
+from .search import Search, watch
 from .signature import Given, taken_apart
-from .watch import Watch, watch
+from .watch import AGAIN, FIRM, LOOSE, Watch, Watched
 
 _MANY = 100
 """Signatures of one step: who needs more passes something that should be an array."""
 
+_RENEWED = 5
+"""How often a step is recorded anew for what it reads and is not told to be read."""
+
+_BETWEEN = "changed between the first call and the second"
+_SINCE = "was replaced after the step was captured"
 _PASS = "pass it to the step as an argument, or compile the step again"
 _RETURN = "return what is new from the step, and keep it outside"
 
@@ -96,8 +103,11 @@ class Capture:
         self.replay: Any = None
         self.watch: Watch
         self._first: Recording | None = None
+        self._search: Search
         self._stamped: list[Key] = []
-        self._tensors: list[Tensor] = []
+        self._received: list[Tensor] = []
+        self._renewed = 0
+        self._kept: dict[Any, Watched] = {}
         self._state: State | None = None
         self._shown: Callable[[list[Any]], Any] = list
         self._program: Program
@@ -113,8 +123,9 @@ class Capture:
         """Record the step in the first two calls, and replay it from then on."""
         if self.replay is None:
             return self._record(args, kwargs)
-        if not self.watch.unchanged():
-            self.watch.check("was replaced after the step was captured", _PASS)
+        if not self.watch.unchanged() and self._is_outdated(_SINCE):
+            self.replay = self._state = None
+            return self._record(args, kwargs)
         if self._state is not None:
             return self._checked(args, kwargs, given, self._state)
         return self._replayed(given)
@@ -126,6 +137,7 @@ class Capture:
             # Kernels take it that no two arrays share memory; NumPy sees the writes.
             replay = self._unfused
         found = replay(arrays, numbers)
+        self._forget_gradients()
         if self._stamped:
             stamp(self._stamped, "a compiled step")
         return self._shown(found)
@@ -140,26 +152,55 @@ class Capture:
         return both(lambda: self._replayed(given), eager, state, exact)
 
     def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        step = self.compiled.step
-        if self._first is not None:
-            self.watch.check("changed between the first call and the second", _PASS)
-        before, self.watch = self._first, watch(step)
-        recording = record(step, args, kwargs, before and before.recorder)
+        step, before = self.compiled.step, self._first
+        if before is not None and self._is_outdated(_BETWEEN):
+            before = None
         if before is None:
-            self._first, self.watch = recording, watch(step)
-        else:
-            self.watch.check("changes while the step runs", _RETURN)
-            Comparison(before, recording).check()
-            self._keep(recording)
+            self._first = record(step, args, kwargs, None, Draws())
+            self._search = Search(step, self._first)
+            self.watch = Watch(self._search.watched)
+            self._kept |= self._search.firm()
+            return self._first.result
+        draws, held = Draws(self._search.random), tensors_of(before.recorder)
+        left = {id(tensor) for tensor in held if tensor._grad is not None}
+        changed = self._search.changed()
+        recording = record(step, args, kwargs, before.recorder, draws)
+        self.watch.check("changes while the step runs", _RETURN, LOOSE)
+        Comparison(before, recording).check()
+        self._keep(recording, changed, draws, left)
         return recording.result
 
-    def _keep(self, recording: Recording) -> None:
+    def _is_outdated(self, when: str) -> bool:
+        """Whether the step is to be recorded anew; raise for what it must not miss."""
+        most = FIRM if self._renewed < _RENEWED else AGAIN
+        changed = self.watch.check(when, _PASS, most)
+        if any(item.level == AGAIN for item in changed):
+            self._renewed += 1
+            return True
+        if changed and self.replay is None:
+            self._search.forget(changed)
+            self.watch = Watch(self._search.watched)
+        return bool(changed) and self.replay is not None
+
+    def _keep(
+        self, recording: Recording, changed: set[int], draws: Draws, left: set[int]
+    ) -> None:
         """Make the replay of the second recording; the first has served."""
         recorder = recording.recorder
-        self._tensors = tensors_of(recorder)
+        received = recorder.received
+        self._received = [t for t in tensors_of(recorder) if id(t) in received]
         self._forget_gradients()
-        self.watch = watch(self.compiled.step, self._tensors)
-        written = [v.array for v in _written(recorder.program)]
+        alone = [t for t in self._received if id(t) not in left]
+        self.watch = watch(
+            self.compiled.step,
+            recording,
+            self._search,
+            changed,
+            draws,
+            alone,
+            self._kept,
+        )
+        written = [v.array for v in written_by(recorder.program)]
         # Of the others, as an optimizer's state, the engine keeps no stamps.
         self._stamped = watched(a for a in written if is_stamped(a))
         self._shown = shower(recording.returned)
@@ -168,18 +209,13 @@ class Capture:
             self._program = recorder.program
             self._written = Written(written)
         self._first = None
+        del self._search
         if self.compiled.check:
             self._state = State(recorder.program, written)
 
     def _forget_gradients(self) -> None:
-        for tensor in self._tensors:
+        for tensor in self._received:
             tensor._grad = None
-
-
-def _written(program: Program) -> list[Live]:
-    """Return the arrays outside that a program writes to."""
-    owners = (owner(w) for call in program.calls for w in call.writes)
-    return [v for v in dict.fromkeys(owners) if isinstance(v, Live)]
 
 
 def shower(returned: Any) -> Callable[[list[Any]], Any]:

@@ -30,6 +30,8 @@ class Outside:
         The line that did.
     traced : Traced
         What stands for it.
+    given : bool
+        Whether the user's code gave it to the engine, which has not made it itself.
     tensors : list of Tensor
         Whose value it is.
     """
@@ -38,6 +40,7 @@ class Outside:
     checksum: int
     place: Place
     traced: Traced
+    given: bool
     tensors: list[Tensor] = field(default_factory=list)
 
     def is_at(self, array: Array) -> bool:

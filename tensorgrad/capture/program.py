@@ -194,3 +194,9 @@ Leaf = TypeVar("Leaf", Value, Value | Number)
 def owner(value: Leaf) -> Leaf:
     """Return the value that owns the memory of `value`; a number is its own."""
     return value.base if isinstance(value, View) else value
+
+
+def written_by(program: Program) -> list[Live]:
+    """Return the arrays outside that a program writes to."""
+    owners = (owner(w) for call in program.calls for w in call.writes)
+    return [v for v in dict.fromkeys(owners) if isinstance(v, Live)]

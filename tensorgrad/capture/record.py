@@ -10,8 +10,9 @@ import numpy as np
 from ..core.recording import recorded_by
 from ..core.tensor import Tensor, wrap
 from .program import Value, owner
+from .reads import Draws, Reads
 from .recorder import Recorder
-from .signature import recorded
+from .signature import Arguments
 from .structure import mapped
 from .traced import Traced, TracedNumber
 
@@ -40,11 +41,14 @@ class Recording(NamedTuple):
         What the call returned, for the caller to keep.
     returned : nest of Slot and objects
         What the step returns, with slots for values of the program.
+    reads : Reads
+        The code that ran, and on what.
     """
 
     recorder: Recorder
     result: Any
     returned: Any
+    reads: Reads
 
 
 def record(
@@ -52,12 +56,17 @@ def record(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     before: Recorder | None,
+    draws: Draws,
 ) -> Recording:
     """Call a step once, for real, and write down what it does."""
-    recorder = Recorder(before)
+    recorder, reads = Recorder(before, draws), Reads()
+    arguments = Arguments(recorder)
     try:
         with recorded_by(recorder):
-            result = step(*recorded(args, recorder), **recorded(kwargs, recorder))
+            given = arguments.standing_for(args), arguments.standing_for(kwargs)
+            with reads.noted(recorder):
+                result = step(*given[0], **given[1])
+            arguments.check_unwritten()
             result = mapped(result, lambda x: _held(x, recorder))
     finally:
         recorder.closed = True
@@ -65,7 +74,7 @@ def record(
     _check_written(recorder)
     returned = mapped(result, _slot)
     recorder.program.returned[:] = leaves_of(returned)
-    return Recording(recorder, mapped(result, _own), returned)
+    return Recording(recorder, mapped(result, _own), returned, reads)
 
 
 def _held(x: Any, recorder: Recorder) -> Any:

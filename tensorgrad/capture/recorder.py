@@ -28,6 +28,7 @@ from .program import (
     owner,
 )
 from .questions import OF_SCALARS, asks_shapes, shaped_by_values
+from .reads import Draws
 from .structure import Steady, flat, mapped, plainly
 from .traced import Traced, TracedNumber
 from .twins import twin
@@ -45,6 +46,8 @@ class Recorder:
         That of an earlier call of the step: arrays from outside that lie where they
         lay then are live, others that hold the same are constant, and what differs is
         refused.
+    draws : Draws, optional
+        Generators of random numbers, which host calls may draw from.
 
     Attributes
     ----------
@@ -53,12 +56,18 @@ class Recorder:
         For each call of the program, the line of the user's code it came from.
     outside : list of Outside
         Arrays the step was not given, in the order of their first use.
+    received : dict
+        Tensors that a backward pass gave a gradient, under their ids.
     """
 
-    def __init__(self, before: Recorder | None = None) -> None:
+    def __init__(
+        self, before: Recorder | None = None, draws: Draws | None = None
+    ) -> None:
+        self.draws = draws or Draws()
         self.program = Program([], [], [], [])
         self.places: list[Place] = []
         self.outside: list[Outside] = []
+        self.received: dict[int, Tensor] = {}
         self.closed = False
         self._origin = ""
         self._before = before
@@ -124,7 +133,8 @@ class Recorder:
         place, found = Place(*user_place()), checksum(array)
         kind: Any = Live if self._is_live(array, found, place) else Constant
         value = kind(*_kind(array), array)
-        return Outside(array, found, place, Traced(self, array, value, False, array))
+        traced = Traced(self, array, value, False, array)
+        return Outside(array, found, place, traced, not self._origin)
 
     def _is_live(self, array: Array, found: int, place: Place) -> bool:
         """Whether the array lay there before too; raise where it differs otherwise."""
@@ -236,7 +246,10 @@ class Recorder:
     def host(self, function: Function, args: Any, kwargs: dict[str, Any]) -> Any:
         """Call what has an effect of its own, and write down that it is called."""
         args, kwargs = mapped((args, kwargs), self.adopted)
-        return self._made(function, args, kwargs, pure=False)
+        self.draws.look()
+        made = self._made(function, args, kwargs, pure=False)
+        self.draws.mark()
+        return made
 
     def compute(self, function: Function, args: tuple[Any, ...]) -> Any:
         """Compute with Python's numbers, and write it down."""

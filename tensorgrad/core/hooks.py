@@ -32,6 +32,9 @@ def users_code_may_run() -> bool:
     """
     return _foreign_rules or bool(hooks)
 
+registered = [0]
+"""How often hooks were registered or removed: a captured step looks whether any was."""
+
 
 class Handle:
     """What ``register_hook`` returns: ``remove()`` takes the hook away again."""
@@ -40,12 +43,14 @@ class Handle:
         self._node = weakref.ref(node)
         self._hook = hook
         hooks.setdefault(node, []).append(hook)
+        registered[0] += 1
 
     def remove(self) -> None:
         """Take the hook away; harmless when it is gone."""
         node = self._node()
         if node is not None and self._hook in hooks.get(node, ()):
             hooks[node].remove(self._hook)
+            registered[0] += 1
             if not hooks[node]:
                 del hooks[node]
 

@@ -90,14 +90,18 @@ def refuse_assigning() -> None:
         )
 
 
-def check_own(gradient: Tensor) -> None:
+def check_own(tensor: Tensor) -> None:
     """Raise where a gradient of before the recorded step is about to be added to."""
-    if current() is not None and type(gradient._value).__name__ != "Traced":
+    recorder, gradient = current(), tensor._grad
+    if recorder is None:
+        return
+    if gradient is not None and type(gradient._value).__name__ != "Traced":
         raise refusal(
             "adds to gradients left over from before it, which a replay does not know",
             "call zero_grad() in the step, before backward()",
             CaptureError,
         )
+    recorder.received[id(tensor)] = tensor
 
 
 def entered(

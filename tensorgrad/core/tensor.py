@@ -522,9 +522,9 @@ def _deliver(leaf: Any, g: Any) -> None:
     tensor = leaf.tensor()
     if tensor is None:
         return
+    if recording.recorders:
+        recording.check_own(tensor)
     if tensor._grad is not None:
-        if recording.recorders:
-            recording.check_own(tensor._grad)
         tensor._grad = wrap(tensor._grad._value + g, None)
     else:
         tensor._grad = wrap(g, None)
@@ -534,5 +534,7 @@ def _deliver_recorded(leaf: Any, g: Tensor) -> None:
     tensor = leaf.tensor()
     if tensor is None:
         return
+    if recording.recorders:
+        recording.check_own(tensor)
     old = tensor._grad
     tensor._grad = wrap(g._value.copy(), g.node) if old is None else old + g

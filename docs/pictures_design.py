@@ -43,7 +43,8 @@ PARTS = {
     "data": Part(8.5, 3, 1.2, "data sets", YELLOW),
     "table": Part(9.9, 3, 1.2, "CSV files", YELLOW),
     "extras": Part(11.3, 3, 1.1, "optional", YELLOW),
-    "random": Part(8.5, 2, 3.9, "from a seed to a generator", YELLOW),
+    "random": Part(8.5, 2, 2.6, "seed to generator", YELLOW),
+    "loading": Part(11.3, 2, 1.1, "Ctrl-C", YELLOW),
 }
 HEIGHT = 0.62
 USES = [

@@ -1,8 +1,8 @@
-"""The command `tensorgrad`: train a network, or reproduce the text's runs.
+"""The command `tensorgrad`: train a network, check a gradient, repeat the text's runs.
 
-Exit status: 0 done; 1 a run that failed; 2 a request that cannot be met; 130 stopped
-by Ctrl-C, 143 by SIGTERM; 141 the reader of the output went away. What goes wrong is
-one sentence on standard error.
+Exit status: 0 done; 1 a run that failed, or a wrong gradient; 2 a request that cannot
+be met; 130 stopped by Ctrl-C, 143 by SIGTERM; 141 the reader of the output went away.
+What goes wrong is one sentence on standard error.
 """
 
 from __future__ import annotations
@@ -67,6 +67,10 @@ def _command(name: str) -> Callable[[argparse.Namespace], int]:
         from .train import train
 
         return train
+    if name == "check":
+        from .check import check
+
+        return check
     from .reproduce import reproduce
 
     return reproduce

@@ -33,12 +33,13 @@ def parser() -> Parser:
     """Return the parser of the whole command."""
     top = Parser(
         prog="tensorgrad",
-        description="Train small networks, and check the engine against the text.",
+        description="Train small networks, check gradients, repeat the text's runs.",
     )
     top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     # argparse names no public type for what holds the commands.
     commands: Any = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_train(commands)
+    _add_check(commands)
     _add_reproduce(commands)
     return top
 
@@ -131,6 +132,66 @@ def _add_training(train: Parser) -> None:
     train.add_argument(
         "--save", metavar="FILE.npz", help="write the trained parameters there"
     )
+
+
+def _add_check(commands: Any) -> None:
+    check: Parser = commands.add_parser(
+        "check",
+        help="check a gradient written by hand",
+        description=(
+            "Check the gradient of a function against numerical derivatives. The "
+            "gradient is FUNCTION_grad beside it (or grad_FUNCTION, FUNCTION_jac, "
+            "FUNCTION_vjp, ...), or the function returns (value, gradient). Exit "
+            "status: 0 where it agrees, 1 where not, 2 where it cannot be checked."
+        ),
+    )
+    check.add_argument(
+        "function",
+        metavar="MODULE:FUNCTION",
+        help="what to check: losses:huber, or src/losses.py:huber",
+    )
+    check.add_argument("--grad", metavar="NAME", help="its gradient, or MODULE:NAME")
+    _add_point(check)
+    for option in ("atol", "rtol"):
+        check.add_argument(
+            f"--{option}",
+            type=not_negative,
+            metavar="X",
+            help="allowed besides the error bar of the numerical derivative",
+        )
+    check.add_argument(
+        "--json", action="store_true", help="print the result as JSON instead"
+    )
+
+
+def _add_point(check: Parser) -> None:
+    check.add_argument(
+        "--at",
+        action="append",
+        metavar="X",
+        help="the point: numbers, a file .npy or a name in the module; repeated for "
+        "several arguments; default: drawn",
+    )
+    check.add_argument(
+        "--shape",
+        type=shape,
+        action="append",
+        metavar="N,M",
+        help="shape of a point that is drawn",
+    )
+    check.add_argument(
+        "--seed", type=seed, default=0, metavar="N", help="of all draws; default: 0"
+    )
+
+
+def shape(text: str) -> tuple[int, ...]:
+    """Return lengths separated by commas as a shape; () is that of a number."""
+    lengths = [part for part in text.strip("() ").split(",") if part.strip()]
+    if not all(re.fullmatch(r" *\d{1,6} *", part) for part in lengths):
+        raise argparse.ArgumentTypeError(
+            f"expected lengths such as 3 or 2,3, got {text!r:.40}"
+        )
+    return tuple(map(int, lengths))
 
 
 def _add_reproduce(commands: Any) -> None:

@@ -69,8 +69,13 @@ def composed(
     return make
 
 
-def constant(reference: Any) -> Callable[..., Any]:
-    """Let a NumPy function without a derivative work on tensors, giving constants."""
+def constant(
+    reference: Any, taken: Callable[[Any], Any] = detached
+) -> Callable[..., Any]:
+    """Let a NumPy function without a derivative work on tensors, giving constants.
+
+    With `plain` as what is taken of its arguments, none of them may need a gradient.
+    """
 
     @functools.wraps(reference)
     def function(*args: Any, **kwargs: Any) -> Any:
@@ -83,7 +88,7 @@ def constant(reference: Any) -> Callable[..., Any]:
         if strange and holds_array(args) and _holds_tensor(args):
             return computed(reference, reference.__name__, args, kwargs)
         y = reference(
-            *map(detached, args), **{name: detached(v) for name, v in kwargs.items()}
+            *map(taken, args), **{name: taken(v) for name, v in kwargs.items()}
         )
         return _constants(y) if _holds_tensor((*args, *kwargs.values())) else y
 

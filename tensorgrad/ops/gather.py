@@ -197,4 +197,4 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
 
 
 for _reference in (np.ix_, np.ravel_multi_index, np.unravel_index):
-    constant(_reference)
+    constant(_reference, plain)

@@ -32,6 +32,7 @@ def users_code_may_run() -> bool:
     """
     return _foreign_rules or bool(hooks)
 
+
 registered = [0]
 """How often hooks were registered or removed: a captured step looks whether any was."""
 

@@ -1,14 +1,18 @@
 """Points that are nested, and what other libraries give and take as gradients."""
 
+import json
 from collections import OrderedDict, defaultdict
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import tensorgrad as tg
 from tensorgrad.testing import check_gradient, check_vjp, gradcheck
+from tensorgrad.transforms import tree
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(8, 3)), RNG.normal(size=8)
@@ -293,3 +297,77 @@ def test_compiled_functions_are_checked_as_they_are_replayed():
     assert "constant factor of 1/2" in wrong.diagnosis
     nested = tg.compile(tg.value_and_grad(lambda p: f(p["w"]) * p["b"]), fused=False)
     assert check_gradient(nested, True, {"w": W, "b": 2.0})
+
+
+# Random nests: a right gradient passes, a fault is named by its path.
+
+SHAPES = [(), (1,), (3,), (2, 2), (0,)]
+LEAVES = st.one_of(
+    st.sampled_from(SHAPES).map(lambda s: RNG.uniform(0.5, 2.0, s)),
+    st.floats(0.5, 2.0),
+    st.sampled_from([None, "relu", 3, True, np.arange(3), len]),
+)
+WRAPS = (
+    lambda nest: {"only": nest},
+    lambda nest: [nest, np.ones(2)],
+    lambda nest: Line(nest, 1.5),
+    lambda nest: Net(np.ones((1, 1)), nest),
+)
+NESTED = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.dictionaries(st.sampled_from(["w", "b", 0, (1, 2)]), inner, max_size=3),
+        st.lists(inner, max_size=3),
+        st.tuples(inner, inner),
+        st.builds(Line, inner, inner),
+        st.builds(Net, inner, inner),
+    ),
+    max_leaves=6,
+)
+
+
+def is_float(leaf):
+    return isinstance(leaf, float) or getattr(leaf, "dtype", np.dtype(int)).kind == "f"
+
+
+def cubes(nest):
+    """Return the sum of the cubes of all floating-point numbers in a nest."""
+    return sum(np.sum(leaf**3) for leaf in tree.leaves(nest) if is_float(leaf))
+
+
+def slopes_of(nest, at=None, factor=1.0):
+    """Return the gradient of that, the leaf of a number times a factor."""
+    found = [3 * x**2 if is_float(x) else None for x in tree.leaves(nest)]
+    if at is not None:
+        found[at] = found[at] * factor
+    return tree.rebuilt(nest, found)
+
+
+@settings(max_examples=settings.default.max_examples // 3)
+@given(st.one_of(*(NESTED.map(lambda n, f=f: f(n)) for f in WRAPS)), st.data())
+def test_of_a_random_nest_the_wrong_leaf_is_named(point, data):
+    named = list(tree.named_leaves("nest", point))
+    live = [k for k, (_, leaf) in enumerate(named) if is_float(leaf)]
+    if not live:
+        with pytest.raises(TypeError, match="at the leaves of the point"):
+            check_gradient(cubes, slopes_of, point)
+        return
+    assert check_gradient(cubes, slopes_of, point, explain=False)
+    filled = [k for k in live if np.size(named[k][1])]
+    if not filled:
+        return
+    at = data.draw(st.sampled_from(filled))
+    result = check_gradient(
+        cubes,
+        lambda nest: slopes_of(nest, at, 1.5),
+        point,
+        explain=False,
+        raise_on_failure=False,
+    )
+    assert result.verdict == "disagrees"
+    name = named[at][0]
+    assert str(result.worst).startswith(f"d output 0 / d {name}")
+    # The path is an expression that gives the number.
+    number = eval(str(result.worst).rpartition(" / d ")[2], {"nest": point})
+    assert np.ndim(number) == 0
+    json.dumps(result.to_dict(), allow_nan=False)

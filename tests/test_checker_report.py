@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import sys
 from copy import deepcopy
 from html.parser import HTMLParser
 
@@ -267,3 +268,25 @@ def test_a_failure_shows_the_test_and_the_report_but_not_the_checker(pytester):
     shown.stdout.fnmatch_lines(["*def slope(x):", "*ZeroDivisionError: of the user"])
     assert "check.py" not in shown.stdout.str()
     assert "_finished" not in shown.stdout.str()
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "cp437", "utf-8", "utf-16"])
+def test_what_is_printed_can_be_encoded(tmp_path, monkeypatch, encoding):
+    x = tg.Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    größe = np.sum(np.tanh(x @ x.T + np.eye(2)) ** 2)
+    said = [verdict(np.sin, X), tg.explain(größe)]
+    with (
+        open(tmp_path / "out.txt", "w", encoding=encoding) as file,
+        monkeypatch.context() as patch,
+    ):
+        patch.setattr(sys, "stdout", file)
+        for told in said:
+            print(told)
+            print(f"{told!r}")
+    printed = (tmp_path / "out.txt").read_text(encoding)
+    kept = encoding.startswith("utf")
+    assert ("ᵀ" in printed) == kept
+    assert ("^T" in printed) == (not kept)
+    assert ("+/-" in printed) == (encoding == "ascii")
+    tg.explain(größe).save(tmp_path / "said.txt")
+    assert "ᵀ" in (tmp_path / "said.txt").read_text("utf-8")

@@ -1,5 +1,7 @@
 """Derivatives of functions: kinds of arguments, nesting, zeros, errors."""
 
+from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -424,3 +426,29 @@ class TestHooks:
         h.retain_grad()
         del h
         assert len(hooks) == known
+
+
+# Nests of other kinds.
+
+
+@dataclass(frozen=True)
+class Weights:
+    w: object
+    b: object
+    size: int = field(init=False)
+
+    def __post_init__(self):
+        object.__setattr__(self, "size", np.size(self.w))
+
+
+def test_gradients_come_nested_in_dataclasses_and_kinds_of_dict():
+    point = Weights(np.array([1.0, 2.0]), {"c": 3.0})
+    gradient = tg.grad(lambda p: np.sum(p.w**2) * p.b["c"])(point)
+    assert isinstance(gradient, Weights)
+    assert gradient.size == 2
+    assert gradient.w.tolist() == [6.0, 12.0]
+    assert gradient.b == {"c": 5.0}
+    counted = defaultdict(list, {"w": np.array([1.0, 2.0])})
+    found = tg.grad(lambda p: np.sum(p["w"] ** 2))(counted)
+    assert type(found) is defaultdict
+    assert found["w"].tolist() == [2.0, 4.0]

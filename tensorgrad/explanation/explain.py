@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html import escape
 from os import PathLike
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 from ..core.errors import GraphError
 from ..core.node import Node
 from ..core.tensor import Tensor
+from ..core.terminal import printable
 from .boxes import Box, boxes
 from .drawing import dot, mermaid, svg
 from .groups import grouped
@@ -47,7 +48,7 @@ class Explanation:
         self.variables = variables
 
     def __str__(self) -> str:
-        return as_text(self)
+        return printable(as_text(self))
 
     __repr__ = __str__
 
@@ -107,12 +108,12 @@ class Explanation:
         ValueError
             For another ending.
         """
-        formats = {
+        formats: dict[str, Callable[[], str]] = {
             ".html": self.html,
             ".svg": self.svg,
             ".mmd": self.mermaid,
             ".dot": self.dot,
-            ".txt": self.__str__,
+            ".txt": lambda: as_text(self),
         }
         write = formats.get(Path(path).suffix)
         if write is None:

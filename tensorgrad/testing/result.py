@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import TensorgradError
+from ..core.terminal import printable
 from .block import worst_entry
 from .diagnosis import Diagnosis
 from .examine import Examination
@@ -197,7 +198,7 @@ class Result:
         return [entry(self.comparison, int(j), int(i), self.names) for j, i in places]
 
     def __str__(self) -> str:
-        return report(self)
+        return printable(report(self))
 
     def _repr_html_(self) -> str:
         return page(self)

@@ -1,9 +1,9 @@
 """Gradients, products with Jacobians, Jacobians and Hessians of functions.
 
-Arguments and results may be numbers, arrays and tensors, also nested in tuples, lists
-and dicts. Plain arguments give plain results; what depends on tensors that need a
-gradient outside stays in their graph, so transforms nest in any way. Where the output
-does not depend on an argument, the derivative is zero.
+Arguments and results may be numbers, arrays and tensors, also nested in tuples, lists,
+dicts and dataclasses. Plain arguments give plain results; what depends on tensors that
+need a gradient outside stays in their graph, so transforms nest in any way. Where the
+output does not depend on an argument, the derivative is zero.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ SUMS = {
 
 BY_ORDER = {
     *("median", "nanmedian", "percentile", "nanpercentile", "quantile", "nanquantile"),
-    *("interp", "unwrap", "pad", "trim_zeros"),
+    *("interp", "partition", "sort", "trim_zeros", "unwrap"),
 }
 """Ties have a kink that no difference along one axis shows, or points need an order."""
 
@@ -85,7 +85,9 @@ class Composition:
             y = np.asarray(as_tuple(self.plainly(arrays))[o])
         except (ValueError, np.linalg.LinAlgError):
             return NAN
-        return float(self.outer(np.asarray(y.reshape(-1)[k], dtype=float)))
+        inner = float(y.reshape(-1)[k])
+        # An infinite value on the way has no slope to speak of.
+        return float(self.outer(np.asarray(inner))) if np.isfinite(inner) else NAN
 
     def moved(self, j, i, h):
         arrays = [a.copy() for a in self.arrays]
@@ -116,16 +118,18 @@ class Composition:
                 if not self.agrees(j, i, here, g):
                     wrong.append((j, i, g))
                 elif order == 2 and self.is_flat(j, i, here) and gradient is not None:
-                    second = self.second(x, gradient, i)
+                    second = self.second(xs, x, gradient, i)
                     if not abs(second) < 1e-6:
                         wrong.append((j, i, g, second))
         return wrong
 
-    def second(self, x, gradient, i):
+    def second(self, xs, x, gradient, i):
         if not gradient.requires_grad:
             return 0.0
+        for other in xs:
+            other.grad = None
         gradient.reshape(-1)[i].backward(retain_graph=True)
-        found, x.grad = x.grad, None
+        found = x.grad
         return 0.0 if found is None else found.reshape(-1)[i].item()
 
     def is_flat(self, j, i, here):

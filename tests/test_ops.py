@@ -1,5 +1,7 @@
 """Every described operation, against NumPy and against differences, to second order."""
 
+import inspect
+
 import numpy as np
 import pytest
 from battery import (
@@ -12,6 +14,7 @@ from battery import (
     check_second_order,
     check_unshared,
     described_calls,
+    is_numpy,
 )
 from derivatives import as_tuple
 from hypothesis import Phase, given, settings
@@ -62,6 +65,39 @@ def test_repeated_argument(name):
     for shape in [(), (2, 0, 3), (2, 3)]:
         x = POSITIVE.sample(np.random.default_rng(0), shape)
         gradcheck(lambda t: function(t, t), x, order=2)
+
+
+NOT_TAKEN = {"out", "subok", "bias", "interpolation"}
+"""What tensors have no use for, and what NumPy itself deprecated."""
+
+RENAMED = {"where": ["condition"], "trace": ["a", "offset", "axis1", "axis2"]}
+RENAMED |= {"linalg_trace": ["x", "offset"], "corrcoef": ["x", "y", "rowvar", "dtype"]}
+
+
+def parameters(function):
+    found = inspect.signature(function).parameters.values()
+    return [p.name for p in found if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+
+
+def has_parameters(name):
+    """Whether it stands for a function of NumPy's that tells its parameters."""
+    entry = registry[name]
+    if not is_numpy(entry) or isinstance(entry.reference, np.ufunc):
+        return False
+    try:
+        return bool(parameters(entry.reference))
+    except ValueError:
+        return False
+
+
+@pytest.mark.parametrize("name", [n for n in SMOOTH if has_parameters(n)])
+def test_parameters_are_those_of_the_installed_numpy(name):
+    """What a newer NumPy takes is taken, in the same order."""
+    entry = registry[name]
+    ours = parameters(getattr(entry.function, "forward", entry.function))
+    theirs = [p for p in parameters(entry.reference) if p not in NOT_TAKEN]
+    theirs = RENAMED.get(name, theirs)
+    assert [p for p in ours if p in theirs] == theirs
 
 
 KINDS = ("factor", "sign", "zero", "missing sum", "cotangent", "not recorded")

@@ -91,6 +91,26 @@ def test_a_partition_of_any_order_is_undone(n):
     np.testing.assert_array_equal(np.sort(t.grad.numpy()), np.sort(v))
 
 
+@pytest.mark.skipif(
+    "descending" not in inspect.signature(np.sort).parameters, reason="of NumPy 2.5"
+)
+@pytest.mark.parametrize("axis", [0, -1, None])
+def test_sorting_in_descending_order(axis):
+    x = np.array([[3.0, 1.0, 3.0], [1.0, np.nan, 7.0]])
+
+    def call(x):
+        return np.sort(x, axis, descending=True)
+
+    np.testing.assert_array_equal(call(tg.Tensor(x)).numpy(), call(x))
+    weights = np.arange(6.0).reshape(call(x).shape)
+    t = tg.Tensor(x, requires_grad=True)
+    (call(t) * weights).sum().backward()
+    order = np.argsort(x, axis, stable=True, descending=True)
+    expected = np.zeros_like(x if axis is not None else x.ravel())
+    np.put_along_axis(expected, order, weights, -1 if axis is None else axis)
+    np.testing.assert_array_equal(t.grad.numpy(), expected.reshape(x.shape))
+
+
 def test_sorting_to_second_order():
     gradgradcheck(lambda x: np.sort(x, axis=None) ** 2, sample(2, 3))
     gradgradcheck(lambda x: np.partition(x, 2, axis=0) ** 3, sample(4, 2))

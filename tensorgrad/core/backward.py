@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .errors import GraphError, RuleError
+from .finite import Inspector, inspector, not_asked
 from .hooks import hooked, users_code_may_run
 from .node import Leaf, Node
 from .parts import Parts
@@ -56,11 +57,16 @@ def leading_to(targets: Collection[Node | Leaf], nodes: list[Node]) -> set[Any]:
     return found
 
 
-def _check_usable(node: Node) -> None:
-    """Raise where what ran since the walk began has freed or overwritten a node."""
+def _watched(node: Node, g: Any, look: Inspector | None) -> tuple[Any, Any]:
+    """Return the gradient of a node after its hooks, and its rules.
+
+    Raise where what has run since the walk began has freed or overwritten the node.
+    """
+    g = hooked(node, g)
     if type(node.saved) is Place:
         raise _released(node)
     check_unwritten((node,))
+    return g, node.plan.steps if look is None else look.steps(node, g, fit)
 
 
 def _released(node: Node) -> GraphError:
@@ -102,12 +108,16 @@ def differentiate(
     check_unwritten(nodes)
     freed_at = None if retain_graph else Place(*user_place())
     # What overflows where nothing flows back is no news to the caller.
-    watchful = users_code_may_run() or are_fingerprinted()
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        table = _walk(nodes, dict(seeds), wanted, lift, freed_at, watchful)
+    look = inspector(nodes, [*seeds])
+    watchful = users_code_may_run() or are_fingerprinted() or look is not None
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"), not_asked(look):
+        table = _walk(nodes, dict(seeds), wanted, lift, freed_at, watchful, look)
     found = table if targets is None else {n: table[n] for n in targets if n in table}
     if watchful:
         found = {n: hooked(n, g) for n, g in found.items()}
+    if look is not None:
+        for n, g in found.items():
+            look.check_sum(n, g)
     if lift is not None:
         found = {n: lift(g, None) if _plain(g) else g for n, g in found.items()}
     return found
@@ -125,6 +135,7 @@ def _walk(
     lift: Lift | None,
     freed_at: Place | None,
     watchful: bool,
+    look: Inspector | None,
 ) -> dict[Node | Leaf, Any]:
     """Apply the rules of `nodes`, newest first, to what arrives in `table`.
 
@@ -135,11 +146,11 @@ def _walk(
     try:
         for node in nodes:
             g = table.pop(node)
+            steps = node.plan.steps
             if watchful:
-                g = hooked(node, g)
-                _check_usable(node)
+                g, steps = _watched(node, g, look)
             saved = node.saved if lift is None else node.plan.lifted(node, lift)
-            for parent, (rule, pick) in zip(node.parents, node.plan.steps):  # noqa: B905
+            for parent, (rule, pick) in zip(node.parents, steps):  # noqa: B905
                 if wanted is not None and parent not in wanted:
                     continue
                 dx = rule(g) if pick is None else rule(g, *pick(saved))

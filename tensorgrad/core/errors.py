@@ -6,6 +6,7 @@
     ├── GraphError            the graph cannot be differentiated as asked
     │   └── MutationError     something backward needs was written to since
     ├── RuleError             a gradient rule returned what cannot be a gradient
+    ├── NonFiniteError        NaN or infinity was made of finite numbers, in debug()
     └── CaptureError          a step cannot be replayed as it would run
 
     PerformanceWarning        a result is right, but takes longer than it could
@@ -33,6 +34,10 @@ class RuleError(TensorgradError, RuntimeError):
 
 class CaptureError(TensorgradError, RuntimeError):
     """A step given to ``tg.compile`` would not do the same when it is replayed."""
+
+
+class NonFiniteError(TensorgradError, FloatingPointError):
+    """An operation or a gradient made NaN or infinity, in ``tg.debug()``."""
 
 
 class PerformanceWarning(UserWarning):

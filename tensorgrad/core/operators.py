@@ -14,6 +14,7 @@ from .array_methods import ArrayMethods
 from .dispatch import operations
 from .foreign import NATIVE, is_number
 from .mode import enabled as is_grad_enabled
+from .observe import observers
 from .primitive import Primitive
 from .tensor import Tensor, wrap
 
@@ -59,6 +60,8 @@ def binary(op: Any) -> Callable[[Any, Any], Any]:
             return _with_other(op, a, b, b)
         y = forward(x, z)
         if (left is None and right is None) or not is_grad_enabled():
+            if observers:
+                op.show((x, z), y)
             return wrap(y, None)
         if right is None:
             return recorded(plans[1], (left,), (x, z), y)
@@ -90,6 +93,8 @@ def unary(op: Any) -> Callable[[Any], Any]:
         x = a._value
         y = forward(x)
         if a.node is None or not is_grad_enabled():
+            if observers:
+                op.show((x,), y)
             return wrap(y, None)
         return recorded(plans[1], (a.node,), (x,), y)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -210,7 +211,7 @@ class Primitive:
         y = self.forward(*values)
         if mask and is_grad_enabled():
             return self.recorded(self.plans[mask], tuple(parents), values, y)
-        return self._constant(y, plain)
+        return self._constant(values, y, plain)
 
     def recorded(
         self, plan: Plan, parents: tuple[Any, ...], values: Sequence[Any], y: Any
@@ -274,13 +275,29 @@ class Primitive:
             observer(node, values, y)
         return self.outputs(y, node) if self.multiple else wrap(y, node)
 
-    def _constant(self, y: Any, plain: bool) -> Any:
+    def _constant(self, values: Sequence[Any], y: Any, plain: bool) -> Any:
         """Return the output where nothing is recorded: as it is if all inputs were."""
         if self.residuals:
             y = y[0]
         if plain:
             return y
+        if observers:
+            self.show(values, y)
         return self.outputs(y, None) if self.multiple else wrap(y, None)
+
+    def show(self, values: Sequence[Any], y: Any) -> None:
+        """Show a call that is not recorded to who looks on.
+
+        Parameters
+        ----------
+        values : sequence
+            The arguments, as arrays.
+        y : array or tuple
+            The output.
+        """
+        node = Node(SimpleNamespace(op=self), (), (), *shape_and_dtype(y))
+        for observer in current_observers():
+            observer(node, values, y)
 
     def _call_variadic(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         arrays = tuple(
@@ -292,7 +309,8 @@ class Primitive:
             i for i, a in enumerate(args) if type(a) is Tensor and a.node is not None
         )
         if not inputs or not is_grad_enabled():
-            return self._constant(y, not any(type(a) is Tensor for a in args))
+            plain_ = not any(type(a) is Tensor for a in args)
+            return self._constant((arrays,), y, plain_)
         rest = zip(self.names[1:], self.defaults[1:], strict=True)
         values = [arrays, *(kwargs.get(name, default) for name, default in rest)]
         parents = tuple(args[i].node for i in inputs)

@@ -13,7 +13,7 @@ alive since, so that a later write to its addresses was a write to it.
 import weakref
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from threading import Lock
 from types import CodeType
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 from .errors import MutationError
+from .finite import finite_outputs
 from .node import Node, clock, root
 from .observe import observed
 from .place import Place, user_place
@@ -117,20 +118,37 @@ def _watch(owner: np.ndarray[Any, Any]) -> None:
 
 
 @contextmanager
-def debug() -> Iterator[None]:
-    """Fingerprint what each operation saves, so that raw NumPy writes are caught.
+def debug(*, nan: bool = True) -> Iterator[None]:
+    """Find raw NumPy writes, and the first operation that makes NaN or infinity.
 
-    Inside, every saved array is checksummed when it is saved and again before it is
-    used; a difference raises :class:`MutationError` with the operation and its line,
-    whichever alias the write went through. Costs a pass over every saved array.
+    Every array that an operation saves is checksummed when it is saved and again before
+    it is used, whichever alias it was written through. An operation whose result, or
+    whose gradient, is not finite although all it is made of is finite raises, with the
+    line of the operation, the first such element, and the range of what it is made of.
+    What is made inside is watched in a later ``backward`` outside too. Costs passes
+    over every array. It belongs to the thread or task that enters it.
+
+    Parameters
+    ----------
+    nan : bool
+        Whether to look for NaN and infinity. False allows both, where they are meant:
+        ``np.where(p > 0, p * np.log(p), 0.0)`` has them in the branch not taken.
 
     Yields
     ------
     None
-        Nothing of use: the check is what changes.
+        Nothing of use: the checks are what changes.
+
+    Raises
+    ------
+    MutationError
+        In ``backward``, if a saved array was written to.
+    NonFiniteError
+        Where NaN or infinity is made of finite numbers, forward or backward.
 
     Examples
     --------
+    >>> import numpy as np
     >>> import tensorgrad as tg
     >>> x = tg.Tensor([1.0, 2.0], requires_grad=True)
     >>> with tg.debug():
@@ -140,8 +158,13 @@ def debug() -> Iterator[None]:
     Traceback (most recent call last):
         ...
     tensorgrad.core.errors.MutationError: multiply, called at ..., saved ...
+    >>> with tg.debug(), np.errstate(divide="ignore"):
+    ...     np.log(x * 0)
+    Traceback (most recent call last):
+        ...
+    tensorgrad.core.errors.NonFiniteError: log, called at ..., made -inf at ...
     """
-    with observed(_fingerprint):
+    with observed(_fingerprint), finite_outputs() if nan else nullcontext():
         yield
 
 

@@ -5,7 +5,12 @@ import contextvars
 import dataclasses
 import enum
 import functools
+import itertools
+import logging
+import math
 import os
+import random
+import re
 import sys
 import types
 import weakref
@@ -14,6 +19,31 @@ import numpy as np
 import pytest
 
 import tensorgrad as tg
+from tensorgrad.capture import watch
+
+
+@dataclasses.dataclass
+class Config:
+    layers: int = 2
+    weight: float = 2.0
+    mode: str = "tanh"
+
+
+@functools.lru_cache
+def table(n):
+    return np.linspace(0.0, 1.0, n)
+
+
+def activation(mode):
+    return {"tanh": np.tanh, "exp": np.exp}[mode]
+
+
+def timed(f):
+    @functools.wraps(f)
+    def wrapper(*args, **kwargs):
+        return f(*args, **kwargs)
+
+    return wrapper
 
 
 def parameter(n=3):
@@ -89,7 +119,7 @@ class Model(Base):
         self.items = [1.0] * 300
         self.kinds = {2.0, 3.0}
         self.queue = collections.deque([1.0, 2.0])
-        self.training = True
+        self.training, self.named = True, "scale"
 
     def by_method(self, x):
         return self.inner(x) * self.scale
@@ -127,6 +157,9 @@ class Model(Base):
 
     def by_name(self, x):
         return np.sum(self.w * x) * getattr(self, "sc" + "ale")
+
+    def by_text(self, x):
+        return np.sum(self.w * x) * getattr(self, self.named)
 
     def by_hasattr(self, x):
         return np.sum(self.w * x) * (2.0 if hasattr(self, "bonus") else 1.0)
@@ -167,6 +200,7 @@ for name, method, change in [
     ("a deque", "by_queue", lambda m: m.queue.append(9.0)),
     ("training", "by_mode", put("training", False)),
     ("getattr by a computed name", "by_name", put("scale", 5.0)),
+    ("an attribute by the text of its name", "by_text", put("scale", 5.0)),
     ("hasattr", "by_hasattr", put("bonus", 1)),
 ]:
     CASES[name] = of_model(method, change)
@@ -843,3 +877,361 @@ def test_a_change_is_seen_or_refused(name):
 @pytest.mark.parametrize("name", SEEN)
 def test_what_a_replay_sees_is_no_error(name):
     assert not never_stale(SEEN[name])
+
+
+# Faults.
+
+PLANTED = {
+    "Attributes": "attribute",
+    "Called": "a_context_variable",
+    "Cell": "a_cell_of_a_helper",
+    "Class": "a_method_of_a_class",
+    "Contents": "plain_numpy_on_an_array",
+    "Entry": "a_variable_of_another_module",
+    "Function": "the_code_of_a_function",
+    "Held": "a_hook_added",
+    "Items": "an item of a long list",
+    "Others": "an attribute by the text of its name",
+    "Slot": "a_slot",
+}
+
+
+@pytest.mark.parametrize("kind", PLANTED)
+def test_each_kind_of_watch_is_needed(kind, monkeypatch):
+    watched = getattr(watch, kind)
+    monkeypatch.setattr(watched, "_tests", lambda self, bind: iter(()))
+    monkeypatch.setattr(watched, "_changes", lambda self: iter(()))
+    monkeypatch.setattr(watch, "_hooked_as_before", lambda tensors: True)
+    with pytest.raises(AssertionError):
+        never_stale(CASES[PLANTED[kind]])
+
+
+# Arguments that hold others.
+
+
+@dataclasses.dataclass
+class Batch:
+    x: np.ndarray
+    weight: float = 1.0
+    mode: str = "sum"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Frozen:
+    x: np.ndarray
+    weight: float = 1.0
+    mode: str = "sum"
+
+
+class Plain:
+    def __init__(self, x, weight=1.0, mode="sum"):
+        self.x, self.weight, self.mode = x, weight, mode
+
+
+class Slotted:
+    __slots__ = ("mode", "weight", "x")
+
+    def __init__(self, x, weight=1.0, mode="sum"):
+        self.x, self.weight, self.mode = x, weight, mode
+
+
+Named = collections.namedtuple("Named", "x weight mode", defaults=(1.0, "sum"))
+
+
+class Counted(collections.OrderedDict):
+    """A dict with attributes of its own."""
+
+
+class Mode(enum.Enum):
+    DOUBLE = 2
+    TRIPLE = 3
+
+
+def of_fields(b, p):
+    loss = np.sum(p * b.x) * b.weight
+    return loss if b.mode == "sum" else loss / 3
+
+
+def of_items(b, p):
+    loss = np.sum(p * b["x"]) * b["weight"]
+    return loss if b["mode"] == "sum" else loss / 3
+
+
+HELD = [Batch, Frozen, Plain, Slotted, Named, types.SimpleNamespace]
+HELD += [dict, collections.OrderedDict, Counted]
+
+
+@pytest.mark.parametrize("kind", HELD)
+@pytest.mark.parametrize("same", [True, False])
+def test_what_an_argument_holds_has_its_say(kind, same):
+    """Other numbers in it are used; another mode is another plan, or an error."""
+    p = parameter()
+    rule = of_items if issubclass(kind, dict) else of_fields
+    step = tg.compile(lambda b: rule(b, p), fused=False)
+    kept = kind(x=np.ones(3), weight=1.0, mode="sum")
+    refused = 0
+    for i in range(9):
+        b = kind(x=np.full(3, 1.0 + i), weight=0.5 * i, mode="sum" if i < 6 else "mean")
+        if same and kind not in (Frozen, Named):
+            if issubclass(kind, dict):
+                kept.update(b)
+            else:
+                kept.x, kept.weight, kept.mode = b.x, b.weight, b.mode
+            b = kept
+        try:
+            assert value(step(b)) == value(rule(b, p))
+        except tg.CaptureError:
+            refused += 1
+    assert not refused or (same and kind is Counted)
+    if not refused and kind is not Counted:
+        assert len(step._captures) == 2
+
+
+def test_arrays_in_an_argument_may_change_in_place():
+    p, b = parameter(), Batch(np.ones(3))
+    step = tg.compile(lambda b: of_fields(b, p), fused=False)
+    for i in range(5):
+        b.x[0] = i
+        assert value(step(b)) == value(of_fields(b, p))
+
+
+def test_an_argument_is_not_written_to_unseen():
+    p = parameter()
+
+    def step(b):
+        b.weight += 1.0
+        return of_fields(b, p)
+
+    with pytest.raises(tg.CaptureError, match="changes its argument, a Batch"):
+        tg.compile(step, fused=False)(Batch(np.ones(3)))
+
+
+def test_a_list_of_arguments_is_not_appended_to_unseen():
+    with pytest.raises(tg.CaptureError, match="changes its argument, a list"):
+        tg.compile(lambda xs: xs.append(1), fused=False)([np.ones(3)])
+
+
+def test_members_of_an_enum_are_plans_of_their_own():
+    p = parameter()
+    step = tg.compile(lambda mode: np.sum(p * mode.value), fused=False)
+    for mode in [Mode.DOUBLE, Mode.TRIPLE] * 4:
+        assert step(mode).item() == 6.0 * mode.value
+
+
+def test_an_object_with_parameters_is_no_batch():
+    class State:
+        def __init__(self):
+            self.w, self.n = parameter(), 0.5
+
+    def step(state, x):
+        return np.sum(state.w * x) * state.n
+
+    state, compiled = State(), tg.compile(step, fused=False)
+    for _ in range(3):
+        assert value(compiled(state, np.ones(3))) == value(step(state, np.ones(3)))
+    state.n = 2.0
+    with pytest.raises(tg.CaptureError, match=r"state\.n"):
+        compiled(state, np.ones(3))
+
+
+def test_an_iterator_as_an_argument():
+    p, numbers = parameter(), itertools.repeat(2.0)
+    step = tg.compile(lambda numbers: np.sum(p) * next(numbers), fused=False)
+    step(numbers)
+    with pytest.raises(tg.CaptureError, match="takes the next of numbers"):
+        step(numbers)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("optimizer", [tg.optim.SGD, tg.optim.Adam])
+def test_an_embedding_is_captured(optimizer, listed):
+    """Rows of a parameter, picked by an argument, some of them twice."""
+
+    def made():
+        rows = tg.Tensor(np.arange(20.0).reshape(5, 4), requires_grad=True)
+        opt = optimizer([rows], 0.1)
+
+        def step(ids):
+            loss = np.sum(rows[ids] ** 2)
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+            return loss, rows * 1.0
+
+        return step
+
+    plain, step = made(), tg.compile(made(), fused=False)
+    for i in range(6):
+        ids = [i % 5, 1, 2 * i % 5]
+        ids = ids if listed and i % 2 else np.array(ids)
+        assert value(step(ids)) == value(plain(ids))
+
+
+def test_the_plan_tells_what_is_checked():
+    p, data = parameter(), np.ones(3)
+    step = tg.compile(lambda x: np.sum(p * x * np.exp(data)), fused=False)
+    for _ in range(3):
+        step(np.ones(3))
+    told = str(step.plan)
+    assert "checked before each replay" in told
+    assert re.search(r"\d+ comparisons, \d+\.\d us, 24 bytes of arrays", told)
+
+
+# What a replay cannot do.
+
+
+def refusing(case):
+    REFUSED[case.__name__] = case
+    return case
+
+
+REFUSED = {}
+
+
+@refusing
+def a_counter_in_a_method():
+    class Counting:
+        n, w = 0, parameter()
+
+        def step(self, x):
+            self.count()
+            return np.sum(self.w * x)
+
+        def count(self):
+            self.n += 1
+
+    return Counting().step
+
+
+@refusing
+def an_output_kept_on_a_layer():
+    class Layer:
+        def __init__(self):
+            self.w = parameter()
+
+        def forward(self, x):
+            self.output = self.w * x
+
+    layer = Layer()
+
+    def step(x):
+        layer.forward(x)
+        return np.sum(layer.output)
+
+    return step
+
+
+@refusing
+def an_iterator():
+    numbers, p = iter([2.0] * 9), parameter()
+    return lambda x: np.sum(p * x) * next(numbers)
+
+
+@refusing
+def a_generator():
+    p = parameter()
+
+    def made():
+        while True:
+            yield 2.0
+
+    numbers = made()
+    return lambda x: np.sum(p * x) * next(numbers)
+
+
+@refusing
+def a_coin_that_falls_alike_twice():
+    rng, p = np.random.default_rng(0), parameter()
+    return lambda x: np.sum(p * x) * (1.0 if rng.random() < 2 else 2.0)
+
+
+@refusing
+def a_coin_of_the_module_random():
+    p = parameter()
+    return lambda x: np.sum(p * x) * (1.0 if random.random() < 2 else 2.0)
+
+
+@refusing
+def a_file(path=__file__):
+    p = parameter()
+
+    def step(x):
+        with open(path) as file:
+            return np.sum(p * x) * len(file.readline())
+
+    return step
+
+
+@refusing
+def an_open_file():
+    p, file = parameter(), open(os.devnull)  # noqa: SIM115
+    weakref.finalize(p, file.close)
+    return lambda x: np.sum(p * x) * len(file.read())
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_a_replay_cannot_do_is_refused_at_once(name):
+    step, state = tg.compile(REFUSED[name](), fused=False), random.getstate()
+    step(np.ones(3))
+    with pytest.raises(tg.CaptureError):
+        step(np.ones(3))
+    random.setstate(state)
+
+
+# What loops around a step do.
+
+
+def test_ordinary_loops_are_captured():
+    trainer = Trainer()
+    step = tg.compile(trainer.step, fused=False)
+    history = []
+    for epoch in range(8):
+        trainer.epoch = epoch
+        trainer.settings["epoch"] = epoch
+        loss = step(np.full((2, 3), 0.1 * epoch))
+        history.append(loss.item())
+        trainer.losses.append(loss)
+        trainer.best = min(history)
+        trainer.log(f"{epoch}: {loss:.3f}")
+    assert step.plan != "nothing captured"
+    assert len(step._captures) == 1
+    other = Trainer()
+    expected = [other.step(np.full((2, 3), 0.1 * e)).item() for e in range(8)]
+    assert history == expected
+
+
+class Trainer:
+    """What people write: a config, a logger, layers by name, caches, metrics."""
+
+    def __init__(self):
+        self.config = Config()
+        self.settings = {"model": tg.nn.Dense(3, 4, rng=0), "epoch": 0}
+        self.layer0 = tg.nn.Dense(4, 4, rng=1)
+        self.layer1 = tg.nn.Dense(4, 2, rng=2)
+        self.losses, self.epoch, self.best = [], 0, None
+        self.logger = logging.getLogger("tensorgrad.trainer")
+        parameters = self.settings["model"].parameters()
+        parameters += self.layer0.parameters() + self.layer1.parameters()
+        self.optimizer = tg.optim.Adam(parameters, 0.01)
+
+    def log(self, text):
+        self.logger.debug(text)
+
+    def model(self, x):
+        x = self.settings["model"](x)
+        for i in range(self.config.layers):
+            x = activation(self.config.mode)(getattr(self, f"layer{i}")(x))
+        return x
+
+    @timed
+    def loss(self, x):
+        scale = table(self.config.layers)[-1]
+        return np.mean(self.model(x) ** 2) * scale * math.sqrt(self.config.weight)
+
+    def step(self, x):
+        self.logger.debug("a step")
+        loss = self.loss(x)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return loss

@@ -83,10 +83,10 @@ class Compiled:
         """What is replayed, to be printed."""
         from .plan import plan_text
 
-        ready = [c.replay for c in self._captures.values() if c.replay is not None]
+        ready = [c for c in self._captures.values() if c.replay is not None]
         if not ready:
             return "nothing captured yet: the first two calls of a signature record it"
-        return "\n\n\n".join(map(plan_text, ready))
+        return "\n\n\n".join(f"{plan_text(c.replay)}\n\n{c.watch}" for c in ready)
 
 
 class Capture:
@@ -264,10 +264,11 @@ def compile(
     Parameters
     ----------
     step : callable
-        Takes arrays, tensors, numbers, and tuples, lists and dicts of them; returns
-        the same. Floats may change from call to call. For other shapes, dtypes, or
-        values of integers, flags and strings it is recorded anew; all plans are kept.
-        It computes the same operations each time, and calls ``zero_grad`` itself.
+        Takes arrays, tensors, numbers, and tuples, lists, dicts and objects that hold
+        only these; returns tuples, lists and dicts of them. Floats may change from
+        call to call. For other shapes, dtypes, or values of integers, flags and
+        strings it is recorded anew; all plans are kept. It computes the same
+        operations each time, and calls ``zero_grad`` itself.
     check : bool
         Do each step in eager mode as well, from the same state, and raise where the
         two differ.
@@ -296,8 +297,9 @@ def compile(
 
     Notes
     -----
-    What the step computes with plain NumPy, not of its arguments or of tensors, is
-    computed once: data that change belong among the arguments.
+    All that Python reads in the step is compared before each replay: variables,
+    attributes, items, defaults, hooks; the plan tells at what cost. Plain NumPy on
+    arrays from outside is computed once, and again when these change.
 
     Examples
     --------

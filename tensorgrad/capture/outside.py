@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core.errors import CaptureError
 from ..core.place import Place
+from ..core.recording import Refused
 from ..core.tensor import Tensor
 from .program import Array
 from .traced import Traced
@@ -68,9 +69,13 @@ def checksum(a: Array) -> int:
     return zlib.crc32(np.ascontiguousarray(a).view(np.uint8).data) if a.size else 0
 
 
-def differs(array: Array, place: Place) -> CaptureError:
-    """Return the error for an array that is another in each call."""
-    return CaptureError(
+def differs(array: Array, place: Place, *, in_part: bool) -> CaptureError:
+    """Return the error for an array that is another in each call.
+
+    Where it was made in a part of the step that can be recorded as one call, it is.
+    """
+    kind = Refused if in_part else CaptureError
+    return kind(
         f"tg.compile: {place}: an array of shape {array.shape} differs from call to "
         "call, but was not computed from what the step is given, so it would stay as "
         "it is when the step is replayed; pass it as an argument (random numbers: "

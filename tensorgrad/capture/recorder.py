@@ -145,7 +145,7 @@ class Recorder:
         if then.is_at(array):
             return True
         if _kind(then.array) != _kind(array) or then.checksum != found:
-            raise differs(array, place)
+            raise differs(array, place, in_part=self._mark is not None)
         return False
 
     # Operations and their rules.
@@ -305,15 +305,15 @@ class Recorder:
             raise refusal(
                 "writes to its argument", "write to a copy and return it", CaptureError
             )
+        fresh = () if self._mark is None else self.outside[self._mark :]
+        if any(value is known.traced.value for known in fresh):
+            raise refusal("writes to an array made by plain NumPy", "make a new one")
         if isinstance(value, Constant):
             raise refusal(
                 "writes to an array that it makes with plain NumPy in each call",
                 "write x = x + y in place of x += y",
                 CaptureError,
             )
-        fresh = () if self._mark is None else self.outside[self._mark :]
-        if any(value is known.traced.value for known in fresh):
-            raise refusal("writes to an array made by plain NumPy", "make a new one")
         return target
 
     # Results.

@@ -379,7 +379,7 @@ class Search:
         if kind.__module__ == "tensorgrad.capture.traced":
             return
         if hasattr(kind, "__next__"):
-            if found.outside:
+            if found.outside and found.level < LOOSE:
                 self.refused = f"takes the next of {found.name}, an iterator"
             return
         self._object(found)
@@ -498,7 +498,8 @@ class Search:
             self.random.append(found.x)
 
     def _file(self, found: Found) -> None:
-        if found.outside and not found.x.closed and found.x.readable():
+        read = found.outside and found.level < LOOSE
+        if read and not found.x.closed and found.x.readable():
             self.refused = f"reads {found.name}, an open file"
 
     def _skip(self, found: Found) -> None:

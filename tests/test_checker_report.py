@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tensorgrad as tg
-from tensorgrad.testing import check_gradient, gradcheck
+from tensorgrad.testing import check_gradient, check_vjp, gradcheck
 
 X = np.array([0.5, -1.2, 2.0])
 
@@ -107,6 +107,26 @@ def test_large_jacobian_is_checked_along_random_directions():
     assert result.comparison.experiment.name == "random directions"
     assert "random direction" in str(result)
     assert not verdict(lambda x: np.where(x > 2, wrong(1.1)(x), np.sin(x)), x)
+
+
+@pytest.mark.parametrize("at", [(0, 0), (17, 29), (39, 12)])
+def test_of_a_large_jacobian_a_wrong_entry_is_named(at):
+    x = np.random.default_rng(0).normal(size=(40, 30))
+
+    def wrong_at(g, x):
+        gradient = g * np.cos(x)
+        gradient[at] += 0.01 * g[3, 4]
+        return gradient
+
+    result = check_vjp(np.sin, wrong_at, x, raise_on_failure=False)
+    where = ", ".join(map(str, at))
+    assert f"worst entry: d output 0[3, 4] / d input 0[{where}], " in str(result)
+    right = np.cos(x[at]) if at == (3, 4) else 0.0
+    assert abs(result.worst.numerical - right) <= result.worst.error
+    assert result.worst.analytic == pytest.approx(right + 0.01)
+    whole = check_vjp(np.sin, lambda g, x: 2 * g * np.cos(x), x, raise_on_failure=False)
+    assert whole.worst.index == whole.worst.output_index
+    assert whole.worst.analytic == pytest.approx(2 * whole.worst.numerical)
 
 
 # The report.

@@ -105,6 +105,8 @@ class Result:
     names : dict of str
         What the report calls an input or output that has a name: ``"params['w']"``
         for ``"input 0"``.
+    located : Entry or None
+        A wrong entry of a Jacobian that was compared along random directions.
     """
 
     verdict: Verdict
@@ -115,6 +117,7 @@ class Result:
     diagnosed: Diagnosis | None = None
     shrunk: list[Array] | None = field(default=None, repr=False)
     names: dict[str, str] = field(default_factory=dict, repr=False)
+    located: Entry | None = field(default=None, repr=False)
 
     @property
     def ok(self) -> bool:
@@ -172,6 +175,8 @@ class Result:
     @property
     def worst(self) -> Entry | None:
         """The entry with the worst verdict, and of those the furthest off."""
+        if self.located is not None:
+            return replace(self.located, names=self.names)
         comparison = self.comparison
         if comparison is None or not comparison.state.size:
             return None

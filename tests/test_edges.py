@@ -553,6 +553,13 @@ def test_losses_of_many_in_float16():
     np.testing.assert_allclose(p.grad.numpy()[0], [-2 / MANY, 0], atol=1e-7)
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (2,), (1, 2)])
+def test_gradients_of_what_was_broadcast_to_many_in_float16(shape):
+    bias = leaf(np.zeros(shape), np.float16)
+    (np.mean((bias + np.zeros((MANY, 2), np.float16)) * 2)).backward()
+    np.testing.assert_allclose(bias.grad.numpy(), 2 / bias.size, rtol=5e-3)
+
+
 def test_softmax_of_many_classes_in_float16():
     x = leaf(np.zeros(MANY), np.float16)
     np.testing.assert_array_equal(tg.softmax(x).numpy(), np.float16(1 / MANY))

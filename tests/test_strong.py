@@ -128,6 +128,14 @@ def test_a_gradient_of_zero_keeps_its_curvature(residual, at, curvature):
         lambda x: np.sum(np.square(x)) ** 0.5,
         lambda x: np.sum(np.abs(x) ** 3) ** (1 / 3),
         lambda x: np.hypot(x[0], x[1]),
+        lambda x: np.sqrt(x @ x),
+        lambda x: np.sqrt(np.dot(x, x)),
+        lambda x: np.sqrt(np.vdot(x, x)),
+        lambda x: np.sqrt(np.inner(x, x)),
+        lambda x: np.sqrt(np.vecdot(x, x)),
+        lambda x: np.sqrt(np.tensordot(x, x, 1)),
+        lambda x: np.sqrt(np.einsum("i,i", x, x)),
+        lambda x: np.sum(np.sqrt(np.einsum("ij,ij->i", x[None], x[None]))),
     ],
 )
 def test_a_norm_written_out_has_the_gradient_zero_at_zero(norm):

@@ -17,6 +17,7 @@ from .writes import are_fingerprinted, check_unwritten
 Lift = Callable[[Any, "Node | Leaf | None"], Any]
 
 _NOTHING: Any = np.zeros(0)
+_HALF = np.dtype(np.float16)
 _newest_first = attrgetter("index")
 
 
@@ -207,10 +208,17 @@ def fit(dx: Any, parent: Node | Leaf, node: Node) -> Any:
     shape = parent.shape
     if dx.shape[1:] == shape and dx.ndim:
         # A bias: spared what finding the axes takes, half as long as the sum.
-        dx = np.add.reduce(dx, axis=0)
+        dx = _summed(dx, 0)
     elif dx.shape != shape:
         dx = unbroadcast(dx, shape, node.name)
     return dx if dx.dtype == parent.dtype else dx.astype(parent.dtype)
+
+
+def _summed(g: Any, axes: Any) -> Any:
+    if g.dtype is _HALF:
+        # In float16 a sum of many small terms comes to a stop.
+        return np.add.reduce(g, axis=axes, dtype=np.float32)
+    return np.add.reduce(g, axis=axes)
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...], name: str) -> Any:
@@ -218,7 +226,7 @@ def unbroadcast(g: Any, shape: tuple[int, ...], name: str) -> Any:
     lead = g.ndim - len(shape)
     tail = g.shape[lead:] if lead >= 0 else ()
     if tail == shape and lead > 0:
-        return np.add.reduce(g, axis=tuple(range(lead)))
+        return _summed(g, tuple(range(lead)))
     if len(tail) != len(shape) or any(
         n not in (1, m) for n, m in zip(shape, tail, strict=True)
     ):
@@ -227,5 +235,5 @@ def unbroadcast(g: Any, shape: tuple[int, ...], name: str) -> Any:
             f"{shape}; only broadcast axes are summed back"
         )
     stretched = (lead + i for i, n in enumerate(shape) if n == 1 != tail[i])
-    g = np.add.reduce(g, axis=(*range(lead), *stretched))
+    g = _summed(g, (*range(lead), *stretched))
     return g if g.shape == shape else g.reshape(shape)

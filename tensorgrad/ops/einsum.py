@@ -20,6 +20,7 @@ from ..core.primitive import primitive
 from ..core.registry import case, describe
 from .axes import array, kernel
 from .define import constant
+from .strong import scaled
 
 _LABELS = string.ascii_uppercase + string.ascii_lowercase
 _BLAS_PAYS = 2**15
@@ -58,12 +59,28 @@ def onto_diagonals(x, subscripts, shape):
 def _gradient(i: int, g: Any, others: Any, shapes: Shapes, subscripts: str) -> Any:
     """Return `einsum(_way_back(i, subscripts, shapes).subscripts, g, *others)`."""
     way = _way_back(i, subscripts, shapes)
-    x = np.einsum(way.subscripts, g, *others, optimize=way.optimize)
+    if way.sums or len(others) != 1:
+        x = np.einsum(way.subscripts, g, *others, optimize=way.optimize)
+    else:
+        x = _product(g, others[0], way.subscripts)
     if x.shape != way.shape:
         x = np.broadcast_to(x.reshape(way.kept), way.shape)
     if way.diagonal:
         return onto_diagonals(x, way.diagonal, shapes[i])
     return x
+
+
+def _product(a: Any, b: Any, subscripts: str) -> Any:
+    """Return an einsum of two arrays that sums over nothing."""
+    terms, output = subscripts.split("->")
+    first, second = terms.split(",")
+    return scaled(_aligned(a, first, output), _aligned(b, second, output))
+
+
+def _aligned(x: Any, labels: str, output: str) -> Any:
+    """Return x with its axes in the order of the output, ones for those it lacks."""
+    x = x.transpose([labels.index(c) for c in output if c in labels])
+    return np.expand_dims(x, tuple(i for i, c in enumerate(output) if c not in labels))
 
 
 einsum_one.vjp(
@@ -94,6 +111,8 @@ class WayBack(NamedTuple):
         Of the einsum of the incoming gradient and the other operands.
     optimize : bool
         Whether that einsum is large enough to search for matrix products.
+    sums : bool
+        Whether it is more than a product, element by element.
     kept : tuple of int
         Shape of its result, with length 1 for labels nobody else has.
     shape : tuple of int
@@ -104,6 +123,7 @@ class WayBack(NamedTuple):
 
     subscripts: str
     optimize: bool
+    sums: bool
     kept: tuple[int, ...]
     shape: tuple[int, ...]
     diagonal: str
@@ -125,6 +145,7 @@ def _way_back(i: int, subscripts: str, shapes: Shapes) -> WayBack:
     return WayBack(
         back,
         math.prod(found.values()) > _BLAS_PAYS,
+        set(found) != set(kept) or any(len(set(t)) < len(t) for t in others),
         tuple(n if label in kept else 1 for label, n in own.items()),
         tuple(own.values()),
         f"{terms[i]}->{''.join(own)}" if len(own) < len(terms[i]) else "",

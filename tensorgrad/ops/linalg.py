@@ -74,7 +74,11 @@ def _contract_a(g: Any, a_shape: Any, b: Any, axes_a: Any, axes_b: Any) -> Any:
     """Return the tensordot of `g` and `b` over the axes of b that were left."""
     # What is summed over are the axes of b; the axes of b that were summed remain.
     free = _rest(axes_a, len(a_shape))
-    x = np.tensordot(g, b, (range(len(free), g.ndim), _rest(axes_b, b.ndim)))
+    rest = _rest(axes_b, b.ndim)
+    if rest:
+        x = np.tensordot(g, b, (range(len(free), g.ndim), rest))
+    else:
+        x = scaled(np.expand_dims(g, tuple(range(g.ndim, g.ndim + b.ndim))), b)
     order = [*free, *(axes_a[i] for i in np.argsort(axes_b))]
     return x.transpose(tuple(map(int, np.argsort(order))))
 
@@ -82,7 +86,10 @@ def _contract_a(g: Any, a_shape: Any, b: Any, axes_a: Any, axes_b: Any) -> Any:
 def _contract_b(g: Any, a: Any, b_shape: Any, axes_a: Any, axes_b: Any) -> Any:
     """Return the tensordot of `a` and `g` over the axes of a that were left."""
     free = _rest(axes_a, a.ndim)
-    x = np.tensordot(a, g, (free, range(len(free))))
+    if free:
+        x = np.tensordot(a, g, (free, range(len(free))))
+    else:
+        x = scaled(g, np.expand_dims(a, tuple(range(a.ndim, a.ndim + g.ndim))))
     order = [*(axes_b[i] for i in np.argsort(axes_a)), *_rest(axes_b, len(b_shape))]
     return x.transpose(tuple(map(int, np.argsort(order))))
 

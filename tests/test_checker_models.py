@@ -137,6 +137,12 @@ def test_several_arguments_and_integers():
     assert result.verdict == "agrees"
 
 
+def test_data_in_lists():
+    loss = tg.softmax_cross_entropy
+    assert check_model(network(tg.tanh), loss, X.tolist(), LABELS)
+    assert check_model(network(tg.tanh), squares, X.tolist(), [1.0, 0.0, 2.0])
+
+
 def test_a_large_model_is_checked_along_directions():
     def wide(activation):
         first, last = tg.nn.Dense(3, 300, rng=0), tg.nn.Dense(300, 12, rng=1)

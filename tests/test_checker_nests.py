@@ -297,6 +297,8 @@ def test_compiled_functions_are_checked_as_they_are_replayed():
     assert "constant factor of 1/2" in wrong.diagnosis
     nested = tg.compile(tg.value_and_grad(lambda p: f(p["w"]) * p["b"]), fused=False)
     assert check_gradient(nested, True, {"w": W, "b": 2.0})
+    with pytest.raises(TypeError, match="compiled, and a replay records nothing for"):
+        gradcheck(tg.compile(f), W)
 
 
 # Random nests: a right gradient passes, a fault is named by its path.

@@ -129,6 +129,12 @@ def _tensor_point(
     f: Callable[..., Any], inputs: Sequence[Any], argnums: int | Sequence[int] | None
 ) -> tuple[Point, Callable[..., Any]]:
     """Return the arrays to check at, and `f` as a function of those."""
+    if hasattr(f, "plan") and hasattr(f, "step"):
+        raise TypeError(
+            "gradcheck: f is compiled, and a replay records nothing for backward; "
+            "check tg.compile(tg.value_and_grad(f)) by check_gradient with df=True, or "
+            "f itself"
+        )
     if any(map(nested, inputs)):
         nesting = Nesting("gradcheck", f, inputs, argnums)
         return Point.of(nesting), nesting.function(f)

@@ -13,6 +13,7 @@ from ..core.node import Leaf
 from ..core.tensor import Tensor
 from ..transforms.tree import mapped
 from .findings import Finding
+from .nesting import nested
 from .plain import as_array, in_dtypes, vjp_problem
 from .problem import Array, Problem
 from .report import name_of, shares
@@ -127,7 +128,8 @@ class Model:
     """
 
     def __init__(self, model: Any, loss: Callable[..., Any], x: Any, y: Any) -> None:
-        self.model, self.loss, self.data = model, loss, (x, y)
+        self.model, self.loss = model, loss
+        self.data = [d if nested(d) or d is None else _array(d) for d in (x, y)]
         found = list(getattr(model, "named_parameters", lambda: ())())
         found = [(name, p) for name, p in found if p.requires_grad]
         if not found:
@@ -199,6 +201,11 @@ class Model:
         else:
             every = list(_modules("", self.model))
         return [(name, getattr(m, "__name__", type(m).__name__)) for name, m in every]
+
+
+def _array(data: Any) -> Any:
+    """Return numbers in a list as an array."""
+    return np.asarray(data) if isinstance(data, list | tuple) else data
 
 
 def _parameter(tensor: Any) -> Parameter | TorchParameter:

@@ -250,6 +250,11 @@ QUANTITIES = {
     "progression": PROGRESSION,
     "floats that are whole": [f"{x}.0" for x in PROGRESSION],
     "few rows": [5, 9, 14, 3, 8, 11, 20, 17, 5, 30, 2, 41],
+    # The waists of 20 men, in inches, in the data of Linnerud.
+    "very few rows": [
+        *(36, 37, 38, 35, 35, 36, 38, 34, 31, 33),
+        *(34, 33, 34, 40, 36, 37, 38, 32, 46, 33),
+    ],
     "prices": RNG.integers(50_000, 500_000, 300),
     "counts of some size": RNG.poisson(200, 900),
     "many values, many rows": RNG.integers(0, 3000, 9000),
@@ -350,6 +355,13 @@ def test_a_column_that_numbers_the_rows_is_left_out(warned, name, first):
     out, told = warned([f"{name},a,b,kind", *rows_of(count, A, B, KIND)])
     assert "model 2-" in out
     assert told == [f"column {name!r} numbers the rows and is left out of the features"]
+
+
+def test_an_index_whose_rows_were_shuffled_is_left_out(warned):
+    _, told = warned(["Unnamed: 0,a,kind", *rows_of(RNG.permutation(N), A, KIND)])
+    assert told == [
+        "column 'Unnamed: 0' numbers the rows and is left out of the features"
+    ]
 
 
 def test_a_file_that_only_numbers_its_rows(refused, tmp_path):

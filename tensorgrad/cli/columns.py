@@ -45,8 +45,11 @@ def _about_target(table: Table) -> list[str]:
                 "with --target"
             )
         return _about_names(table)
-    counted = values[0] in (0, 1) and values[-1] - values[0] == count - 1
-    thin = count > 20 and rows < 20 * count
+    gaps = values[-1] - values[0] != count - 1
+    counted = values[0] in (0, 1) and not gaps
+    thin = (
+        rows < 20 * count if count > 20 else rows >= FEW and gaps and rows < 5 * count
+    )
     if many or thin or (count > MOST_CLASSES and not counted):
         raise TableError(
             f"{_target(table)} holds {count} different numbers in {rows} rows, as a "
@@ -114,6 +117,8 @@ def _without_numbering(table: Table) -> tuple[Table, list[str]]:
 
 def _counts(x: NDArray[np.float64], name: str) -> bool:
     enough = 3 if _is_index(name) else FEW
+    # A table whose rows were shuffled keeps its index.
+    x = np.sort(x) if _is_index(name) else x
     # Beyond 2^53 a number and the next are the same.
     whole = abs(x[0]) < 2**53 and x[0] == np.round(x[0])
     return bool(len(x) >= enough and whole and (x == x[0] + np.arange(len(x))).all())

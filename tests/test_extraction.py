@@ -142,3 +142,54 @@ def test_a_tensor_of_tensors_that_need_a_gradient_is_refused():
     x = leaf()
     for data in (x, [x, 2 * x], [[x], (x,)]):
         assert "tg.Tensor takes" in message(lambda data=data: tg.Tensor(data))
+
+
+class TestPrimitives:
+    """A tensor that no rule knows of is refused, wherever a forward gets it from."""
+
+    x = tg.Tensor([1.0, 2.0], requires_grad=True)
+
+    @staticmethod
+    def scaled_by(find, **options):
+        @tg.primitive(**options)
+        def op(x, more=None):
+            y = x * find(more)
+            return (y, y) if options else y
+
+        op.vjp(x=lambda g, more: g[0] if options else g)
+        return op
+
+    @pytest.mark.parametrize("x", [x, x.detach(), np.ones(2)])
+    def test_within_a_list_or_a_tuple(self, x):
+        op = self.scaled_by(lambda more: more[0])
+        for more in ([leaf()], (leaf(),), (1.0, (leaf(),))):
+            with pytest.raises(TypeError, match="takes the value out"):
+                op(x, more)
+        assert np.sum(op(x, (leaf().detach(),)) - op(x, (1.5,))) == 0
+
+    @pytest.mark.parametrize("x", [x, x.detach()])
+    @pytest.mark.parametrize("options", [{}, {"multiple": True}])
+    def test_from_outside(self, x, options):
+        w = leaf()
+        op = self.scaled_by(lambda more: w if more is None else more["w"], **options)
+        for more in (None, {"w": w}):
+            with pytest.raises(TypeError, match="op: the forward returned a Tensor"):
+                op(x, more)
+
+    def test_as_an_argument_without_a_rule(self):
+        op = self.scaled_by(lambda more: more)
+        with pytest.raises(TypeError, match="no gradient rule for argument 'more'"):
+            op(self.x, leaf())
+        with pytest.raises(TypeError, match="no gradient rule for argument 'more'"):
+            op(np.ones(2), more=leaf())
+
+    def test_as_a_keyword_of_many_operands(self):
+        @tg.primitive
+        def total(*xs, scale=1.0):
+            return sum(xs) * scale
+
+        total.vjp(xs=lambda i, g, scale: g * scale)
+        for scale in (leaf(), (leaf(),)):
+            with pytest.raises(TypeError, match="takes the value out"):
+                total(self.x, self.x, scale=scale)
+        assert total(self.x, self.x, scale=leaf().detach()).tolist() == [3.0, 6.0]

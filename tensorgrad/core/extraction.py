@@ -30,7 +30,7 @@ def lost_gradient(taker: str, protocol: bool = False) -> TypeError:
         function = _called_by(frame)
         taker = f"{taker}, or a function that calls it,"
         module = public_module(function)
-        if module not in ("", "builtins"):
+        if module.partition(".")[0] not in ("", "builtins", "tensorgrad"):
             taker = f"{module}.{function.__name__}"
             if instead := counterpart(module, function.__name__):
                 remedy = f"{instead}, which is differentiable, or {_REMEDY}"

@@ -19,7 +19,7 @@ import numpy as np
 _DTYPES = [np.dtype(code) for code in np.typecodes["AllInteger"] + "?efdgFDG"]
 
 NATIVE: set[type] = {
-    *(np.ndarray, np.memmap, NoneType, EllipsisType, slice, str, bytes, tuple, type),
+    *(np.ndarray, np.memmap, NoneType, EllipsisType, slice, str, bytes, type),
     *(bool, int, float, complex, *map(type, _DTYPES)),
     *(dtype.type for dtype in _DTYPES),
 }
@@ -56,7 +56,7 @@ is_array = _IsArray().__getitem__
 
 def is_number(kind: type) -> bool:
     """Whether objects of a type compute by operators of their own, not as arrays."""
-    if kind is list or kind in NATIVE or is_array(kind) or issubclass(kind, Real):
+    if kind in NATIVE or is_array(kind) or issubclass(kind, list | tuple | Real):
         return False
     return hasattr(kind, "__radd__")
 

@@ -90,6 +90,7 @@ class Primitive:
             name: Residual(again, tuple(inspect.signature(again).parameters))
             for name, again in residuals.items()
         }
+        self.special = multiple or bool(residuals)
         self.rules: dict[int, tuple[Rule, tuple[str, ...]]] = {}
         self.plans = _Plans(self)
         self.foreign = False
@@ -209,6 +210,8 @@ class Primitive:
             if answer is not NotImplemented:
                 return answer
         y = self.forward(*values)
+        if (self.special or type(y) is Tensor) and not plain:
+            self._check_arrays(y)
         if mask and is_grad_enabled():
             return self.recorded(self.plans[mask], tuple(parents), values, y)
         return self._constant(values, y, plain)
@@ -305,6 +308,7 @@ class Primitive:
         )
         kwargs = {name: plain(value) for name, value in kwargs.items()}
         y = self.forward(*arrays, **kwargs)
+        self._check_arrays(y)
         inputs = tuple(
             i for i, a in enumerate(args) if type(a) is Tensor and a.node is not None
         )
@@ -316,7 +320,7 @@ class Primitive:
         parents = tuple(args[i].node for i in inputs)
         return self.recorded(self.plans[inputs], parents, values, y)
 
-    def _admit(self, args: tuple[Any, ...], values: list[Any], plain: bool) -> Any:
+    def _admit(self, args: tuple[Any, ...], values: list[Any], alone: bool) -> Any:
         """Make arrays of lists among the values; see to arrays of other libraries.
 
         Returns what one of those makes of the call, NotImplemented where there is none.
@@ -324,13 +328,24 @@ class Primitive:
         for at, value in enumerate(values):
             if type(value) is list:
                 values[at] = operand(value, self.name)
-            elif at in self.rules and not plain and type(args[at]) is not Tensor:
+            elif type(value) is tuple:
+                values[at] = plain(value)
+            elif at in self.rules and not alone and type(args[at]) is not Tensor:
                 if is_array(type(value)):
                     known = operations.get(self.name) is self
                     function = getattr(np, self.name, None) if known else None
                     return computed(function, self.name, args, {})
                 values[at] = operand(value, self.name)
         return NotImplemented
+
+    def _check_arrays(self, y: Any) -> None:
+        """Raise where a forward computed with a tensor it was not given."""
+        if any(type(part) is Tensor for part in (y if self.special else (y,))):
+            raise TypeError(
+                f"{self.name}: the forward returned a Tensor, so it computes with one "
+                "that is no argument, or hidden in one, and whose gradient would be "
+                "lost; make it an argument of its own, or .detach() it"
+            )
 
     def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         values = [*args, *self.defaults[len(args) :]]

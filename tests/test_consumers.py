@@ -262,12 +262,17 @@ NUMPY = {
     "np": functions_of(np, np.__all__, _SETTINGS),
     "np.linalg": functions_of(np.linalg, np.linalg.__all__),
     "np.fft": functions_of(np.fft, np.fft.__all__),
+    "np.emath": functions_of(np.emath, np.emath.__all__),
+    "np.polynomial": functions_of(np.polynomial.polynomial),
     "np.reduce": {
         n: f.reduce
         for n, f in functions_of(np, np.__all__).items()
         if isinstance(f, np.ufunc) and f.nin == 2 and f.nout == 1
     },
 }
+if THOROUGH:
+    NUMPY["np.ma"] = functions_of(np.ma, np.ma.__all__)
+    NUMPY["np.strings"] = functions_of(np.strings, np.strings.__all__)
 quiet = pytest.mark.filterwarnings("ignore")
 
 

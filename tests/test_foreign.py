@@ -327,6 +327,8 @@ class TestData:
 
         with pytest.raises(TypeError, match=r"pandas.Series.*to_numpy"):
             tg.grad(loss)(np.ones(2), df.a, df.b)
+        with pytest.raises(TypeError, match="NumPy arrays in place of those of pandas"):
+            tg.grad(lambda w: np.sum(df.a * w[0]))(np.ones(2))
         a, b = df.a.to_numpy(), df.b.to_numpy()
         expected = [np.mean(2 * (a + 1 - b) * a), np.mean(2 * (a + 1 - b))]
         np.testing.assert_allclose(tg.grad(loss)(np.ones(2), a, b), expected)

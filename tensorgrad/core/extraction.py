@@ -6,6 +6,7 @@ format, a comparison, gets it. What a function asks for behind the caller's back
 """
 
 import dis
+import sys
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -24,12 +25,16 @@ def lost_gradient(taker: str, protocol: bool = False) -> TypeError:
     With `protocol` the taker is what Python or NumPy calls on behalf of a function,
     which is named where that is certain.
     """
-    frame = user_frame(outer_frame())
+    outer = outer_frame()
+    frame = user_frame(outer)
     remedy = _REMEDY
     if protocol:
         function = _called_by(frame)
         taker = f"{taker}, or a function that calls it,"
         module = public_module(function)
+        if library := _library(outer):
+            taker = library
+            remedy += f", or compute with NumPy arrays in place of those of {library}"
         if module.partition(".")[0] not in ("", "builtins", "tensorgrad"):
             taker = f"{module}.{function.__name__}"
             if instead := counterpart(module, function.__name__):
@@ -38,6 +43,16 @@ def lost_gradient(taker: str, protocol: bool = False) -> TypeError:
         f"{Place(frame.f_code, frame.f_lasti)}: {taker} takes the value out of a "
         f"Tensor that needs a gradient, which would cut the graph; use {remedy}"
     )
+
+
+def _library(frame: FrameType) -> str:
+    """Return whose arrays a frame computes with, "" where they are NumPy's own."""
+    module: str = frame.f_globals.get("__name__", "")
+    if module.startswith("numpy.ma."):
+        return "numpy.ma"
+    name = module.partition(".")[0]
+    known = name in sys.stdlib_module_names or name in ("numpy", "scipy")
+    return "" if known or user_frame(frame) is frame else name
 
 
 def formats_text(frame: FrameType) -> bool:

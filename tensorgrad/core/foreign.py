@@ -115,6 +115,8 @@ def computed(
         try:
             answer = _asked(other, function, args, kwargs)
         except TypeError as error:
+            if type(error) is not TypeError:
+                raise  # of units that do not fit, it says so itself
             raise refusal(other, name) from error
         if answer is not NotImplemented:
             return answer

@@ -9,6 +9,9 @@ from functools import lru_cache
 from types import CodeType
 
 _GLOBAL = ("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL")
+_GLOBAL += ("LOAD_FROM_DICT_OR_GLOBALS",)
+_ATTRIBUTES = ("LOAD_ATTR", "STORE_ATTR", "DELETE_ATTR", "LOAD_METHOD", "IMPORT_FROM")
+_ATTRIBUTES += ("LOAD_SUPER_ATTR",)
 _ENTIRE = {"__dict__", "asdict", "astuple", "vars"}
 """Who names one of these may read all attributes of an object."""
 
@@ -71,7 +74,7 @@ def names_in(code: CodeType, reads_all: bool | None = None) -> Names:
             variables.add(name)
         elif does == "IMPORT_NAME":
             modules.add(name)
-        elif "ATTR" in does or "METHOD" in does or does == "IMPORT_FROM":
+        elif does in _ATTRIBUTES:
             attributes.add(name)
         elif does == "MATCH_CLASS":
             attributes |= texts

@@ -36,7 +36,6 @@ from .record import Recording, tensors_of
 from .structure import flat
 from .watch import (
     AGAIN,
-    CHANGEABLE,
     FIRM,
     LOOSE,
     MISSING,
@@ -53,6 +52,7 @@ from .watch import (
     Slot,
     Watch,
     Watched,
+    changeable,
     own_attributes,
     static,
 )
@@ -314,7 +314,7 @@ class Search:
     def _add(
         self, x: Any, name: str, names: Names, outside: int, level: int = FIRM
     ) -> None:
-        if isinstance(x, PLAIN) and type(x).__flags__ & CHANGEABLE == 0:
+        if isinstance(x, PLAIN) and not changeable(type(x)):
             return
         key = id(x), names
         rank = outside, -level
@@ -452,7 +452,7 @@ class Search:
                 self._watch(Items, found)
             for i, value in enumerate(x):
                 self._on(found, value, f"{found.name}[{i}]")
-        if type(x).__flags__ & CHANGEABLE:
+        if changeable(type(x)):
             self._object(found)
 
     def _dict(self, found: Found) -> None:
@@ -509,7 +509,7 @@ class Search:
 
     def _class(self, found: Found) -> None:
         self._defined(found.x, found, found.names.attributes)
-        if type(type(found.x)) is not type or type(found.x).__flags__ & CHANGEABLE:
+        if changeable(type(found.x)):
             self._defined(type(found.x), found, found.names.attributes)
 
     def _object(self, found: Found) -> None:
@@ -519,7 +519,7 @@ class Search:
             return
         self._defined(type(x), found, names.attributes)
         own = own_attributes(x)
-        if own or type(x).__flags__ & CHANGEABLE:
+        if own or changeable(type(x)):
             self._own(found, own)
         elif _is_buffer(x):
             self._watch(Contents, found)
@@ -558,7 +558,7 @@ class Search:
 
     def _defined(self, kind: type, found: Found, wanted: frozenset[str]) -> None:
         """Go through what a class defines under names that are read."""
-        if not kind.__flags__ & CHANGEABLE:
+        if not changeable(kind):
             return
         here = Found(kind, found.name, found.names, found.outside, found.level)
         if _is_ours(kind):
@@ -610,7 +610,7 @@ def _is_buffer(x: Any) -> bool:
 
 def _slots(kind: type) -> Iterator[str]:
     for base in kind.__mro__:
-        if base.__flags__ & CHANGEABLE:
+        if changeable(base):
             for name, value in vars(base).items():
                 if isinstance(value, MemberDescriptorType):
                     yield name

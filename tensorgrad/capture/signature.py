@@ -13,7 +13,7 @@ import numpy as np
 from ..core.errors import CaptureError
 from ..core.tensor import Tensor, wrap
 from .recorder import Recorder
-from .watch import same
+from .watch import changeable, same
 
 Given = tuple[Any, list[Any], list[float]]
 """Arguments, taken apart: a key, the arrays and the floats.
@@ -111,7 +111,7 @@ def _is_bundle(x: Any) -> bool:
 def _has_fields(x: Any) -> bool:
     kind = type(x)
     return kind is SimpleNamespace or (
-        bool(kind.__flags__ & 1 << 9)
+        changeable(kind)
         and (hasattr(x, "__dict__") or hasattr(kind, "__slots__"))
         and not isinstance(x, dict | list | tuple | set | str | int)
     )

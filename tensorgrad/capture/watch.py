@@ -198,11 +198,11 @@ class Class(Watched):
     def _tests(self, bind: Bind) -> Iterator[str]:
         c = bind(self.holder)
         for kind in self.holder.__mro__:
-            if kind.__flags__ & CHANGEABLE and not kind.__module__.startswith(_OURS):
+            if changeable(kind) and not kind.__module__.startswith(_OURS):
                 yield f"len({bind(vars(kind))}) == {len(vars(kind))}"
         for name, value in self._now().items():
             place = _defining(self.holder, name)
-            if place and place.__flags__ & CHANGEABLE:
+            if place and changeable(place):
                 direct = isinstance(value, (FunctionType, property, *PLAIN))
                 if direct and _is_direct(self.holder, name):
                     yield f"{c}.{name} is {bind(value)}"
@@ -333,9 +333,13 @@ def same(now: Any, was: Any) -> bool:
     return constant and bool(now == was)
 
 
+_HEAP, _IMMUTABLE = 1 << 9, 1 << 8
 _NOTHING: dict[str, Any] = {}
-CHANGEABLE = 1 << 9
-"""The flag of classes made by Python, which may be written to."""
+
+
+def changeable(kind: type) -> bool:
+    """Whether a class was made by Python, and may be written to."""
+    return kind.__flags__ & (_HEAP | _IMMUTABLE) == _HEAP
 
 
 def own_attributes(x: Any) -> dict[str, Any]:
@@ -378,9 +382,7 @@ def items(x: Any) -> list[tuple[Any, Any]]:
 
 def _own_iter(x: Any) -> Iterator[Any]:
     """Iterate as the builtin class does, whatever a subclass makes of it."""
-    builtin: Any = next(
-        base for base in type(x).__mro__ if not base.__flags__ & CHANGEABLE
-    )
+    builtin: Any = next(base for base in type(x).__mro__ if not changeable(base))
     found: Iterator[Any] = builtin.__iter__(x)
     return found
 

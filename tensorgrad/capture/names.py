@@ -8,10 +8,21 @@ from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType
 
-_GLOBAL = ("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL")
-_GLOBAL += ("LOAD_FROM_DICT_OR_GLOBALS",)
-_ATTRIBUTES = ("LOAD_ATTR", "STORE_ATTR", "DELETE_ATTR", "LOAD_METHOD", "IMPORT_FROM")
-_ATTRIBUTES += ("LOAD_SUPER_ATTR",)
+_GLOBAL = (
+    "LOAD_GLOBAL",
+    "LOAD_NAME",
+    "LOAD_FROM_DICT_OR_GLOBALS",
+    "STORE_GLOBAL",
+    "DELETE_GLOBAL",
+)
+_ATTRIBUTES = (
+    "LOAD_ATTR",
+    "LOAD_METHOD",
+    "LOAD_SUPER_ATTR",
+    "STORE_ATTR",
+    "DELETE_ATTR",
+    "IMPORT_FROM",
+)
 _ENTIRE = {"__dict__", "asdict", "astuple", "vars"}
 """Who names one of these may read all attributes of an object."""
 

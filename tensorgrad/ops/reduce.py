@@ -102,8 +102,9 @@ def _mean_of_part(a, axis, dtype, keepdims, where):
 
 
 def _mean_vjp(g: Any, a_shape: Any, axis: Any, keepdims: bool) -> Any:
-    n = divisor(count(a_shape, axis) or 1, g.dtype)
-    return spread(g / n, a_shape, axis, keepdims)
+    n = count(a_shape, axis) or 1
+    share = g / n if n < 2**15 else g / divisor(n, g.dtype)
+    return spread(share, a_shape, axis, keepdims)
 
 
 _mean.vjp(a=_mean_vjp)

@@ -118,7 +118,7 @@ def _cosine(side: Any, length: Any) -> Any:
 
 
 def _hypot_vjp(g: Any, side: Any, y: Any) -> Any:
-    """Return `g * side / y`."""
+    """Return `g * (side / y)`."""
     slope = scaled(g, _cosine(side, y))
     if type(g) is not Tensor:
         return slope

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import tensorgrad as tg
 from tensorgrad.testing import check_model
@@ -198,6 +200,70 @@ def test_where_the_fault_is_likely_to_be(wrong, right, told):
     found = suspects(layers, set(wrong.split()), set(right.split()))
     assert found.endswith(told)
     assert bool(found) == bool(told)
+
+
+# Random networks: the layer that is spoiled is among those that are named.
+
+
+@tg.primitive
+def steep(x):
+    return np.tanh(x)
+
+
+steep.vjp(x=lambda g, y: 1.3 * g * (1 - y * y))
+
+
+@tg.primitive
+def spoiled_by_weight(x, w):
+    return x @ w
+
+
+spoiled_by_weight.vjp(x=lambda g, w: g @ w.T, w=lambda g, x: 1.3 * (x.T @ g))
+
+
+@tg.primitive
+def spoiled_by_input(x, w):
+    return x @ w
+
+
+spoiled_by_input.vjp(x=lambda g, w: 1.3 * (g @ w.T), w=lambda g, x: x.T @ g)
+
+
+class Spoiled(tg.nn.Module):
+    def __init__(self, product, rng):
+        self.product = product
+        self.weight = tg.Tensor(rng.normal(size=(3, 3)), requires_grad=True)
+        self.bias = tg.Tensor(rng.normal(size=3), requires_grad=True)
+
+    def forward(self, x):
+        return self.product(x, self.weight) + self.bias
+
+
+@settings(max_examples=settings.default.max_examples // 3)
+@given(st.integers(0, 2**32 - 1))
+def test_the_layer_with_the_fault_is_named(seed):
+    rng = np.random.default_rng(seed)
+    depth = int(rng.integers(1, 4))
+    layers = [tg.nn.Dense(3, 3, rng=rng)]
+    for activation in rng.choice([tg.tanh, tg.sigmoid, tg.softplus], depth):
+        layers += [activation, tg.nn.Dense(3, 3, rng=rng)]
+    at, loss = int(rng.integers(len(layers) + 1)), squares
+    if at == len(layers):
+        loss, named = lambda output, y: squares(steep(output), y), "the loss"
+    elif at % 2:
+        layers[at], named = steep, f"layers.{at} (steep)"
+    else:
+        kinds = [spoiled_by_weight, spoiled_by_input]
+        layers[at] = Spoiled(kinds[int(rng.integers(2)) if at else 0], rng)
+        named = f"layers.{at} (Spoiled)"
+    model = tg.nn.Sequential(*layers)
+    result = check_model(
+        model, loss, X, LABELS[:, None], explain=False, raise_on_failure=False
+    )
+    assert result.verdict == "disagrees"
+    assert str(result.worst).startswith("d loss / d layers.")
+    (told,) = [note for note in result.notes if "the fault is likely in" in note]
+    assert named in told
 
 
 # PyTorch.

@@ -123,6 +123,7 @@ def _elementwise(
     *inputs, kind = kinds
     if not {*kinds} <= KINDS or not _known_kind(operands, kind, to):
         raise Unfit
+    operands = [*map(_in_kind, operands, inputs)]
 
     def converted(*texts: str) -> str:
         given = zip(texts, operands, inputs, strict=True)
@@ -132,6 +133,28 @@ def _elementwise(
     write = target(to, to.shape)
     flags = (False,) * len(to.shape)
     return [Element(number, to.shape, reads, write, converted, kind, flags)]
+
+
+def _in_kind(operand: Any, kind: np.dtype[Any]) -> Any:
+    """Return an operand, a constant as NumPy's loop takes it.
+
+    Raises
+    ------
+    Unfit
+        For integers beyond that kind, which NumPy compares but does not convert.
+    """
+    if isinstance(operand, np.generic):
+        return kind.type(operand)
+    if isinstance(operand, int) and kind.kind in "iu":
+        if not np.iinfo(kind).min <= operand <= np.iinfo(kind).max:
+            raise Unfit
+    elif isinstance(operand, int) and abs(operand) > _EXACT:
+        raise Unfit
+    return operand
+
+
+_EXACT = 2**53
+"""Integers up to that are numbers of any kind."""
 
 
 def _known_kind(operands: Sequence[Any], kind: np.dtype[Any], to: Value) -> bool:
@@ -226,7 +249,8 @@ def _sum(number: int, call: Call) -> list[Element]:
 def _reduced(number: int, call: Call, ufunc: Any, x: Value, axis: Any) -> list[Element]:
     to, rank = destination(call), len(x.shape)
     axes = range(rank) if axis is None else (axis,) if isinstance(axis, int) else axis
-    axes = {a % rank for a in axes}
+    # NumPy takes what has no axes for what has one.
+    axes = {a % rank for a in axes if rank}
     flags = tuple(i in axes for i in range(rank))
     joined = int(np.prod([x.shape[a] for a in axes], dtype=int))
     if x.dtype.kind != "f" or x.dtype != to.dtype or joined > LONG:

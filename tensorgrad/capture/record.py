@@ -11,7 +11,7 @@ from ..core.recording import recorded_by
 from ..core.tensor import Tensor, wrap
 from .program import Value, owner
 from .reads import Draws, Reads
-from .recorder import Recorder
+from .recorder import Recorder, refusal_in
 from .signature import Arguments
 from .structure import mapped
 from .traced import Traced, TracedNumber
@@ -68,6 +68,12 @@ def record(
                 result = step(*given[0], **given[1])
             arguments.check_unwritten()
             result = mapped(result, lambda x: _held(x, recorder))
+    except Exception as error:
+        # NumPy makes a ValueError of what it is told where it asks for a number.
+        refused = refusal_in(error)
+        if refused is None or refused is error:
+            raise
+        raise refused from None
     finally:
         recorder.closed = True
         _settle_gradients(recorder)

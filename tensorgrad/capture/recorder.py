@@ -172,7 +172,7 @@ class Recorder:
         try:
             return function(*args, **kwargs)
         except Exception as error:
-            if not _is_refusal(error):
+            if refusal_in(error) is None:
                 raise
         finally:
             self._mark = mark
@@ -345,13 +345,11 @@ class Recorder:
         return Traced(self, array, Result(*_kind(array)), made is not array, None)
 
 
-def _is_refusal(error: BaseException | None) -> bool:
-    """Whether an error comes of a refusal, which NumPy may have made another."""
-    while error is not None:
-        if isinstance(error, Refused):
-            return True
+def refusal_in(error: BaseException | None) -> Refused | None:
+    """Return the refusal that an error comes of, which NumPy may have made another."""
+    while error is not None and not isinstance(error, Refused):
         error = error.__cause__ or error.__context__
-    return False
+    return error
 
 
 def _new_values(shown: Any, given: list[Traced]) -> Iterator[Value | Number]:

@@ -20,7 +20,7 @@ SMALL = 16
 STACK = 4096
 """Rows of up to so many columns are gathered on the stack."""
 
-_START = {"plus": "0.0", "larger": "-inf", "smaller": "inf"}
+_START = {"plus": "-0.0", "larger": "-inf", "smaller": "inf"}
 
 _INDENT = "    "
 
@@ -114,6 +114,8 @@ class _Nest:
         self.after: list[str] = []
         self.known: dict[tuple[Access, str], str] = {}
         self.sums: dict[tuple[Placed, str], str] = {}
+        self.made = {placed.element.write.owner for placed in nest.placed}
+        self.now: list[str] = self.before
         self.unrolled = nest.columns <= UNROLLED
         self.columns = [*map(str, range(nest.columns))] if self.unrolled else ["j"]
 
@@ -150,9 +152,9 @@ class _Nest:
 
     def _write(self, placed: Placed, phase: int, j: str, here: list[Placed]) -> None:
         element = placed.element
+        self.now = lines = self.inner[phase] if placed.inner else self.row[phase]
         texts = [self._operand(operand, phase, j) for operand in element.reads]
         text = element.text(*texts)
-        lines = self.inner[phase] if placed.inner else self.row[phase]
         if placed.down:
             self._join_rows(placed, lines, text, j)
         elif placed.across:
@@ -262,6 +264,8 @@ class _Nest:
         return name
 
     def _lines_for(self, access: Access, phase: int, j: str) -> list[str]:
+        if any(a.owner in self.made for a in access.memory()):
+            return self.now
         if j == "j" or (_moves(access, COLUMNS) and _moves(access, ROWS)):
             return self.inner[phase]
         return self.row[phase] if _moves(access, ROWS) else self.before

@@ -51,3 +51,17 @@ def no_leaks():
     assert not observers, "the test left debug mode or an explanation on"
     assert (np.random.get_state()[1] == before[0]).all(), "global random state used"
     assert np.geterr() == before[1], "the test left NumPy's error state changed"
+
+
+@pytest.fixture
+def uncompiled(monkeypatch):
+    """Let kernels run as they are written, in plain Python."""
+    from plain_kernels import in_python
+
+    from tensorgrad.capture import fuse, matmul
+
+    monkeypatch.setattr(fuse, "require_numba", lambda: None)
+    monkeypatch.setattr(fuse, "unusable", str)
+    monkeypatch.setattr(fuse, "prepared", lambda source, *_: in_python(source))
+    # Tiles have no meaning in Python.
+    monkeypatch.setattr(matmul, "registers", lambda: None)

@@ -253,7 +253,7 @@ def array_of(x):
     return np.asarray(x._value if type(x) is tg.Tensor else x)
 
 
-class Skip(Exception):
+class NothingFits(Exception):  # noqa: N818
     """A move for which nothing fits."""
 
 
@@ -315,7 +315,7 @@ class RandomStep:
             same = not self.trains
             self.exact = [same] * len(self.parameters)
             self.exact += [True] * (len(pool) - len(self.exact))
-            for _ in range(self.rng.integers(2, 26)):
+            for _ in range(self.rng.integers(2, 18)):
                 self.move()
             self.finish()
 
@@ -327,7 +327,7 @@ class RandomStep:
             if (self.exact[i] or not exact) and fits(x)
         ]
         if not found:
-            raise Skip
+            raise NothingFits
         return self.pick([*found, *found[-3:] * 2])
 
     def move(self):
@@ -336,7 +336,7 @@ class RandomStep:
             made = function(*[self.now[i] for i in places])
             if array_of(made).size > 200 or array_of(made).dtype.kind not in "fiub":
                 return
-        except (Skip, ValueError, TypeError, IndexError, OverflowError):
+        except (NothingFits, ValueError, TypeError, IndexError, OverflowError):
             return
         except (tg.TensorgradError, ZeroDivisionError, np.exceptions.AxisError):
             return
@@ -376,29 +376,36 @@ class RandomStep:
     def step(self, state, noise=None):
         """Return the step as a function, of this state."""
         shaken = noise or (lambda x: x)
+        moves, returned, summed, trains = (
+            self.moves,
+            self.returned,
+            self.loss,
+            self.trains,
+        )
+        parameters, closed, optimizer = state.parts()
 
         def step(*args):
-            pool = state.sources(args)
-            for function, places, exact in self.moves:
+            pool = [*parameters, *closed, *args]
+            for function, places, exact in moves:
                 given = [pool[i] for i in places]
                 if not exact:
                     given = map(shaken, given)
                 made = function(*given)
                 pool.append(made if exact else shaken(made))
-            found = [pool[i] for i in self.returned]
-            if self.loss:
-                loss = sum(np.sum(shaken(pool[i])) * 0.25 for i in self.loss)
-                if self.trains:
-                    loss = loss + sum(np.sum(shaken(p)) for p in state.parameters)
-                for p in state.parameters:
+            found = [pool[i] for i in returned]
+            if summed:
+                loss = sum(np.sum(shaken(pool[i])) * 0.25 for i in summed)
+                if trains:
+                    loss = loss + sum(np.sum(shaken(p)) for p in parameters)
+                for p in parameters:
                     p.grad = None
                 loss.backward()
-                found += [p.grad for p in state.parameters if p.grad is not None]
-                if self.trains:
-                    for p in state.parameters if noise else ():
+                found += [p.grad for p in parameters if p.grad is not None]
+                if trains:
+                    for p in parameters if noise else ():
                         # Optimizers divide by a gradient's size, however small.
                         p.grad = tg.Tensor(noise(p.grad.numpy(), 1.0))
-                    state.optimizer.step()
+                    optimizer.step()
                 found.append(loss)
             return found
 
@@ -414,6 +421,9 @@ class State:
         ]
         self.closed = [x.copy() for x in drawn.closed]
         self.optimizer = drawn.optimizer(self.parameters)
+
+    def parts(self):
+        return self.parameters, self.closed, self.optimizer
 
     def sources(self, args):
         return [*self.parameters, *self.closed, *args]
@@ -463,9 +473,7 @@ LAYOUTS = [
     lambda x: x.astype(x.dtype.newbyteorder(">")),
     lambda x: x[()] if not x.ndim else x,
     lambda x: tg.Tensor(np.asfortranarray(x)),
-    lambda x: (
-        tg.Tensor(x, requires_grad=True) if x.dtype.kind == "f" else tg.Tensor(x)
-    ),
+    lambda x: tg.Tensor(x, requires_grad=True) if x.dtype.kind == "f" else tg.Tensor(x),
 ]
 
 
@@ -544,16 +552,22 @@ def chosen(self):
 def product(self):
     i = self.some(lambda x: is_float(x) and array_of(x).ndim in (1, 2))
     size = array_of(self.now[i]).shape[-1]
-    j = self.some(lambda y: is_float(y) and array_of(y).ndim in (1, 2)
-                  and array_of(y).shape[0] == size)
+    j = self.some(
+        lambda y: (
+            is_float(y) and array_of(y).ndim in (1, 2) and array_of(y).shape[0] == size
+        )
+    )
     return self.pick([operator.matmul, np.matmul, np.dot]), [i, j], False
 
 
 def write(self):
     """A write to a copy, or to what was just computed."""
     function = self.pick(WRITES)
-    i = self.some(lambda x: type(x) is np.ndarray or (
-        type(x) is tg.Tensor and not x.requires_grad))
+    i = self.some(
+        lambda x: (
+            type(x) is np.ndarray or (type(x) is tg.Tensor and not x.requires_grad)
+        )
+    )
     if self.chance(0.5):
         number = self.pick(NUMBERS)
         return lambda x: function(np.copy(x), number), [i], True
@@ -565,7 +579,7 @@ def entry(self):
     i = self.some(is_array)
     shape = array_of(self.now[i]).shape
     if 0 in shape:
-        raise Skip
+        raise NothingFits
     index = tuple(int(self.rng.integers(n)) for n in shape)
     return lambda x: x[index], [i], True
 
@@ -578,8 +592,9 @@ def looked_up(self):
 
 
 def loss(self):
-    i = self.some(lambda x: is_float(x) and array_of(x).ndim == 2
-                  and 0 not in array_of(x).shape)
+    i = self.some(
+        lambda x: is_float(x) and array_of(x).ndim == 2 and 0 not in array_of(x).shape
+    )
     n, classes = array_of(self.now[i]).shape
     labels = self.rng.integers(0, classes, n)
     return lambda x: tg.softmax_cross_entropy(x, labels), [i], False

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from plain_kernels import in_python
 
 from tensorgrad.capture import fuse as fusion
 from tensorgrad.capture import kernels
@@ -107,52 +108,6 @@ def run(program):
                 number = isinstance(result, Number)
                 held[result] = made if number else np.asarray(made)
     return [np.array(array(value)) for value in program.returned]
-
-
-class Plain:
-    """What kernels are made of, in Python: slow, and nothing to compile."""
-
-    @staticmethod
-    def memory(array):
-        strides = (array.itemsize,)
-        return np.lib.stride_tricks.as_strided(array, (array.size,), strides)
-
-    @classmethod
-    def get(cls, array, at):
-        return cls.memory(array)[at]
-
-    @classmethod
-    def put(cls, array, at, value):
-        assert at >= 0
-        cls.memory(array)[at] = value
-
-    @staticmethod
-    def within(at, size):
-        if not -size <= at < size:
-            raise IndexError
-        return at % size
-
-    plus, times = staticmethod(operator.add), staticmethod(operator.mul)
-    larger, smaller = staticmethod(np.maximum), staticmethod(np.minimum)
-
-    @staticmethod
-    def row(size, like):
-        return np.full(size, np.nan if like.dtype.kind == "f" else 7, like.dtype)
-
-
-PLAIN = {name: getattr(Plain, name) for name in dir(Plain) if name[0] != "_"}
-
-
-def in_python(source):
-    scope = {**vars(np), **PLAIN}
-    exec(source, scope)
-    return scope["kernel"]
-
-
-@pytest.fixture
-def uncompiled(monkeypatch):
-    monkeypatch.setattr(fusion, "require_numba", lambda: None)
-    monkeypatch.setattr(fusion, "prepared", lambda source, *_: in_python(source))
 
 
 def check_exact(writing, *returned):

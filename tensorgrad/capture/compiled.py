@@ -9,6 +9,8 @@ from functools import cached_property, partial
 from types import MethodType
 from typing import Any
 
+import numpy as np
+
 from ..core.errors import CaptureError
 from ..core.mode import is_grad_enabled
 from ..core.observe import current_observers, observers
@@ -233,6 +235,8 @@ def _shown(returned: Any, found: list[Any]) -> Any:
 def _kept(slot: Slot, x: Any) -> Any:
     if slot.kind is Tensor:
         return wrap(x, None)
+    if slot.kind is np.ndarray and not slot.value.shape:
+        return np.asarray(x, slot.value.dtype)
     return x.item() if slot.kind is float else x
 
 

@@ -214,8 +214,10 @@ def flat(element: Element) -> Element:
     Raises
     ------
     Unfit
-        If there are more.
+        If there are more, or no elements.
     """
+    if 0 in element.space:
+        raise Unfit
     keep = [i for i, n in enumerate(element.space) if n > 1]
     element = _picked(element, keep)
     at = 0

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import CaptureError
+from ..core.mode import is_grad_enabled
 from ..core.place import Place, user_place
 from ..core.primitive import Primitive
 from ..core.recording import Refused, refusal, suspended
@@ -97,6 +98,9 @@ class Recorder:
         if type(x) is np.ndarray:
             return self._known_as(x).traced
         if type(x) is Tensor:
+            if x.node is not None and is_grad_enabled():
+                # Not an operand of the engine's: the error of eager mode.
+                x.__array__()
             return self.held(x)
         if type(x) is not Traced and isinstance(x, np.ndarray):
             return self._known_as(plain_array(x)).traced

@@ -85,7 +85,10 @@ def as_array(call: Call, number: float | None, dtype: np.dtype[Any]) -> Array:
 
 def _block(call: Call) -> tuple[int, ...]:
     """Return the shape of the shortest long rows of the array the call is made on."""
-    (x,) = (a for a in call.args if isinstance(a, Value))
+    arrays = [a for a in call.args if isinstance(a, Value)]
+    if len(arrays) != 1:
+        return ()
+    (x,) = arrays
     shape, size = x.shape, x.nbytes // x.dtype.itemsize
     if not size or not _in_order(x):
         return ()

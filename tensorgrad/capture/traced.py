@@ -79,6 +79,8 @@ def _unary(function: Callable[..., Any]) -> Callable[[Any], Any]:
 def _in_place(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
     def method(self: Any, other: Any) -> Any:
         # A NumPy scalar is not written to: the name is given a new one.
+        if type(other) is Tensor:
+            return NotImplemented if self.scalar else function(self, other, out=self)
         if self.scalar:
             return self.recorder.call(function, (self, other))
         self.recorder.call(function, (self, other), {"out": self})

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.foreign import operand
 from ..core.primitive import Primitive, primitive
-from ..core.tensor import Tensor, wrap
+from ..core.tensor import Tensor, as_array, wrap
 
 
 def kernel(name: str, **options: Any) -> Callable[[Callable[..., Any]], Primitive]:
@@ -24,7 +24,7 @@ def kernel(name: str, **options: Any) -> Callable[[Callable[..., Any]], Primitiv
 
 def array(x: Any) -> Any:
     """Return a tensor as it is, and anything else as an array."""
-    return x if type(x) is Tensor else np.asarray(operand(x))
+    return x if type(x) is Tensor else as_array(operand(x))
 
 
 def constant_like(value: Any, example: Any) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core import foreign
 from ..core.registry import case, describe
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, as_array
 from .axes import along, kernel
 from .define import composed
 from .splitting import unstack
@@ -46,7 +46,7 @@ def operand(a: Any) -> Any:
         return a
     if _holds_tensors(a):
         return _stack(*map(operand, a))
-    return np.asarray(foreign.operand(a))
+    return as_array(foreign.operand(a))
 
 
 def _holds_tensors(a: Any) -> bool:

@@ -1,0 +1,47 @@
+"""Kernels as plain Python: their text and all around it, with nothing to compile."""
+
+import operator
+
+import numpy as np
+
+
+class Plain:
+    """What kernels are made of, in Python, on NumPy's scalars."""
+
+    @staticmethod
+    def memory(array):
+        # One of no axes that NumPy has made a scalar of would be no kernel's argument.
+        assert type(array) is np.ndarray
+        strides = (array.itemsize,)
+        return np.lib.stride_tricks.as_strided(array, (array.size,), strides)
+
+    @classmethod
+    def get(cls, array, at):
+        return cls.memory(array)[at]
+
+    @classmethod
+    def put(cls, array, at, value):
+        assert at >= 0
+        cls.memory(array)[at] = value
+
+    @staticmethod
+    def within(at, size):
+        if not -size <= at < size:
+            raise IndexError
+        return at % size
+
+    plus, times = staticmethod(operator.add), staticmethod(operator.mul)
+    larger, smaller = staticmethod(np.maximum), staticmethod(np.minimum)
+
+    @staticmethod
+    def row(size, like):
+        return np.full(size, np.nan if like.dtype.kind == "f" else 7, like.dtype)
+
+
+PLAIN = {name: getattr(Plain, name) for name in dir(Plain) if name[0] != "_"}
+
+
+def in_python(source):
+    scope = {**vars(np), **PLAIN}
+    exec(source, scope)
+    return scope["kernel"]

@@ -39,7 +39,7 @@ def drawn(seed):
     try:
         step = RandomStep(seed)
         return step, run(step)[0]
-    except (ArithmeticError, ValueError, tg.TensorgradError):
+    except (ArithmeticError, TypeError, ValueError, tg.TensorgradError):
         return None
 
 

@@ -168,10 +168,15 @@ class _Writer:
                 f"{multiply}({args[1]}.view({bits}), {args[0]}, out={out}.view({bits}))"
             )
             return
-        copyto = self._function(np.copyto)
-        if call.results[0] not in self.memory.onto:
-            self._line(f"{out}[...] = {args[2]}")
-        self._line(f"{copyto}({out}, {args[1]}, where={args[0]})")
+        copyto, result = self._function(np.copyto), call.results[0]
+        assert isinstance(result, Result)
+        a, b = (
+            text if leaves(given) else self._static(_cast(given, result), "number")
+            for given, text in zip(call.args[1:], args[1:], strict=True)
+        )
+        if result not in self.memory.onto:
+            self._line(f"{out}[...] = {b}")
+        self._line(f"{copyto}({out}, {a}, where={args[0]})")
 
     def _call_loose(self, call: Call, args: list[str]) -> None:
         """Write the call as in eager mode: its results are made anew."""
@@ -306,6 +311,12 @@ def _keeps_or_clears(call: Call) -> bool:
     is_zero = type(other) in (int, float) and repr(other).strip(".0") == ""
     known = x.dtype.kind == "f" and x.dtype.itemsize <= 8
     return is_zero and known and x.dtype == result.dtype
+
+
+def _cast(number: Any, result: Result) -> Array:
+    """Return a number as ``np.where`` takes it: one out of bounds goes round."""
+    with np.errstate(all="ignore"):
+        return np.asarray(number).astype(result.dtype)
 
 
 _LETTERS = {Input: "x", Live: "p", Constant: "c", Result: "r", View: "v", Number: "n"}

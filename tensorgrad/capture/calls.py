@@ -259,12 +259,18 @@ def _reduced(number: int, call: Call, ufunc: Any, x: Value, axis: Any) -> list[E
     write = replace(
         place(to), strides=tuple(0 if flag else next(kept) for flag in flags)
     )
-    reads = (spread(x, x.shape),)
-    return [
-        Element(
-            number, x.shape, reads, write, lambda a: a, x.dtype, flags, JOINS[ufunc]
-        )
-    ]
+    reads, join = (spread(x, x.shape),), JOINS[ufunc]
+    text = _from_zero(x.dtype) if joined == 1 and ufunc is np.add else _as_it_is
+    return [Element(number, x.shape, reads, write, text, x.dtype, flags, join)]
+
+
+def _as_it_is(a: str) -> str:
+    return a
+
+
+def _from_zero(kind: np.dtype[Any]) -> Text:
+    """Return the text of a sum of one term, which begins at 0: that of -0.0 is 0.0."""
+    return lambda a: f"({a} + {kind.name}(0.0))"
 
 
 def _without(
@@ -296,9 +302,7 @@ def _take(number: int, call: Call) -> list[Element]:
     read, to = _lookup(source, index), destination(call)
     write = target(to, index.shape)
     flags = (False,) * len(index.shape)
-    return [
-        Element(number, index.shape, (read,), write, lambda a: a, read.dtype, flags)
-    ]
+    return [Element(number, index.shape, (read,), write, _as_it_is, read.dtype, flags)]
 
 
 def _put(number: int, call: Call) -> list[Element]:

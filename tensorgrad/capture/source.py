@@ -20,7 +20,7 @@ SMALL = 16
 STACK = 4096
 """Rows of up to so many columns are gathered on the stack."""
 
-_START = {"plus": "-0.0", "larger": "-inf", "smaller": "inf"}
+_START = {"plus": "0.0", "larger": "-inf", "smaller": "inf"}
 
 _INDENT = "    "
 

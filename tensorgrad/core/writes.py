@@ -26,6 +26,7 @@ from .finite import finite_outputs
 from .node import Node, clock, root
 from .observe import observed
 from .place import Place, user_place
+from .recording import concrete
 
 
 class Write(NamedTuple):
@@ -60,7 +61,8 @@ def record_write(values: Iterable[Any], what: str) -> None:
 
 def watched(values: Iterable[Any]) -> list[Key]:
     """Return what `stamp` knows the memory of `values` by, while they live."""
-    return [_key(value) for value in values if isinstance(value, np.ndarray)]
+    arrays = map(concrete, values)
+    return [_key(array) for array in arrays if isinstance(array, np.ndarray)]
 
 
 def _key(value: np.ndarray[Any, Any]) -> Key:

@@ -6,6 +6,8 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import tensorgrad as tg
 from tensorgrad import cli
@@ -222,6 +224,28 @@ def test_what_cannot_be_checked(run, argv, words):
     assert status == 2
     assert err.startswith("tensorgrad: ")
     assert words in err
+
+
+WORDS = [
+    *("tg_losses:mean", "tg_losses.py:both", "tg_losses:", "::", ".:x", "..:f", ":"),
+    *(
+        "os:getcwd",
+        "math:sin",
+        "builtins:dict",
+        "numpy:sin",
+        "tg_losses:Cases",
+        "x\0:f",
+    ),
+    *("--at", "1,2", "[1,[2]]", "{}", "{'a':[1]}", "x0", "nan", "1e999", "None", "()"),
+    *("", "1j", "'s'", "lambda", "[1,2", "1" * 300, "--shape", "2", "0", "99999999"),
+    *("--seed", "-1", "--grad", "mean_grad", "np", "--json", "none.npy", "-", "é:f"),
+]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(WORDS), max_size=5))
+def test_any_words_are_checked_or_refused_in_a_sentence(run, argv):
+    assert run(*argv)[0] in (0, 1, 2)
 
 
 def test_a_function_of_scipy(run):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import tensorgrad as tg
-from tensorgrad.core import writes
+from tensorgrad.core import backward, writes
 
 
 def leaf(values):
@@ -176,6 +176,18 @@ def test_a_write_that_fails_halfway_is_seen(write):
 class Failing:
     def __array__(self, dtype=None, copy=None):
         raise ArithmeticError
+
+
+def test_a_write_is_seen_where_no_code_of_the_user_runs(monkeypatch):
+    # Elsewhere in these tests it does, and then each node is checked once more.
+    monkeypatch.setattr(backward, "users_code_may_run", lambda: False)
+    monkeypatch.setattr(backward, "are_fingerprinted", lambda: False)
+    w = leaf([1.0, 2.0])
+    loss = (w * w).sum()
+    with tg.no_grad():
+        w += 1.0
+    with pytest.raises(tg.MutationError):
+        loss.backward()
 
 
 # In the middle of a walk.
@@ -510,6 +522,21 @@ def test_checkpoints_nest():
     e = np.exp(2 * x.numpy())
     np.testing.assert_allclose(x.grad.numpy(), w.numpy() * e * (1 + 2 * x.numpy()))
     np.testing.assert_allclose(w.grad.numpy(), e * x.numpy())
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_hooks_of_what_a_checkpoint_uses_are_called_once(create_graph):
+    x, w = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    h = x * 1.0
+    seen = []
+    for tensor in (x, w, h):
+        tensor.register_hook(lambda g: g * 2.0)
+        tensor.register_hook(lambda g: seen.append(g))
+    y = tg.checkpoint(lambda t: t * w)(h)
+    (y + h).sum().backward(create_graph=create_graph)
+    assert len(seen) == 3
+    np.testing.assert_array_equal(w.grad.numpy(), 2 * x.numpy())
+    np.testing.assert_array_equal(x.grad.numpy(), 4 * (w.numpy() + 1))
 
 
 # No cycle keeps a graph alive.

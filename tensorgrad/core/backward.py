@@ -84,6 +84,7 @@ def differentiate(
     targets: Collection[Node | Leaf] | None = None,
     lift: Lift | None = None,
     retain_graph: bool = False,
+    total: bool = True,
 ) -> dict[Node | Leaf, Any]:
     """Return the gradient of the sum of <seed, root> in each leaf, or each target.
 
@@ -100,6 +101,8 @@ def differentiate(
         tensors and are recorded, so that the result can be differentiated again.
     retain_graph : bool
         Keep what the nodes saved, so that the graph can be walked again.
+    total : bool
+        Whether targets get no more from elsewhere, and their hooks are to be called.
     """
     nodes = interior(seeds, targets or ())
     wanted = None
@@ -114,7 +117,7 @@ def differentiate(
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"), not_asked(look):
         table = _walk(nodes, dict(seeds), wanted, lift, freed_at, watchful, look)
     found = table if targets is None else {n: table[n] for n in targets if n in table}
-    if watchful:
+    if watchful and total:
         found = {n: hooked(n, g) for n, g in found.items()}
     if look is not None:
         for n, g in found.items():
@@ -158,7 +161,8 @@ def _walk(
                 if dx.dtype is not parent.dtype or dx.shape != parent.shape:
                     dx = fit(dx, parent, node)
                 if type(parent) is Leaf and isinstance(dx, np.ndarray):
-                    dx = own(dx, g, saved, node)
+                    foreign = watchful and getattr(node.plan.op, "foreign", False)
+                    dx = dx.copy() if foreign else own(dx, g, saved)
                 before = table.get(parent)
                 if before is None:
                     table[parent] = dx
@@ -190,14 +194,15 @@ def explained(error: Exception, node: Node | None, dx: Any) -> Exception:
     return error
 
 
-def own(dx: Any, g: Any, saved: tuple[Any, ...], node: Node) -> Any:
+def own(dx: Any, g: Any, saved: tuple[Any, ...]) -> Any:
     """Return an array, copied where its memory may be somebody else's too."""
-    # A rule of the user may keep what it returns, and return it again.
-    if dx is g or dx.base is not None or getattr(node.plan.op, "foreign", False):
+    if dx is g or dx.base is not None:
         return dx.copy()
-    for value in saved if type(g) is not Parts else (*saved, *g.parts.values()):
+    for value in saved:
         if dx is value or (type(value) is tuple and any(dx is v for v in value)):
             return dx.copy()
+    if type(g) is Parts and any(dx is v for v in g.parts.values()):
+        return dx.copy()
     return dx
 
 

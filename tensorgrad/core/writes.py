@@ -227,14 +227,21 @@ def last_write(array: np.ndarray[Any, Any]) -> Write | None:
     write = _writes.get(id(owner))
     if not _elsewhere and owner.flags.owndata:
         return write
-    known = list(_elsewhere.items())
-    if not owner.flags.owndata:
-        known += [(_where(key), w) for key, w in list(_writes.items())]
     low, high = addresses(array)
-    found = [w for (start, end), w in known if start < high and low < end]
-    return max([*found, write] if write else found, default=None)
+    found = [] if write is None else [write]
+    # Lists of keys are made at once; while items are made, owners may go, and with them
+    # their writes.
+    for start, end in list(_elsewhere):
+        if start < high and low < end:
+            found += filter(None, [_elsewhere.get((start, end))])
+    for key in [] if owner.flags.owndata else list(_writes):
+        start, end = _where(key)
+        if start < high and low < end:
+            found += filter(None, [_writes.get(key)])
+    return max(found, default=None)
 
 
 def _where(key: int) -> tuple[int, int]:
-    owner = _owners[key]() if key in _owners else None
+    known = _owners.get(key)
+    owner = None if known is None else known()
     return (0, 0) if owner is None else addresses(owner)

@@ -177,7 +177,7 @@ def _rule(g: Any, call: _Call, first: int) -> Parts:
         lift = wrap if type(g) is Tensor else None
         roots: dict[Any, Any] = {y.node: g}
         found = differentiate(
-            roots, targets=targets, lift=lift, retain_graph=bool(lift)
+            roots, targets=targets, lift=lift, retain_graph=bool(lift), total=False
         )
     kind = tuple(n.shape for n in targets), tuple(n.dtype for n in targets)
     return Parts(*kind, {i: found[n] for i, n in enumerate(targets) if n in found})

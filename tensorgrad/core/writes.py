@@ -89,11 +89,19 @@ def stamp(keys: Iterable[Key], what: str) -> None:
 
 
 def _note_elsewhere(key: tuple[int, int], write: Write) -> None:
-    """Keep a write to addresses; where they are many, as one to all between."""
-    if len(_elsewhere) >= _MANY and key not in _elsewhere:
-        low, high = zip(key, *_elsewhere, strict=True)
-        key = min(low), max(high)
-        _elsewhere.clear()
+    """Keep a write to addresses; where they are many, the oldest as one to all between.
+
+    That may blame a write for what only lies between, in a graph as old.
+    """
+    _elsewhere.pop(key, None)
+    if len(_elsewhere) >= _MANY:
+        oldest = list(_elsewhere)[: _MANY // 2]
+        low, high = zip(*oldest, strict=True)
+        whole = min(low), max(high)
+        _elsewhere[whole] = max(_elsewhere[k] for k in {*oldest, whole} & {*_elsewhere})
+        for k in oldest:
+            if k != whole:
+                del _elsewhere[k]
     _elsewhere[key] = write
 
 

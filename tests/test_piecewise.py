@@ -100,13 +100,15 @@ def test_clip_in_every_spelling():
     for y in (
         np.clip(x, -1, 1),
         np.clip(a=x, a_min=-1, a_max=1),
-        np.clip(x, min=-1, max=1),
         x.clip(-1, 1),
         x.clip(min=-1, max=1),
     ):
         np.testing.assert_array_equal(y.numpy(), [-1, 0.5, 1])
-    np.testing.assert_array_equal(np.clip(x, max=1).numpy(), [-2, 0.5, 1])
-    np.testing.assert_array_equal(np.clip(x, None, None).numpy(), x.numpy())
+    clip = np.clip if hasattr(np, "unstack") else registry["clip"].function
+    np.testing.assert_array_equal(clip(x, min=-1, max=1).numpy(), [-1, 0.5, 1])
+    np.testing.assert_array_equal(clip(x, max=1).numpy(), [-2, 0.5, 1])
+    if clip is np.clip:  # since NumPy 2.1, which also takes no bounds at all
+        np.testing.assert_array_equal(np.clip(x, None, None).numpy(), x.numpy())
     with pytest.raises(ValueError, match="a_min and a_max or as min and max"):
         np.clip(x, 0, 1, min=0)
 

@@ -80,7 +80,12 @@ def relu(x):
     return np.maximum(x, 0)
 
 
-relu.vjp(x=lambda g, y: selected(g, y > 0))
+def _relu_vjp(g: Any, y: Any) -> Any:
+    """Return `g * (y > 0)`, 0 where y is 0 even of an infinite `g`."""
+    return selected(g, y > 0)
+
+
+relu.vjp(x=_relu_vjp)
 
 
 def row_max(x: Any) -> Any:

@@ -677,6 +677,29 @@ def test_no_write_is_missed_while_other_threads_write():
     in_threads(6, work)
 
 
+class Interrupted:
+    """A clock: before its first time is made use of, another thread stamps."""
+
+    def __init__(self, clock):
+        self.clock = clock
+        self.other = threading.Thread(target=writes.stamp, args=((), ""))
+
+    def __next__(self):
+        time = next(self.clock)
+        if self.other.ident is None:
+            self.other.start()
+            self.other.join(0.1)
+        return time
+
+
+def test_the_last_stamp_is_that_of_the_last_write(monkeypatch):
+    clock = Interrupted(writes.clock)
+    monkeypatch.setattr(writes, "clock", clock)
+    writes.stamp((), "")
+    clock.other.join()
+    assert writes._last_stamp == next(clock) - 1
+
+
 def test_debug_mode_belongs_to_its_thread():
     inside, done = threading.Event(), threading.Event()
     found = []

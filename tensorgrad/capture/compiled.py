@@ -25,7 +25,7 @@ from .prune import pruned
 from .reads import Draws
 from .record import Recording, Slot, filled_with, record, tensors_of
 from .replay import Replay
-from .search import Search, watch
+from .search import SURE, Found, Search, watch
 from .signature import Given, taken_apart
 from .watch import AGAIN, FIRM, LOOSE, Watch, Watched
 
@@ -110,6 +110,7 @@ class Capture:
         self._received: list[Tensor] = []
         self._renewed = 0
         self._kept: dict[Any, Watched] = {}
+        self._arrays: list[Found] = []
         self._state: State | None = None
         self._shown: Callable[[list[Any]], Any] = list
         self._program: Program
@@ -161,7 +162,10 @@ class Capture:
             self._first = record(step, args, kwargs, None, Draws())
             self._search = Search(step, self._first)
             self.watch = Watch(self._search.watched)
-            self._kept |= self._search.firm()
+            for item in self._kept.values():
+                item.refresh()
+            self._kept |= self._search.kept()
+            self._arrays += [a for a in self._search.arrays if a.outside == SURE]
             return self._first.result
         draws, held = Draws(self._search.random), tensors_of(before.recorder)
         left = {id(tensor) for tensor in held if tensor._grad is not None}
@@ -201,6 +205,7 @@ class Capture:
             draws,
             alone,
             self._kept,
+            self._arrays,
         )
         written = [v.array for v in written_by(recorder.program)]
         # Of the others, as an optimizer's state, the engine keeps no stamps.

@@ -16,6 +16,7 @@ from types import (
     BuiltinMethodType,
     CellType,
     FunctionType,
+    MappingProxyType,
     MemberDescriptorType,
     MethodType,
     ModuleType,
@@ -53,6 +54,7 @@ from .watch import (
     Watch,
     Watched,
     changeable,
+    items,
     own_attributes,
     static,
 )
@@ -60,7 +62,7 @@ from .watch import (
 _MOST = 200_000
 """Objects that are gone through at most."""
 
-_SURE, _MAYBE = 2, 1
+SURE, _MAYBE = 2, 1
 _RANDOM = (np.random.Generator, np.random.RandomState, random.Random)
 _ENTIRE = ("collections", "scipy", "weakref")
 """Modules whose code is not followed, and reads attributes of objects it made."""
@@ -74,6 +76,7 @@ def watch(
     draws: Draws,
     bare: list[Tensor],
     kept: dict[Any, Watched],
+    arrays: list[Found],
 ) -> Watch:
     """Return a watch on what a step read, after two recordings of it.
 
@@ -91,7 +94,9 @@ def watch(
     bare : list of Tensor
         Those that must have no gradient yet when the step begins.
     kept : dict
-        What earlier recordings read, by the place.
+        What earlier recordings read, by its place.
+    arrays : list of Found
+        Plain arrays that earlier recordings read.
 
     Raises
     ------
@@ -109,12 +114,13 @@ def watch(
             f"tg.compile: the step {search.refused}, which a replay does not do; pass "
             "what comes of it to the step as an argument"
         )
+    search.arrays += arrays
     search.compare(recording, changed)
     search.forget_as(before)
     search.hold(tensors_of(recording.recorder), bare)
     # An earlier call may have read what a cache keeps since.
-    cached = [item for place, item in kept.items() if place not in search.merged]
-    found = Watch([*search.watched, *cached])
+    search.watched += [w for place, w in kept.items() if not search.joins(place, w)]
+    found = Watch(search.watched)
     found.prepare()
     return found
 
@@ -199,7 +205,7 @@ class Search:
                 item.key -= named.key if named else set()
                 item.key &= apart.key if apart else item.key
         for item in self.watched:
-            item.seen = item._now()
+            item.refresh()
         self.sums = {id(root(a.x)): checksum(a.x) for a in self.arrays}
 
     def changed(self) -> set[int]:
@@ -207,13 +213,17 @@ class Search:
         sums = ((id(root(a.x)), checksum(a.x)) for a in self.arrays)
         return {owner for owner, found in sums if self.sums[owner] != found}
 
-    def firm(self) -> dict[Any, Watched]:
-        """Return what was surely there before the step and is named in it."""
-        return {
-            place: item
-            for place, item in self.merged.items()
-            if id(item) in self.sure and item.level == FIRM
-        }
+    def joins(self, place: Any, item: Watched) -> bool:
+        """Whether the same is watched here; take the names of an item to it then."""
+        here = self.merged.get(place)
+        if here is not None and isinstance(here, Attributes | Class):
+            here.key |= item.key
+            here.refresh()
+        return here is not None
+
+    def kept(self) -> dict[Any, Watched]:
+        """Return what was surely there before the step, by its place."""
+        return {p: item for p, item in self.merged.items() if id(item) in self.sure}
 
     def forget(self, changed: list[Watched]) -> None:
         """Watch no longer what changed without consequence, here and from now on."""
@@ -235,10 +245,10 @@ class Search:
                 del self.merged[place]
             elif item is not None:
                 item.key -= names
-                item.seen = item._now()
+                item.refresh()
 
     def _go(self, step: Any, reads: Reads, known: dict[int, Any] | None) -> None:
-        self._add(step, "the step", _CALL, _SURE)
+        self._add(step, "the step", _CALL, SURE)
         self._follow()
         for ran in reads.ran.values():
             names = names_in(ran.code, reads_all(ran.code))
@@ -263,7 +273,7 @@ class Search:
             for (ran, name, x), is_sure in zip(left, sure, strict=True):
                 if is_sure:
                     names = names_in(ran.code, reads_all(ran.code))
-                    self._add(x, name, names, _SURE)
+                    self._add(x, name, names, SURE)
             left = [one for one, is_sure in zip(left, sure, strict=True) if not is_sure]
             self._follow()
         for ran, name, x in left:
@@ -279,14 +289,14 @@ class Search:
             if code.co_freevars and id(code) not in self._met | inner:
                 for f in gc.get_referrers(code):
                     if type(f) is FunctionType and f.__code__ is code:
-                        self._add(f, code.co_name, _CALL, _SURE)
+                        self._add(f, code.co_name, _CALL, SURE)
 
     def hold(self, tensors: list[Tensor], bare: list[Tensor]) -> None:
         """Watch tensors that a program uses, too."""
         for tensor in tensors:
-            self._watch(Held, Found(tensor, "a Tensor", _CALL, _SURE))
+            self._watch(Held, Found(tensor, "a Tensor", _CALL, SURE))
         for tensor in bare:
-            found = Found(tensor, "a gradient left over from before", _CALL, _SURE)
+            found = Found(tensor, "a gradient left over from before", _CALL, SURE)
             self._watch(Slot, found, "_grad")
 
     def compare(self, recording: Recording, changed: set[int]) -> None:
@@ -321,7 +331,7 @@ class Search:
         if self._visited.get(key, (-1, 0)) >= rank:
             return
         self._visited[key] = rank
-        if outside == _SURE:
+        if outside == SURE:
             self._there.add(id(x))
         self.known[id(x)] = x
         if len(self.known) > _MOST:
@@ -346,18 +356,18 @@ class Search:
         elif isinstance(key, frozenset):
             item.key = item.key & key if kind is Items else item.key | key
         item.level = min(item.level, found.level)
-        if found.outside == _SURE:
+        if found.outside == SURE:
             self.sure.add(id(item))
 
     # Where code starts from.
 
     def _variables(self, names: Names, variables: dict[str, Any]) -> None:
-        module = Found(variables, "a module", names, _SURE)
+        module = Found(variables, "a module", names, SURE)
         for name in sorted(names.variables):
             here = module._replace(name=name)
             if name in variables:
                 self._watch(Entry, here, name)
-                self._add(variables[name], name, names, _SURE)
+                self._add(variables[name], name, names, SURE)
             elif not names.all or hasattr(builtins, name):
                 self._watch(Entry, here, name)
                 if hasattr(builtins, name):
@@ -366,7 +376,7 @@ class Search:
         for name in names.modules:
             for full in (name, f"{package}.{name}".rstrip(".")):
                 if full in sys.modules:
-                    self._add(sys.modules[full], full, names, _SURE)
+                    self._add(sys.modules[full], full, names, SURE)
 
     # What is on the way.
 
@@ -387,9 +397,9 @@ class Search:
     def _module(self, found: Found) -> None:
         variables = vars(found.x)
         for name in self._wanted(found.names, variables):
-            here = Found(variables, f"{found.name}.{name}", found.names, _SURE)
+            here = Found(variables, f"{found.name}.{name}", found.names, SURE)
             self._watch(Entry, here, name)
-            self._add(variables[name], here.name, found.names, _SURE)
+            self._add(variables[name], here.name, found.names, SURE)
 
     def _wanted(self, names: Names, there: Any) -> list[str]:
         return sorted(names.attributes & there.keys())
@@ -409,7 +419,7 @@ class Search:
                 at = f"a default of {found.name}"
                 self._on(found._replace(names=names), value, at)
             if f.__kwdefaults__:
-                self._add(f.__kwdefaults__, f"defaults of {found.name}", names, _SURE)
+                self._add(f.__kwdefaults__, f"defaults of {found.name}", names, SURE)
         cells = zip(f.__code__.co_freevars, f.__closure__ or (), strict=True)
         for name, cell in cells:
             here = Found(cell, name, names, found.outside, found.level)
@@ -445,7 +455,7 @@ class Search:
 
     def _container(self, found: Found) -> None:
         x = found.x
-        if isinstance(x, dict):
+        if isinstance(x, dict | MappingProxyType):
             self._dict(found)
         else:
             if not isinstance(x, tuple | frozenset):
@@ -458,11 +468,12 @@ class Search:
     def _dict(self, found: Found) -> None:
         """Go through a dict; keys that do not stand in the code may not matter."""
         told = found.names.texts | found.names.attributes
-        apart = {k for k in dict.keys(found.x) if type(k) is str and k not in told}
+        held = items(found.x)
+        apart = {k for k, _ in held if type(k) is str and k not in told}
         self._watch(Items, found, frozenset(apart))
         if apart:
             self._watch(Others, found._replace(level=LOOSE), frozenset(apart))
-        for key, value in dict.items(found.x):
+        for key, value in held:
             self._on(found, key, f"a key of {found.name}")
             loose = type(key) is str and key in apart
             here = found._replace(level=LOOSE) if loose else found
@@ -641,6 +652,7 @@ _VISITS: list[tuple[Any, Callable[[Search, Found], None]]] = [
     (partial, Search._partial),
     (type, Search._class),
     (dict | list | tuple | set | frozenset | deque, Search._container),
+    (MappingProxyType, Search._container),
     (ContextVar, Search._context),
     (ReferenceType, Search._reference),
     (_RANDOM, Search._generator),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import timeit
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
-from types import BuiltinMethodType, FunctionType, MethodType
+from types import BuiltinMethodType, FunctionType, MappingProxyType, MethodType
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,8 @@ FIRM, AGAIN, LOOSE = range(3)
 
 _OURS = ("tensorgrad.nn", "tensorgrad.optim")
 """Of these classes only what is used is looked at, not whether more was added."""
+
+_DICTS = (dict, MappingProxyType)
 
 _FEW = 16
 """So many items are compared one by one, which is faster than a loop."""
@@ -60,6 +62,10 @@ class Watched:
         self, name: str, holder: Any, key: Any = None, level: int = FIRM
     ) -> None:
         self.name, self.holder, self.key, self.level = name, holder, key, level
+        self.seen = self._now()
+
+    def refresh(self) -> None:
+        """Take what is there now for what was seen."""
         self.seen = self._now()
 
     def forget(self) -> bool:
@@ -154,9 +160,9 @@ class Attributes(Watched):
 class Others(Watched):
     """What an object or dict holds under names that do not stand in the code."""
 
-    def _own(self) -> dict[str, Any]:
+    def _own(self) -> Any:
         found = self.holder
-        return found if isinstance(found, dict) else own_attributes(found)
+        return found if isinstance(found, _DICTS) else own_attributes(found)
 
     def _now(self) -> Any:
         own = self._own()
@@ -373,6 +379,8 @@ def items(x: Any) -> list[tuple[Any, Any]]:
     """Return the items of a container with their keys."""
     if isinstance(x, dict):
         return [*dict.items(x)]
+    if isinstance(x, MappingProxyType):
+        return [*x.items()]
     if isinstance(x, np.ndarray):
         return [*enumerate(x.flat)]
     if isinstance(x, list):

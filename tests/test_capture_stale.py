@@ -9,9 +9,11 @@ import itertools
 import logging
 import math
 import os
+import queue
 import random
 import re
 import sys
+import threading
 import types
 import weakref
 
@@ -639,6 +641,34 @@ def a_match_on_an_object():
     return space["step"], lambda: setattr(point, "x", 3.0)
 
 
+@stale
+def the_order_of_a_dict():
+    options, p = {"a": 1.0, "b": 2.0}, parameter()
+    return (
+        lambda x: np.sum(p * x) * next(iter(options.values())),
+        lambda: options.update(a=options.pop("a")),
+    )
+
+
+@stale
+def a_dispatched_function():
+    p = parameter()
+    helper = functools.singledispatch(lambda x: 2.0)
+    return (
+        lambda x: np.sum(p * x) * helper(1),
+        lambda: helper.register(int, lambda x: 3.0),
+    )
+
+
+@stale
+def a_variable_of_a_thread():
+    variables, p = threading.local(), parameter()
+    variables.scale = 2.0
+    return lambda x: np.sum(p * x) * variables.scale, lambda: setattr(
+        variables, "scale", 3.0
+    )
+
+
 # Gradients, tensors and optimizers.
 
 
@@ -1149,6 +1179,17 @@ def a_coin_that_falls_alike_twice():
 def a_coin_of_the_module_random():
     p = parameter()
     return lambda x: np.sum(p * x) * (1.0 if random.random() < 2 else 2.0)
+
+
+@refusing
+def a_queue():
+    numbers, p = queue.SimpleQueue(), parameter()
+
+    def step(x):
+        numbers.put(2.0)
+        return np.sum(p * x) * numbers.get()
+
+    return step
 
 
 @refusing

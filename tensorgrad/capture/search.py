@@ -32,7 +32,7 @@ from ..core.tensor import Tensor
 from .names import Names, names_in
 from .outside import checksum
 from .program import Constant, written_by
-from .reads import PLAIN, Draws, Reads, is_users, reads_all
+from .reads import PLAIN, Draws, Reads, is_followed, is_users, reads_all
 from .record import Recording, tensors_of
 from .structure import flat
 from .watch import (
@@ -64,6 +64,9 @@ _MOST = 200_000
 
 SURE, _MAYBE = 2, 1
 _RANDOM = (np.random.Generator, np.random.RandomState, random.Random)
+_STATELESS = ("builtins", "functools", "numpy", "operator", "re", "thread", "types")
+"""Modules whose classes without attributes have no state, or none that matters."""
+
 _ENTIRE = ("collections", "scipy", "weakref")
 """Modules whose code is not followed, and reads attributes of objects it made."""
 
@@ -406,8 +409,9 @@ class Search:
 
     def _function(self, found: Found) -> None:
         f = found.x
-        ours = f.__code__.co_filename.startswith(_PACKAGE)
-        if id(f.__code__) not in self._ran and not (ours and f.__closure__):
+        # Of code that is not followed, what it closes over is read for all we know.
+        unknown = f.__closure__ and not is_followed(f.__code__)
+        if id(f.__code__) not in self._ran and not unknown:
             self._extras(found)
             return
         self._met.add(id(f.__code__))
@@ -534,6 +538,8 @@ class Search:
             self._own(found, own)
         elif _is_buffer(x):
             self._watch(Contents, found)
+        elif found.outside and found.level == FIRM and _is_opaque(type(x)):
+            self.refused = f"reads {found.name}, a {type(x).__name__}, which hides it"
         for slot in _slots(type(x)):
             if names.all or slot in names.attributes:
                 level = FIRM if slot in names.attributes else AGAIN
@@ -617,6 +623,13 @@ def _is_buffer(x: Any) -> bool:
     except TypeError:
         return False
     return True
+
+
+def _is_opaque(kind: type) -> bool:
+    """Whether a class of an extension module has objects with a state nobody sees."""
+    known = kind.__module__.split(".")[0].strip("_")
+    by_identity: bool = static(kind, "__hash__") is vars(object)["__hash__"]
+    return by_identity and known not in _STATELESS
 
 
 def _slots(kind: type) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import timeit
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
@@ -262,7 +263,8 @@ class Items(Watched):
         kind = type(self.holder)
         short = len(now) <= _FEW and kind in (list, dict)
         if short and all(type(key) in (int, str) for key, _ in now):
-            yield f"len({h}) == {len(now)}"
+            keys = bind(tuple(key for key, _ in now))
+            yield f"tuple({h}) == {keys}" if kind is dict else f"len({h}) == {len(now)}"
             for key, value in now:
                 if not self.key or key not in self.key:
                     yield f"{h}[{key!r}] is {bind(value)}"
@@ -353,7 +355,7 @@ def own_attributes(x: Any) -> dict[str, Any]:
     try:
         found: dict[str, Any] = object.__getattribute__(x, "__dict__")
     except AttributeError:
-        return _NOTHING
+        return x.__dict__ if isinstance(x, threading.local) else _NOTHING
     return found
 
 

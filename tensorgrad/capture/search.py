@@ -629,7 +629,8 @@ def _is_opaque(kind: type) -> bool:
     """Whether a class of an extension module has objects with a state nobody sees."""
     known = kind.__module__.split(".")[0].strip("_")
     by_identity: bool = static(kind, "__hash__") is vars(object)["__hash__"]
-    return by_identity and known not in _STATELESS
+    called = static(kind, "__call__") is not MISSING
+    return by_identity and not called and known not in _STATELESS
 
 
 def _slots(kind: type) -> Iterator[str]:

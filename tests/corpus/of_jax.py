@@ -16,13 +16,12 @@ MATRIX = np.array([[2.0, 0.3, -0.1], [0.2, 1.5, 0.4], [0.1, -0.6, 1.2]])
 DEFINITE = MATRIX @ MATRIX.T + np.eye(3)
 
 
-def wrapped(name, f, *point, dtype="float64"):
-    """Return a function of JAX, computed in `dtype`, as one of arrays."""
+def wrapped(name, f, *point):
+    """Return a function of JAX as one of arrays."""
 
     def given(arrays):
         # As they come: whatever JAX does with complex numbers, it does.
-        found = map(jnp.asarray, arrays)
-        return list(found) if dtype == "float64" else [a.astype(dtype) for a in found]
+        return list(map(jnp.asarray, arrays))
 
     def of_arrays(*arrays):
         with jax.enable_x64(True):
@@ -241,12 +240,7 @@ def _recurrence(h, w):
     return jax.lax.scan(step, h, None, length=3)[1]
 
 
-def functions(dtype="float64"):
-    """Return all functions, computed in one dtype."""
-    made = []
-    for make in (elementwise, others):
-        made += [wrapped(name, f, *p, dtype=dtype) for name, f, *p in make()]
-    return made
-
-
-VERSION = jax.__version__
+def functions():
+    """Return all functions, in float64."""
+    made = [elementwise(), others()]
+    return [wrapped(name, f, *point) for some in made for name, f, *point in some]

@@ -415,12 +415,24 @@ def others():
     ), normal(9)  # fmt: skip
 
 
-def functions(dtype=torch.float64):
-    """Return all functions, computed in one dtype."""
+def functions():
+    """Return all functions, in float64."""
+    made = [by_name(), layers(), others()]
+    return [wrapped(name, f, *point) for some in made for name, f, *point in some]
+
+
+def in_low_precision(dtype):
+    """Return what PyTorch computes element by element, and reductions, in a precision
+    below float64.
+    """
+    kind = torch.zeros(0, dtype=dtype).numpy().dtype
     made = []
-    for make in (by_name, layers, others):
-        made += [wrapped(name, f, *p, dtype=dtype) for name, f, *p in make()]
+    for name, f, *point in by_name():
+        low = [np.asarray(x).astype(kind) for x in point]
+        function = wrapped(name, f, *low, dtype=dtype)
+        try:
+            function.vjp(function.f(*low), *low)
+        except RuntimeError:  # not implemented in this precision
+            continue
+        made.append(function)
     return made
-
-
-VERSION = torch.__version__

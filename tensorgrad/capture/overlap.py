@@ -22,21 +22,17 @@ class Written:
 
     def __init__(self, arrays: Sequence[Array]) -> None:
         self._arrays = arrays
-        roots = [_root(a) for a in arrays]
+        roots: list[Any] = [root(a) for a in arrays]
         self._roots = frozenset(map(id, roots))
         self._owned = all(r.flags.owndata for r in roots)
         self._ranges = [byte_bounds(a) for a in arrays if a.size]
 
     def meets(self, x: Array) -> bool:
         """Whether an array may lie in it, however both came to their memory."""
-        owner = _root(x)
+        owner: Any = x if x.base is None else root(x)
         # NumPy gives no memory to two owners, but views come without one as well:
         # of buffers, of other libraries, of `as_strided`.
-        if self._owned and owner.flags.owndata and id(owner) not in self._roots:
+        if self._owned and id(owner) not in self._roots and owner.flags.owndata:
             return False
         low, high = byte_bounds(x)
         return x.size > 0 and any(a < high and low < b for a, b in self._ranges)
-
-
-def _root(x: Array) -> Any:
-    return root(x)

@@ -310,7 +310,7 @@ VIEWS = [
     operator.itemgetter(slice(None, None, -1)),
     operator.itemgetter((Ellipsis, None)),
     operator.itemgetter((Ellipsis, slice(None, None, 2))),
-    partial(np.reshape, shape=(-1,)),
+    lambda x: np.reshape(x, (-1,)),
 ]
 
 MOVES = [

@@ -629,8 +629,9 @@ def _is_opaque(kind: type) -> bool:
     """Whether a class of an extension module has objects with a state nobody sees."""
     known = kind.__module__.split(".")[0].strip("_")
     by_identity: bool = static(kind, "__hash__") is vars(object)["__hash__"]
-    called = static(kind, "__call__") is not MISSING
-    return by_identity and not called and known not in _STATELESS
+    # Functions and descriptors.
+    used = any(static(kind, name) is not MISSING for name in ("__call__", "__get__"))
+    return by_identity and not used and known not in _STATELESS
 
 
 def _slots(kind: type) -> Iterator[str]:

@@ -20,6 +20,7 @@ __all__ = ["Diagnosis", "diagnose"]
 Uses = Callable[[Arrays, Arrays], list[list[Array]]]
 
 
+@np.errstate(all="ignore")
 def diagnose(examination: Examination) -> Diagnosis | None:
     """Return the likeliest fault, None where nothing is wrong."""
     if examination.error is not None:

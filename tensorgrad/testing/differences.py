@@ -5,7 +5,8 @@ spread of the extrapolation tableau, with the rounding of the values, is the err
 (Ridders, "Accurate computation of F'(x) and F'(x) F''(x)", Advances in Engineering
 Software 4, 1982).
 
-Steps are in units of the direction, which is scaled by max(1, |x|) by the caller.
+Steps are in units of the direction, which is scaled by max(1, |x|) by the caller; where
+|x| is smaller they go on in units of that.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ from .problem import EPS, Array
 # Steps without a simple ratio, against aliasing with a periodic or quantised function.
 LARGE = tuple(1.07 * 10.3**k for k in range(14, 0, -2))
 EXACT = (1.0, 0.5306)
+WIDE = (0.8713, 0.4307, 0.2171)
 COARSE = tuple(0.1093 * 0.4713**k for k in range(6))
 FINE = tuple(6.13e-4 * 0.2217**k for k in range(5))
-TINY = tuple(1.07e-7 * 0.1009**k for k in range(6))
+TINY = tuple(3.11e-7 * 0.2417**k for k in range(13))
+NEAR = tuple(0.2113 * 0.3071**k for k in range(10))
+"""Steps in units of |x|, where that is small."""
 
 ORDER = 4
 TARGET = 1e-9
@@ -51,6 +55,13 @@ class Lines:
     imaginary : callable, optional
         From the number of a line to the derivative by a step in the imaginary
         direction, or None where the function does not take complex numbers.
+    exact : bool
+        Whether the values are linear along each line.
+    sizes : array, optional
+        The step along each line at which the point moves by its own size, 0 at 0.
+    snap : callable, optional
+        From the number of a line and a step to one close by that is exact: the point
+        moves by it without rounding.
     """
 
     def __init__(
@@ -62,8 +73,12 @@ class Lines:
         eps: float = EPS,
         imaginary: Callable[[int], Array | None] | None = None,
         exact: bool = False,
+        sizes: Array | None = None,
+        snap: Callable[[int, float], float] | None = None,
     ) -> None:
         self.along, self.count, self.eps = along, count, eps
+        self.sizes = np.ones(count) if sizes is None else sizes
+        self.snap, self.snaps = snap or (lambda j, t: t), snap is not None
         self.imaginary, self.exact = imaginary, exact
         self.base = along(0, 0.0)
         self.magnitude = np.abs(self.base) if magnitude is None else magnitude
@@ -83,7 +98,11 @@ class Lines:
 
 
 def extrapolate(
-    steps: Sequence[float], slopes: Array, rounding: Array, power: int
+    steps: Sequence[float],
+    slopes: Array,
+    rounding: Array,
+    power: int,
+    wary: bool = False,
 ) -> Estimate:
     """Return the limit of `slopes` at step 0, with error bars.
 
@@ -95,13 +114,20 @@ def extrapolate(
         First axis over steps; what is extrapolated, and its rounding error.
     power : int
         The slopes are a polynomial in ``step**power``.
+    wary : bool
+        Whether they may be anything else, as a fractional power or noise.
     """
     value = np.full(slopes.shape[1:], np.nan)
-    error = np.full(slopes.shape[1:], np.inf)
-    for at, bar in reversed(list(_rows(steps, slopes, rounding, power))):
-        # What coarser steps say counts where it is sharper and finer ones allow it.
-        better = (bar < error) & ~(np.abs(at - value) > bar + error)
+    error, high = np.full((2, *slopes.shape[1:]), np.inf)
+    low = -high
+    rows = _wary_rows if wary else _rows
+    for at, bar in reversed(list(rows(steps, slopes, rounding, power))):
+        # What coarser steps say counts where it is sharper and all finer ones allow it.
+        allowed = (at - bar <= high) & (at + bar >= low)
+        better = (bar < error) & allowed
         value, error = np.where(better, at, value), np.where(better, bar, error)
+        low = np.where(allowed, np.maximum(low, at - bar), low)
+        high = np.where(allowed, np.minimum(high, at + bar), high)
     return Estimate(value, error)
 
 
@@ -114,15 +140,44 @@ def _rows(
         row = [slope]
         value, error = slope, np.full(slope.shape, np.inf)
         for j in range(1, min(k, ORDER) + 1):
-            ratio = (steps[k - j] / steps[k]) ** power
+            ratio = np.float64(steps[k - j] / steps[k]) ** power
             best = row[j - 1] + (row[j - 1] - coarser[j - 1]) / (ratio - 1)
-            far = np.abs(best - coarser[j - 1]) * min(1.0, 10 / ratio)
+            far = np.abs(best - coarser[j - 1]) * np.minimum(1.0, 10 / ratio)
             bar = np.maximum(np.abs(best - row[j - 1]), far) + 2 * rounding[k]
             value = np.where(bar < error, best, value)
             error = np.where(bar < error, bar, error)
             row.append(best)
         yield value, error
         coarser = row
+
+
+def _wary_rows(
+    steps: Sequence[float], slopes: Array, rounding: Array, power: int
+) -> Iterator[tuple[Array, Array]]:
+    """Give the best extrapolation that ends at each step, with an error bar that holds
+    for slopes that are no polynomial: what the last step changed, and the next order
+    would, and the rounding of all that it is made of.
+    """
+    last: list[tuple[Array, Array, Array]] = []
+    for k, slope in enumerate(slopes):
+        row = [(slope, rounding[k], np.full(slope.shape, np.inf))]
+        for j in range(min(k, ORDER)):
+            ratio = np.float64(steps[k - j - 1] / steps[k]) ** power
+            (at, noise, _), (before, noise_before, _) = row[j], last[j]
+            best = at + (at - before) / (ratio - 1)
+            amplified = noise + (noise + noise_before) / (ratio - 1)
+            row.append((best, amplified, np.full(slope.shape, np.inf)))
+            row[j] = (at, noise, np.abs(at - before))
+        value, error = slope, np.full(slope.shape, np.inf)
+        for j in range(min(k, ORDER)):
+            at, noise, move = row[j]
+            bar = np.maximum(move, np.abs(row[j + 1][0] - at)) + noise
+            # Changes that do not get smaller lead to no limit.
+            bar = np.where(move <= 0.7 * last[j][2] + 2 * noise, bar, np.inf)
+            value = np.where(bar < error, at, value)
+            error = np.where(bar < error, bar, error)
+        yield value, error
+        last = row
 
 
 def central(lines: Lines, which: Sequence[int], steps: Sequence[float]) -> Estimate:
@@ -132,44 +187,34 @@ def central(lines: Lines, which: Sequence[int], steps: Sequence[float]) -> Estim
 
 
 def central_slopes(
-    lines: Lines, which: Sequence[int], steps: Sequence[float]
+    lines: Lines, which: Sequence[int], steps: Sequence[float], exact: bool = False
 ) -> tuple[Array, Array]:
-    """Return central difference quotients and their rounding errors."""
+    """Return central difference quotients and their rounding errors; `exact` where the
+    point moves by these steps without rounding.
+    """
     h = np.array(steps)[:, None, None]
     ahead, behind = lines.values(which, steps), lines.values(which, [-t for t in steps])
     slopes = (ahead - behind) / (2 * h)
-    return slopes, slope_rounding(lines, ahead, behind, slopes, h)
+    size = lines.magnitude + np.abs(ahead) + np.abs(behind)
+    # Where x + h is rounded too, the slope carries that over; within the function its
+    # terms are, and at a minimum they have slopes where it has none.
+    moves = np.abs(ahead - 2 * lines.base + behind) / h
+    moves += 0 if exact else np.abs(slopes)
+    sizes = lines.sizes[list(which)]
+    size += moves * np.where(sizes == 0, 1.0, sizes)[:, None]
+    return slopes, lines.eps * size / h
 
 
-def _noisy_slopes(
-    lines: Lines, which: Sequence[int], steps: Sequence[float], windows: Sequence[float]
-) -> tuple[Array, Array]:
-    """Return central difference quotients and their errors, with the noise of the
-    values in `windows` of these widths.
-    """
-    slopes, rounding = central_slopes(lines, which, steps)
-    if windows:
-        rough = roughness(lines, which, windows)
-        rounding = np.maximum(rounding, 2 * rough / np.array(steps)[:, None, None])
-    return slopes, rounding
-
-
-def slope_rounding(lines: Lines, a: Array, b: Array, slopes: Array, h: Array) -> Array:
-    """Return the rounding error of difference quotients of `a` and `b`."""
-    # The last term: x + h is rounded too, and the slope carries that over.
-    size = lines.magnitude + np.abs(a) + np.abs(b) + np.abs(slopes)
-    rounding: Array = lines.eps * size / h
-    return rounding
-
-
-def derivatives(lines: Lines) -> Estimate:
-    """Return the derivative of each value along each line, with error bars.
+def derivatives(lines: Lines) -> tuple[Estimate, Array]:
+    """Return the derivative of each value along each line, with error bars, and which
+    lines need a closer look.
 
     Smaller steps are taken only for the lines that need them.
     """
     shape = (lines.count, lines.base.size)
     found = Estimate(np.full(shape, np.nan), np.full(shape, np.inf))
     check = (check_step(lines.eps),)
+    unsettled = np.zeros(lines.count, dtype=bool)
     with np.errstate(all="ignore"):
         left = list(range(lines.count))
         if lines.exact:
@@ -177,56 +222,22 @@ def derivatives(lines: Lines) -> Estimate:
         for count in range(2, 1 + len(COARSE)):
             left = _settle(lines, left, COARSE[:count] + check, found)
         left = _settle(lines, left, COARSE + FINE, found)
-        _settle(lines, left, COARSE + FINE + TINY, found, EVERY)
-    return found
+        # Rounding that is no smaller than what a step shows has to be measured.
+        unsettled[left if lines.eps < 1e-10 else slice(None)] = True
+        small = (lines.sizes > 0) & (lines.sizes < 0.1 * COARSE[-1])
+        for j in np.flatnonzero(small & ~unsettled):
+            unsettled[j] = _is_other_near(lines, int(j), found)
+    return found, unsettled
 
 
-def again(lines: Lines, which: list[int]) -> Estimate:
-    """Return the derivatives along some lines with every means they need."""
-    found = Estimate(*np.full((2, lines.count, lines.base.size), np.nan))
-    with np.errstate(all="ignore"):
-        left = set(_settle(lines, which, COARSE + FINE, found, LOCAL))
-        left |= {j for j in which if j not in left and _is_staircase(lines, j)}
-        _settle(lines, sorted(left), COARSE + FINE + TINY, found, EVERY)
-        return _without_symmetry(lines, which, found)
-
-
-def _without_symmetry(lines: Lines, which: list[int], found: Estimate) -> Estimate:
-    """Correct derivatives where the curvature jumps at the point.
-
-    The error of a central difference goes with the step there, not with its square.
-    """
-    value, error = found.value[which], found.error[which]
-    slopes, rounding = _noisy_slopes(lines, which, COARSE + FINE, LOCAL)
-    other = extrapolate(COARSE + FINE, slopes, rounding, power=1)
-    apart = np.abs(other.value - value)
-    # Both must be sharp for their difference to mean that.
-    odd = (apart > other.error + error) & (apart < 1e-4 * np.abs(value))
-    return Estimate(
-        np.where(odd, other.value, value), np.where(odd, other.error, error)
+def _is_other_near(lines: Lines, j: int, found: Estimate) -> bool:
+    """Whether the derivative is another one over steps smaller than the point."""
+    slopes, rounding = central_slopes(lines, [j], (0.05 * lines.sizes[j],))
+    value, error = found.value[j], found.error[j]
+    same = np.abs(slopes[0, 0] - value) <= 2 * rounding[0, 0] + error + 1e-6 * np.abs(
+        value
     )
-
-
-def _is_staircase(lines: Lines, j: int) -> bool:
-    """Whether values along a line stay the same and then jump, as rounding makes them
-    do; behind a kink they would move on from where they were.
-    """
-    close = FINE[2:]
-    ahead = lines.values([j], close + COARSE)[:, 0]
-    behind = lines.values([j], [-t for t in close])[:, 0]
-    flat = (ahead[: len(close)] == lines.base).all(axis=0)
-    flat &= (behind == lines.base).all(axis=0)
-    moves = np.where(flat, np.abs(ahead - lines.base).max(axis=0), 0)
-    if not np.any(moves > 0):
-        return False
-    row = int(np.argmax(moves))
-    low, high = 0.0, min(t for t in COARSE if lines.at(j, t)[row] != lines.base[row])
-    first = abs(lines.at(j, high)[row] - lines.base[row])
-    for _ in range(16):
-        middle = (low + high) / 2
-        still = lines.at(j, middle)[row] == lines.base[row]
-        low, high = (middle, high) if still else (low, middle)
-    return bool(abs(lines.at(j, high)[row] - lines.base[row]) > 1e-2 * first)
+    return not bool((same | ~np.isfinite(lines.base)).all())
 
 
 def stretched(lines: Lines, which: list[int]) -> Estimate:
@@ -274,24 +285,17 @@ def check_step(eps: float) -> float:
 
 
 def _settle(
-    lines: Lines,
-    which: list[int],
-    steps: Sequence[float],
-    found: Estimate,
-    windows: Sequence[float] = (),
+    lines: Lines, which: list[int], steps: Sequence[float], found: Estimate
 ) -> list[int]:
-    """Enter the derivatives along `which` lines; return the lines not yet settled.
-
-    Noise of the values is looked for in `windows` of these widths.
-    """
+    """Enter the derivatives along `which` lines; return the lines not yet settled."""
     if not which or not lines.base.size:
         return []
-    slopes, rounding = _noisy_slopes(lines, which, steps, windows)
+    slopes, rounding = central_slopes(lines, which, steps)
     value, error = extrapolate(steps, slopes, rounding, power=2)
     settled = _settled(steps, value, error, slopes, rounding)
     settled |= ~np.isfinite(lines.base)
     if lines.imaginary is not None:
-        settled |= _by_imaginary_step(lines, which, value, error)
+        settled |= by_imaginary_step(lines, which, value, error)
     found.value[which], found.error[which] = value, error
     done = np.asarray(settled.all(axis=1))
     return [j for j, d in zip(which, done, strict=True) if not d]
@@ -319,7 +323,7 @@ def _undisputed(steps: Sequence[float], slopes: Array, rounding: Array) -> Any:
     return np.asarray(np.abs(value - fine) <= error + bar + 1e-8 * np.abs(value))
 
 
-def _by_imaginary_step(
+def by_imaginary_step(
     lines: Lines, which: list[int], value: Array, error: Array
 ) -> Array:
     """Replace what the complex step knows exactly, where it can be trusted: where it
@@ -332,53 +336,9 @@ def _by_imaginary_step(
         if exact is None:
             continue
         agrees = np.abs(exact - value[i]) <= 2 * error[i]
-        # 0 is what a function gives that loses the imaginary part on its way.
-        taken[i] = agrees & ((error[i] < 0.01 * np.abs(exact)) | (exact != 0))
+        # 0 is what a function gives that loses the imaginary part on its way, and what
+        # cannot be told from it may be the step's own error, as that of x**3 at 0.
+        taken[i] = agrees & (error[i] < 0.5 * np.abs(exact))
         value[i] = np.where(taken[i], exact, value[i])
         error[i] = np.where(taken[i], 8 * lines.eps * np.abs(exact), error[i])
     return taken
-
-
-LOCAL = (1e-5,)
-EVERY = (*LOCAL, 1e-3, 1e-1, 1.0)
-"""Widths of windows in which noise is looked for: next to the point, and further on."""
-
-
-def roughness(lines: Lines, which: Sequence[int], widths: Sequence[float]) -> Array:
-    """Return the noise of the values, which no small step makes smaller.
-
-    It is what a polynomial of degree 4 leaves of the values at unevenly spaced points
-    (after Hamming, and Moré and Wild, "Estimating computational noise", 2011). What the
-    function does itself goes with the width of the window, noise does not: the window
-    counts where least is left, but not one in which the values hardly change.
-    """
-    least = np.full((len(which), lines.base.size), np.inf)
-    for width in widths:
-        values = lines.values(which, (width * _UNEVEN).tolist())
-        left = np.einsum("kt,tjm->kjm", _LEFT_BY_QUARTIC, values)
-        noise = np.sqrt(np.sum(left**2, axis=0) / len(left))
-        still = np.mean(np.diff(values, axis=0) == 0, axis=0) >= 0.6
-        least = np.fmin(least, np.where(still, np.inf, noise))
-    return np.where(np.isfinite(least), least, 0)
-
-
-# Drawn once: a regular sequence can run in step with the rounding.
-_UNEVEN = np.array(
-    [
-        0.037496,
-        0.057999,
-        0.069855,
-        0.072436,
-        0.090713,
-        0.150849,
-        0.323833,
-        0.365689,
-        0.424519,
-        0.433646,
-        0.507436,
-        0.535882,
-        0.650934,
-        0.826852,
-    ]
-)
-_LEFT_BY_QUARTIC = np.linalg.svd(_UNEVEN ** np.arange(5)[:, None])[2][5:]

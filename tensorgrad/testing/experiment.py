@@ -11,7 +11,6 @@ import numpy as np
 
 from .differences import COARSE, Lines
 from .problem import EPS, Array, Back, Packing, Problem
-from .sides import small_steps
 
 LARGEST = 4096
 """Entries up to which a Jacobian is checked entry by entry."""
@@ -63,14 +62,13 @@ class Experiment:
         kept = {k: None if callable(v) else v for k, v in vars(self).items()}
         return kept | {"lines": None}
 
-    def around(self, line: int, step: float, k: int) -> Array:
-        """Return the rows at a step along a line through the `k`-th point close by;
-        those of odd number are ten times closer.
+    def around(self, line: int, step: float, k: int, radius: float) -> Array:
+        """Return the rows at a step along a line through the `k`-th point close by, no
+        farther than `radius`.
         """
         problem = self.problem
-        radius = (100 if k % 2 == 0 else 10) * small_steps(problem.precision)[-1]
         spread = np.random.default_rng(k).uniform(-1, 1, problem.point.shape)
-        moved = problem.point + radius * problem.scale * spread
+        moved = problem.point + radius * problem.unit * spread
         return self.values(moved + step * self.whole(line))
 
     def whole(self, line: int) -> Array:
@@ -138,12 +136,18 @@ def entry_lines(problem: Problem) -> Lines:
         moved[j : j + 1] += t * scale[j : j + 1]
         return problem.value(moved)
 
+    def snap(j: int, t: float) -> float:
+        size = abs(float(x[j]))
+        return (size + t * float(scale[j]) - size) / float(scale[j]) or t
+
     return Lines(
         along,
         x.size,
         eps=problem.precision,
         imaginary=lambda j: problem.imaginary(_unit(x.size, j, scale[j])),
         exact=problem.exact,
+        sizes=np.abs(x) / scale,
+        snap=snap,
     )
 
 
@@ -234,8 +238,15 @@ def _combined(
         magnitude=magnitude,
         eps=problem.precision,
         imaginary=imaginary,
+        sizes=np.array([_size(x, c.vector) for c in columns]),
     )
     return lines, values
+
+
+def _size(x: Array, vector: Array) -> float:
+    """Return the step along a line at which some entry moves by its own size."""
+    moving = (vector != 0) & (x != 0)
+    return float(np.min(np.abs(x[moving] / vector[moving]), initial=1.0))
 
 
 def directions(

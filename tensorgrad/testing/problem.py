@@ -165,6 +165,11 @@ class Problem:
         magnitude: Array = np.maximum(1.0, np.abs(self.point))
         return magnitude
 
+    @property
+    def unit(self) -> Array:
+        """The size of each entry of the point, 1 for 0."""
+        return np.asarray(np.where(self.point == 0, 1.0, np.abs(self.point)))
+
     def value(self, vector: Array) -> Array:
         """Return the outputs at a vector as one vector; NaN where there are none."""
         self.evaluations += 1

@@ -1,32 +1,24 @@
-"""Derivatives from one side of a point, and at points around it."""
+"""Derivatives at points around a point."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable
 
 import numpy as np
 
-from .differences import EVERY, Estimate, Lines, extrapolate, roughness, slope_rounding
+from .differences import Lines
 from .problem import Array
 
-
-class Sides(NamedTuple):
-    """One-sided derivatives along lines."""
-
-    ahead: Estimate
-    behind: Estimate
-    steps: Sequence[float]
-    slopes: tuple[Array, Array]
+Around = Callable[[int, float, int, float], Array]
+"""From the number of a line, a step, the number of a point close by and how far off it
+may be, to the values there.
+"""
 
 
 def nearby(
-    lines: Lines,
-    around: Callable[[int, float, int], Array],
-    which: Sequence[int],
-    claimed: Array,
+    lines: Lines, around: Around, j: int, claimed: Array, step: float, noise: Array
 ) -> tuple[Array, Array, Array]:
-    """Return the least and the greatest derivative along lines at points close by, and
+    """Return the least and the greatest derivative along a line at points close by, and
     where that is for a kink: there these differ as much at a tenth of the distance.
 
     Between them lies what is a generalised derivative in the sense of Clarke
@@ -36,51 +28,30 @@ def nearby(
     ----------
     lines : Lines
     around : callable
-        From the number of a line, a step and the number of a point to the values
-        there; points of odd number are ten times closer.
-    which : sequence of int
-        The lines.
+        As :data:`Around`.
+    j : int
+        The line.
     claimed : array
         What is looked for between the two: once it is, that is enough.
+    step : float
+        The smallest with which differences tell.
+    noise : array
+        Of the values.
     """
-    h = small_steps(lines.eps)[-1]
-    rounding = lines.eps * lines.magnitude
-    noise = 32 * np.maximum(roughness(lines, which, EVERY), rounding) / h
-    low, high = np.full((2, 2, len(which), lines.base.size), np.nan)
-    differ = np.zeros(claimed.shape, dtype=bool)
+    low, high = np.full((2, 2, lines.base.size), np.nan)
+    differ = np.zeros(lines.base.size, dtype=bool)
     for k in range(512):
+        radius = (100 if k % 2 == 0 else 10) * step
         with np.errstate(all="ignore"):
-            slopes = [(around(j, h, k) - around(j, -h, k)) / (2 * h) for j in which]
+            ahead, behind = (around(j, t, k, radius) for t in (step, -step))
+            slopes = (ahead - behind) / (2 * step)
         low[k % 2] = np.fmin(low[k % 2], slopes)
         high[k % 2] = np.fmax(high[k % 2], slopes)
         if k % 32 == 31:
             far, close = high - low
             size = 1e-3 * np.fmax(np.abs(low[1]), np.abs(high[1]))
-            differ = (close > 0.4 * far) & (close > size + noise)
+            differ = (close > 0.4 * far) & (close > size + 32 * noise / step)
             outside = (claimed < low[1]) | (claimed > high[1])
             if not (differ & outside).any():
                 break
     return low[1], high[1], differ
-
-
-def one_sided(lines: Lines, which: Sequence[int]) -> Sides:
-    """Return the derivatives from either side, from small steps alone."""
-    steps = small_steps(lines.eps)
-    h = np.array(steps)[:, None, None]
-    estimates, slopes = [], []
-    with np.errstate(all="ignore"):
-        noise = 2 * roughness(lines, which, EVERY) / h
-        for sign in (1, -1):
-            values = lines.values(which, [sign * t for t in steps])
-            slope = sign * (values - lines.base) / h
-            rounding = np.maximum(
-                slope_rounding(lines, values, values, slope, h), noise
-            )
-            estimates.append(extrapolate(steps, slope, rounding, power=1))
-            slopes.append(slope)
-    return Sides(estimates[0], estimates[1], steps, (slopes[0], slopes[1]))
-
-
-def small_steps(eps: float) -> Sequence[float]:
-    """Return steps at which rounding still leaves several digits of a slope."""
-    return tuple(np.geomspace(eps**0.2, eps**0.4, 6).tolist())

@@ -10,22 +10,22 @@ import numpy as np
 
 from .differences import (
     COARSE,
-    EVERY,
     Estimate,
     Lines,
-    again,
     check_step,
     derivatives,
     fitted,
-    roughness,
     stretched,
 )
 from .experiment import Experiment
 from .problem import EPS, Array
-from .sides import Sides, nearby, one_sided
+from .scales import Look, look, one_sided, straddles
+from .sides import nearby
 
 AGREES, KINK, NOISY, DISAGREES = range(4)
 Verdict = Literal["agrees", "kink", "too noisy", "disagrees", "invalid"]
+SHARP = 1.2e-2
+"""What a bar may be of a derivative that it lets agree."""
 NAMES: tuple[Verdict, ...] = ("agrees", "kink", "too noisy", "disagrees")
 
 
@@ -87,8 +87,8 @@ class Comparison:
         The one-sided derivatives where they differ, else NaN.
     state : array of int
         AGREES, KINK, NOISY or DISAGREES.
-    stretched : array of bool
-        Where only a large step could tell.
+    stretched, unsure : arrays of bool
+        Where only a large step could tell; where none told for sure.
     """
 
     experiment: Experiment
@@ -98,6 +98,7 @@ class Comparison:
     high: Array
     state: Array
     stretched: Array
+    unsure: Array
 
     @property
     def analytic(self) -> Array:
@@ -113,7 +114,7 @@ class Comparison:
 def compare(experiment: Experiment, tolerance: Tolerance) -> Comparison:
     """Return the verdict on every entry of an experiment."""
     shape = experiment.analytic.shape
-    found = derivatives(experiment.lines)
+    found, unsettled = derivatives(experiment.lines)
     left, right = np.full((2, *shape), np.nan)
     result = Comparison(
         experiment,
@@ -121,34 +122,36 @@ def compare(experiment: Experiment, tolerance: Tolerance) -> Comparison:
         left,
         right,
         np.zeros(shape, dtype=int),
-        np.zeros(shape, dtype=bool),
+        *np.zeros((2, *shape), dtype=bool),
     )
     with np.errstate(all="ignore"):
         _resolve(result)
-        _clear_doubts(result, tolerance)
+        _clear_doubts(result, tolerance, unsettled)
         _judge(result, tolerance)
     return result
 
 
-def _clear_doubts(result: Comparison, tolerance: Tolerance) -> None:
-    """Look again at lines in doubt, the worst first, until all are clear or one is
+def _clear_doubts(result: Comparison, tolerance: Tolerance, unsettled: Array) -> None:
+    """Look closely at lines in doubt, the worst first, until all are clear or one is
     wrong beyond doubt.
     """
-    bend, sharp = _bends(result.experiment.lines)
-    doubted = ~_within(result, tolerance) | sharp
+    sharp = _bends(result.experiment.lines)
+    doubted = ~_within(result, tolerance) | sharp | unsettled[:, None]
+    doubted |= (~_resolved(result) | hidden(result)) & ~result.stretched
     apart = np.nan_to_num(np.abs(result.analytic - result.numerical), nan=np.inf)
     which = np.flatnonzero(doubted.any(axis=1))
     which = which[np.argsort(-apart[which].max(axis=1, initial=0), kind="stable")]
-    # A kink can explain no more than the slope changes by.
-    sided = (sharp | ~(bend < 0.2 * apart)).any(axis=1)
     for some in _growing(which):
-        _look_again(result, some.tolist())
-        if sided[some].any():
-            _look_at_sides(result, some[sided[some]].tolist())
+        for j in some.tolist():
+            _look_again(result, j, thin=True)
+        _judge(result, tolerance)
+        left = some[~np.isin(result.state[some], (AGREES, KINK)).all(axis=1)]
+        looks = {j: _look_again(result, j) for j in left.tolist()}
         _judge(result, tolerance)
         wrong = some[(result.state[some] == DISAGREES).any(axis=1)].tolist()
+        for j in wrong:
+            _look_around(result, j, looks[j])
         if wrong:
-            _look_around(result, wrong)
             _judge(result, tolerance)
         if (result.state[some] == DISAGREES).any():
             return
@@ -184,13 +187,12 @@ def _resolve(result: Comparison) -> None:
         result.stretched[which] = better
 
 
-def _bends(lines: Lines) -> tuple[Array, Array]:
-    """Return how much the slope changes at the point itself, about, and whether that
-    is more than the curvature of a function.
+def _bends(lines: Lines) -> Array:
+    """Return where the slope changes at the point itself by more than the curvature of
+    a function would let it.
     """
-    shape = (lines.count, lines.base.size)
     if not lines.count or not lines.base.size or lines.exact:
-        return np.zeros(shape), np.zeros(shape, dtype=bool)
+        return np.zeros((lines.count, lines.base.size), dtype=bool)
     h = check_step(lines.eps)
     every = range(lines.count)
     ahead, behind = lines.values(every, [h])[0], lines.values(every, [-h])[0]
@@ -198,68 +200,36 @@ def _bends(lines: Lines) -> tuple[Array, Array]:
     slope = np.abs(ahead - behind) / (2 * h)
     rounding = 32 * lines.eps * (lines.magnitude + np.abs(ahead)) / h
     steepest = np.max(slope, axis=0, where=np.isfinite(slope), initial=0)
-    return bend, ~(bend <= 1e-2 * slope + 1e-3 * steepest + rounding)
+    return np.asarray(~(bend <= 1e-2 * slope + 1e-3 * steepest + rounding))
 
 
-def _look_again(result: Comparison, which: list[int]) -> None:
-    """Take every means to the lines in doubt."""
-    value, error = again(result.experiment.lines, which)
-    keep = result.stretched[which]
-    result.numerical[which] = np.where(keep, result.numerical[which], value)
-    result.error[which] = np.where(keep, result.error[which], error)
-
-
-def _look_at_sides(result: Comparison, which: list[int]) -> None:
-    """Compare the slopes on both sides of the point."""
+def _look_again(result: Comparison, j: int, thin: bool = False) -> Look:
+    """Take every means to a line in doubt."""
     lines = result.experiment.lines
-    low, high = _between(lines, which, one_sided(lines, which))
-    result.low[which], result.high[which] = low, high
+    found, keep = look(lines, j, thin), result.stretched[j]
+    result.unsure[j] = straddles(found, result.analytic[j])
+    result.numerical[j] = np.where(keep, result.numerical[j], found.both.value)
+    result.error[j] = np.where(keep, result.error[j], found.both.error)
+    result.low[j], result.high[j] = one_sided(lines, found)
+    return found
 
 
-def _look_around(result: Comparison, which: list[int]) -> None:
+def _look_around(result: Comparison, j: int, found: Look) -> None:
     """Where the derivative is another at points close by, allow all that they have."""
-    experiment = result.experiment
-    claimed = result.analytic[which]
-    low, high, differ = nearby(experiment.lines, experiment.around, which, claimed)
-    differ |= ~np.isnan(result.low[which])
-    low, high = np.where(differ, low, np.nan), np.where(differ, high, np.nan)
-    result.low[which] = np.fmin(result.low[which], low)
-    result.high[which] = np.fmax(result.high[which], high)
-
-
-def _between(lines: Lines, which: list[int], sides: Sides) -> tuple[Array, Array]:
-    """Return the one-sided derivatives where they differ, NaN elsewhere."""
-    (p, p_bar), (q, q_bar) = sides.ahead, sides.behind
-    p_slope, q_slope = sides.slopes
-    noise = roughness(lines, which, EVERY)
-    noise = np.maximum(noise, lines.eps * lines.magnitude)
-    p_steep = _grows(p_slope, sides.steps, noise)
-    q_steep = _grows(q_slope, sides.steps, noise)
-    p, p_bar = _at_infinity(p, p_bar, p_slope, p_steep)
-    q, q_bar = _at_infinity(q, q_bar, q_slope, q_steep)
-    # At the edge of where the function is defined there is one side only.
-    p_none, q_none = np.isnan(p_slope).all(axis=0), np.isnan(q_slope).all(axis=0)
-    p, p_bar = np.where(p_none, q, p), np.where(p_none, q_bar, p_bar)
-    q, q_bar = np.where(q_none, p, q), np.where(q_none, p_bar, q_bar)
-    differ = np.abs(p - q) > 5 * (p_bar + q_bar) + 1e-6 * np.fmax(np.abs(p), np.abs(q))
-    kink = np.isfinite(lines.base) & (differ | p_steep | q_steep | (p_none ^ q_none))
-    low, high = np.minimum(p - p_bar, q - q_bar), np.maximum(p + p_bar, q + q_bar)
-    return np.where(kink, low, np.nan), np.where(kink, high, np.nan)
-
-
-def _grows(slopes: Array, steps: object, noise: Array) -> Array:
-    """Whether a one-sided slope grows without end as the step gets smaller."""
-    size = np.abs(slopes)
-    rise = np.asarray(steps)[:, None, None] * size
-    steadily = (np.diff(size, axis=0) > 0).all(axis=0) & (size[-1] > 2 * size[0])
-    return np.asarray(steadily & (rise[-1] > 20 * noise))
-
-
-def _at_infinity(
-    value: Array, error: Array, slopes: Array, steep: Array
-) -> tuple[Array, Array]:
-    infinite = np.copysign(np.inf, slopes[-1])
-    return np.where(steep, infinite, value), np.where(steep, 0, error)
+    experiment, noise = result.experiment, found.noise[-1]
+    claimed, wrong = result.analytic[j], result.state[j] == DISAGREES
+    apart = np.abs(claimed - result.numerical[j])
+    # The smallest step over which eight digits of such a difference are seen.
+    enough = 1e8 * noise[wrong] / np.where(apart > 0, apart, np.inf)[wrong]
+    step = float(np.clip(np.max(enough, initial=0), 1e-10, 1e-4))
+    step *= min(1.0, float(experiment.lines.sizes[j]) or 1.0)
+    around = experiment.around
+    low, high, differ = nearby(experiment.lines, around, j, claimed, step, noise)
+    differ |= ~np.isnan(result.low[j])
+    low = np.where(differ, low - 4 * noise / step, np.nan)
+    high = np.where(differ, high + 4 * noise / step, np.nan)
+    result.low[j] = np.fmin(result.low[j], low)
+    result.high[j] = np.fmax(result.high[j], high)
 
 
 def _judge(result: Comparison, tolerance: Tolerance) -> None:
@@ -273,7 +243,9 @@ def _judge(result: Comparison, tolerance: Tolerance) -> None:
         small &= np.abs(result.analytic - value) <= 2 * error
     within = (apart <= allowed) | small
     # A large step may miss what a small one cannot show: it does not convict.
-    state = np.where(within, AGREES, np.where(result.stretched, NOISY, DISAGREES))
+    state = np.where(
+        within, AGREES, np.where(result.stretched | result.unsure, NOISY, DISAGREES)
+    )
     state[within & (~_resolved(result) | _unseen(result))] = NOISY
     state[~np.isfinite(result.numerical) | ~np.isfinite(result.error)] = NOISY
     kink = ~np.isnan(result.low)
@@ -321,7 +293,7 @@ def _resolved(result: Comparison) -> Array:
     lines = result.experiment.lines
     rounding = max(1e-6, 100 * lines.eps)
     scale = terms(size, lines)
-    enough = (bar <= 1e-2 * size) | (bar <= 1e-2 * neighbours(size))
+    enough = (bar <= SHARP * size) | (bar <= SHARP * neighbours(size))
     enough |= bar <= rounding * scale
     if not enough.all():
         # At a minimum of 0 there is no scale but that of the function around it.

@@ -1,0 +1,129 @@
+"""The noise of the values along a line, which no small step makes smaller."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from .differences import Lines
+from .problem import Array
+
+# Drawn once: a regular sequence can run in step with the rounding.
+_UNEVEN = np.array(
+    [
+        0.037496,
+        0.057999,
+        0.069855,
+        0.072436,
+        0.090713,
+        0.150849,
+        0.323833,
+        0.365689,
+        0.424519,
+        0.433646,
+        0.507436,
+        0.535882,
+        0.650934,
+        0.826852,
+    ]
+)
+
+
+class Window(NamedTuple):
+    """The values in a window next to the point: their noise, whether it is the same all
+    over, how far they range, and whether they stay the same.
+    """
+
+    noise: Array
+    even: Array
+    range: Array
+    still: Array
+
+
+def window(lines: Lines, j: int, width: float) -> Window:
+    """Look at the values in a window.
+
+    Their noise is what cubics through five neighbours of unevenly spaced points leave
+    of them (after Hamming, and Moré and Wild, "Estimating computational noise", 2011).
+    What a function does itself goes with the width of the window, noise does not; and
+    a kink or a jump is not the same all over.
+    """
+    steps = np.array([lines.snap(j, t) for t in (width * _UNEVEN).tolist()])
+    values = lines.values([j], steps.tolist())[:, 0]
+    five = np.arange(len(steps) - 4)[:, None] + np.arange(5)
+    at = steps[five] / width
+    apart = at[:, :, None] - at[:, None] + np.eye(5)
+    weights = 1 / apart.prod(axis=2)
+    weights /= np.linalg.norm(weights, axis=1, keepdims=True)
+    left = np.abs(np.einsum("sk,skm->sm", weights, values[five]))
+    noise = np.sqrt(np.mean(left**2, axis=0))
+    even = noise < 4 * np.median(left, axis=0)
+    flat = np.mean(np.diff(values, axis=0) == 0, axis=0) >= 0.6
+    still = flat & (np.mean(values == lines.base, axis=0) >= 0.4)
+    # Where a function has saturated its values tell nothing of those at the point.
+    noise = np.where(flat & ~still, np.inf, noise)
+    return Window(noise, even, np.ptp(values, axis=0), still)
+
+
+def noise_at(
+    lines: Lines, j: int, steps: Sequence[float], widths: Sequence[float]
+) -> Array:
+    """Return the noise of the values at each of some steps, (steps, outputs).
+
+    For a step it is the least of the windows that are no smaller. A window in which the
+    values are not smooth tells of no less noise than a larger one. Where two windows of
+    different width have the same noise, small beside what the function does in them,
+    that is rounding: in still smaller ones some of it may stand still.
+    """
+    least = np.full((len(widths), lines.base.size), np.inf)
+    found, stairs, known = np.zeros((3, lines.base.size), dtype=bool)
+    jumps = np.zeros(lines.base.size)
+    last: Window | None = None
+    for k, width in enumerate(widths):
+        here = window(lines, j, width)
+        new = here.still & ~known & ~found
+        if new.any():
+            known |= new
+            jumps = np.maximum(jumps, first_jump(lines, j, width, new))
+            stairs[new] = bool(jumps[new].any())
+        smooth = (here.noise < 0.03 * here.range) | (last is None)
+        noise = np.where(smooth, here.noise, np.inf)
+        noise = np.where(here.still, np.where(stairs, np.inf, 0.0), noise)
+        before = least[k - 1] if k else least[k]
+        least[k] = np.where(found, before, np.fmin(before, noise))
+        if last is not None:
+            trend = (last.noise < 3e-3 * last.range) & (here.range < last.range / 5)
+            found |= trend & last.even & here.even & (here.noise > last.noise / 4)
+        last = here
+    least = np.maximum(np.where(np.isfinite(least), least, 0), 0.3 * jumps)
+    # Widths decrease: the last that is wide enough holds the least of those.
+    wide = [sum(w >= 0.5 * h for w in widths) - 1 for h in steps]
+    return np.asarray(least[np.maximum(wide, 0)])
+
+
+def first_jump(lines: Lines, j: int, width: float, rows: Array) -> Array:
+    """Return how far values that stay the same in a window jump behind it, as rounding
+    makes them do; 0 where they move on from where they were, as behind a kink.
+    """
+    low, high = 0.0, width
+    moves = _moves(lines, j, high, rows)
+    while not moves.any() and high < 1:
+        low, high = high, 4 * high
+        moves = _moves(lines, j, high, rows)
+    if not moves.any():
+        return moves
+    row, first = int(np.argmax(moves)), float(np.max(moves))
+    for _ in range(16):
+        middle = (low + high) / 2
+        moved = _moves(lines, j, middle, rows)[row] > 0
+        low, high = (low, middle) if moved else (middle, high)
+    moves = _moves(lines, j, high, rows)
+    return moves if moves[row] > 1e-3 * first else np.zeros(len(moves))
+
+
+def _moves(lines: Lines, j: int, step: float, rows: Array) -> Array:
+    """Return how far some of the values have moved at a step, 0 for the others."""
+    moves = np.abs(lines.at(j, step) - lines.base)
+    return np.asarray(np.where(rows & np.isfinite(moves), moves, 0))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .differences import Lines
+from .differences import WIDE, Lines
 from .problem import Array
 
 # Drawn once: a regular sequence can run in step with the rounding.
@@ -60,11 +60,11 @@ def window(lines: Lines, j: int, width: float) -> Window:
     left = np.abs(np.einsum("sk,skm->sm", weights, values[five]))
     noise = np.sqrt(np.mean(left**2, axis=0))
     even = noise < 4 * np.median(left, axis=0)
+    span = np.ptp(values, axis=0)
     flat = np.mean(np.diff(values, axis=0) == 0, axis=0) >= 0.6
-    still = flat & (np.mean(values == lines.base, axis=0) >= 0.4)
     # Where a function has saturated its values tell nothing of those at the point.
-    noise = np.where(flat & ~still, np.inf, noise)
-    return Window(noise, even, np.ptp(values, axis=0), still)
+    away = np.min(np.abs(values - lines.base), axis=0) > span
+    return Window(np.where(away, np.inf, noise), even, span, flat & ~away)
 
 
 def noise_at(
@@ -120,7 +120,11 @@ def first_jump(lines: Lines, j: int, width: float, rows: Array) -> Array:
         moved = _moves(lines, j, middle, rows)[row] > 0
         low, high = (low, middle) if moved else (middle, high)
     moves = _moves(lines, j, high, rows)
-    return moves if moves[row] > 1e-3 * first else np.zeros(len(moves))
+    # What jumps as far as all it moves is a step of the function itself.
+    far = np.maximum(_moves(lines, j, WIDE[0], rows), _moves(lines, j, -WIDE[0], rows))
+    if moves[row] <= 1e-3 * first or moves[row] > 0.1 * far[row]:
+        return np.zeros(len(moves))
+    return moves
 
 
 def _moves(lines: Lines, j: int, step: float, rows: Array) -> Array:

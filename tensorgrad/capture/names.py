@@ -113,3 +113,17 @@ def _texts(constants: tuple[object, ...]) -> Iterator[str]:
             yield constant
         elif type(constant) in (tuple, frozenset):
             yield from _texts(tuple(constant))  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=4096)
+def joined(one: Names, other: Names) -> Names:
+    """Return the names of two pieces of code together."""
+    return Names(
+        variables=one.variables | other.variables,
+        attributes=one.attributes | other.attributes,
+        modules=one.modules | other.modules,
+        all=one.all or other.all,
+        entire=one.entire or other.entire,
+        texts=one.texts | other.texts,
+        compares=one.compares or other.compares,
+    )

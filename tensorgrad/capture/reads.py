@@ -145,6 +145,8 @@ class Reads:
     ----------
     ran : dict
         Code of the user's, and of layers and optimizers, under its id.
+    lent : dict
+        Pairs of code: one has returned an iterator to the other.
     opened : Place or None
         A line that opened a file.
     computed_with : dict
@@ -153,6 +155,7 @@ class Reads:
 
     def __init__(self) -> None:
         self.ran: dict[int, Ran] = {}
+        self.lent: dict[Any, tuple[Ran, Ran]] = {}
         self.opened: Place | None = None
         self.computed_with: dict[int, Any] = {}
         self._recorder: Any = None
@@ -219,6 +222,9 @@ class Reads:
         caller = frame.f_back
         if event == "return" and caller and _followed[caller.f_code.co_filename]:
             self._of(caller).saw(f"{frame.f_code.co_name}()", argument)
+            if hasattr(type(argument), "__next__"):
+                # The caller reads what the iterator gives, which nobody else sees.
+                self.lent[id(ran), id(caller.f_code)] = ran, self._of(caller)
 
     def _of(self, frame: FrameType) -> Ran:
         code = frame.f_code

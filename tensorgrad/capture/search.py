@@ -29,10 +29,10 @@ import numpy as np
 from ..core.errors import CaptureError
 from ..core.node import root
 from ..core.tensor import Tensor
-from .names import Names, names_in
+from .names import Names, joined, names_in
 from .outside import checksum
 from .program import Constant, written_by
-from .reads import PLAIN, Draws, Reads, is_followed, is_users, reads_all
+from .reads import PLAIN, Draws, Ran, Reads, is_followed, is_users, reads_all
 from .record import Recording, tensors_of
 from .structure import flat
 from .watch import (
@@ -126,6 +126,11 @@ def watch(
     found = Watch(search.watched)
     found.prepare()
     return found
+
+
+def names_of(ran: Ran) -> Names:
+    """Return the names in code that ran."""
+    return names_in(ran.code, reads_all(ran.code))
 
 
 class Found(NamedTuple):
@@ -265,22 +270,25 @@ class Search:
     def _work_on(self, reads: Reads, known: dict[int, Any] | None) -> None:
         """Go through what code worked on, first what was surely there before."""
         left = [
-            (ran, *named)
+            (names_of(ran), *named)
             for ran in reads.ran.values()
             for named in ran.objects.values()
+        ]
+        left += [
+            (joined(names_of(lender), names_of(taker)), *named)
+            for lender, taker in reads.lent.values()
+            for named in lender.objects.values()
         ]
         sure = [True]
         while any(sure):
             there = self._there if known is None else self._there | known.keys()
             sure = [id(x) in there for _, _, x in left]
-            for (ran, name, x), is_sure in zip(left, sure, strict=True):
+            for (names, name, x), is_sure in zip(left, sure, strict=True):
                 if is_sure:
-                    names = names_in(ran.code, reads_all(ran.code))
                     self._add(x, name, names, SURE)
             left = [one for one, is_sure in zip(left, sure, strict=True) if not is_sure]
             self._follow()
-        for ran, name, x in left:
-            names = names_in(ran.code, reads_all(ran.code))
+        for names, name, x in left:
             self._add(x, name, names, _MAYBE if known is None else 0)
         self._follow()
 

@@ -146,7 +146,8 @@ def entry_lines(problem: Problem) -> Lines:
         eps=problem.precision,
         imaginary=lambda j: problem.imaginary(_unit(x.size, j, scale[j])),
         exact=problem.exact,
-        sizes=np.abs(x) / scale,
+        # An entry that is 0 in an array of ordinary size has no scale of its own.
+        sizes=np.where((x == 0) & (problem.unit > 0.01), 0.0, problem.unit) / scale,
         snap=snap,
     )
 
@@ -293,7 +294,9 @@ def blend(experiment: Experiment, which: Array, rng: np.random.Generator) -> Exp
     problem, x = experiment.problem, experiment.problem.point
     weights = rng.normal(size=(8, len(which)))
     weights = np.concatenate([weights, np.abs(weights), np.ones((1, len(which)))])
-    scale = problem.scale[which]
+    scale = problem.unit[which]
+    # Lines go along units of `scale`, what they are blended of along others.
+    ratio = (scale / problem.scale[which])[:, None]
 
     def along(j: int, t: float) -> Array:
         moved = x.copy()
@@ -309,10 +312,10 @@ def blend(experiment: Experiment, which: Array, rng: np.random.Generator) -> Exp
         "directions at the kink",
         problem,
         Lines(along, len(weights), eps=max(problem.precision, EPS)),
-        weights @ experiment.analytic[which],
+        weights @ (experiment.analytic[which] * ratio),
         columns,
         experiment.rows,
-        lambda p: weights @ experiment.claim(p)[which],
+        lambda p: weights @ (experiment.claim(p)[which] * ratio),
         problem.value,
         False,
     )

@@ -167,8 +167,13 @@ class Problem:
 
     @property
     def unit(self) -> Array:
-        """The size of each entry of the point, 1 for 0."""
-        return np.asarray(np.where(self.point == 0, 1.0, np.abs(self.point)))
+        """The size of each entry of the point; for 0 the largest of its input, or 1."""
+        size = np.abs(self.point)
+        for k in range(len(self.inputs)):
+            part = self.packing.part(k)
+            largest = np.max(size[part], initial=0) or 1.0
+            size[part] = np.where(size[part] == 0, largest, size[part])
+        return np.asarray(size)
 
     def value(self, vector: Array) -> Array:
         """Return the outputs at a vector as one vector; NaN where there are none."""

@@ -245,9 +245,13 @@ def _combined(
 
 
 def _size(x: Array, vector: Array) -> float:
-    """Return the step along a line at which some entry moves by its own size."""
+    """Return the step along a line at which some entry moves by its own size; of very
+    many, where half of them do: some of those are next to 0 whatever the scale.
+    """
     moving = (vector != 0) & (x != 0)
-    return float(np.min(np.abs(x[moving] / vector[moving]), initial=1.0))
+    steps = np.abs(x[moving] / vector[moving])
+    few = len(steps) <= LARGEST
+    return min(1.0, float(np.min(steps, initial=1.0) if few else np.median(steps)))
 
 
 def directions(

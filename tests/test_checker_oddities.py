@@ -211,9 +211,12 @@ def test_gradient_of_lower_precision(check):
         return (g * slope(x)).astype(np.float32)
 
     f = check_gradient if check is as_gradient else check_vjp
-    result = f(square, df if check is as_gradient else vjp, X)
-    assert result.verdict == "agrees"
+    derivative = df if check is as_gradient else vjp
+    result = f(square, derivative, X, raise_on_failure=False)
+    assert (result.verdict, result.fault) == ("invalid", "dtype")
     assert "gradient 0 is float32 for inputs of float64" in str(result)
+    result = f(lambda x: square(x).astype(np.float32), derivative, X)
+    assert result.verdict == "agrees"
 
 
 @pytest.mark.parametrize(

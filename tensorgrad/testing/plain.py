@@ -70,7 +70,9 @@ def inspected(f: Function, vjp: Function, inputs: Sequence[Array]) -> list[Findi
     found += changed(given, inputs, "the gradient function")
     found += changed(seeds, cotangents, "the gradient function", "cotangent")
     arrived = [a for a in gradients if a is not None]
-    found += coarse(arrived, given, "gradient") + _constants(gradients)
+    # Where the function itself computes in lower precision its gradient may, too.
+    fine = not coarse(outputs, given, "output")
+    found += coarse(arrived, given, "gradient", fatal=fine) + _constants(gradients)
     found += shared(arrived, given, "gradient", "input")
     return found + shared(arrived, seeds, "gradient", "cotangent")
 

@@ -121,7 +121,7 @@ LOSSES = {
     "correlation": lambda p, y, s: (
         -np.mean((p - p.mean()) * (y - y.mean())) / (np.std(p) * np.std(y))
     ),
-    "mape": lambda p, y, s: np.mean(np.abs((y - p) / (np.abs(y) + 0.1))),
+    "percentage": lambda p, y, s: np.mean(np.abs((y - p) / (np.abs(y) + 0.1))),
     "msle": lambda p, y, s: np.mean((np.log1p(p**2) - np.log1p(y**2)) ** 2),
     "wing": lambda p, y, s: np.mean(np.log1p(np.abs(p - y) / s)),
     "maximum": lambda p, y, s: np.max(np.abs(p - y)),

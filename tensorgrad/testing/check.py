@@ -461,6 +461,10 @@ def _plain(
     return problem
 
 
+_MANY = 10_000
+"""Numbers in all inputs, of which a check does not try many other points."""
+
+
 def _checked(
     problem: Problem,
     point: Point,
@@ -500,7 +504,9 @@ def _checked(
     if settings.explain and verdict != "agrees":
         _explain(result)
         _locate(result)
-        if not point.fixed:
+        # Where one entry of very many is named, smaller inputs would tell little more.
+        named = result.located is not None and problem.point.size > _MANY
+        if not point.fixed and not named:
             _find_smaller(result, settings)
     return result
 

@@ -284,9 +284,10 @@ def _groups(span: slice, importance: Array | None) -> list[Array]:
     largest = np.max(part, axis=1, where=finite, initial=0, keepdims=True)
     with np.errstate(all="ignore"):
         below = np.where(finite & (part > 0), np.log10(largest / part) // 6, -1)
-    kinds, kind = np.unique(below, axis=1, return_inverse=True)
-    several = range(kinds.shape[1])
-    return [span.start + np.flatnonzero(kind.ravel() == k) for k in several]
+    # One number for each column: columns themselves take a hundred times as long.
+    digits = below.astype(np.intp) + 1
+    kind = np.ravel_multi_index(tuple(digits), tuple(digits.max(axis=1) + 1))
+    return [span.start + np.flatnonzero(kind == k) for k in np.unique(kind)]
 
 
 def blend(experiment: Experiment, which: Array, rng: np.random.Generator) -> Experiment:

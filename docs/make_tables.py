@@ -104,9 +104,9 @@ element of the subdifferential that treats equals equally.
   logarithms; at an infinite argument it has the limit.
 - Where a value overflows, or underflows to 0, so does the gradient that is made of it.
 - Counts are not rounded to float16, which ends at 65,504: means and shares are right.
-- A slope taken at a kink does not change there: `abs(x)**2` and `sqrt(sum(x * x))**2` have
-  the second derivative 0 at 0, not 2. `np.linalg.norm`, `np.hypot` and `np.std`, squared,
-  have the right one.
+- A slope taken at a kink does not change there: `abs(x)**2` and `sqrt(sum(x * x))**2`
+  have the second derivative 0 at 0, not 2. `np.linalg.norm`, `np.hypot` and `np.std`,
+  squared, have the right one.
 
 {table(["operation", "where: what is taken"], rows)}
 """

@@ -1,7 +1,6 @@
 """The checker finds planted faults, and cries wolf over no right rule."""
 
 import contextlib
-import time
 from pathlib import Path
 
 import numpy as np
@@ -117,9 +116,8 @@ def test_keywords_that_take_tensors_are_arguments_of_some_calls(power):
     assert lifted == [("initial",), ("initial",)]
 
 
-def test_dense_layer_is_checked_in_less_than_a_second(power):
+def test_dense_layer_takes_few_evaluations(power):
+    # About 30 ms: the time is printed by benchmarks/checker_power.py.
     rng = np.random.default_rng(0)
     inputs = [rng.normal(size=s) for s in ((32, 100), (100, 100), (100,))]
-    start = time.process_time()
-    assert gradcheck(power.dense_layer, *inputs)
-    assert time.process_time() - start < 1
+    assert gradcheck(power.dense_layer, *inputs).evaluations < 300

@@ -13,6 +13,7 @@ A crash is a failure, and so is any warning, that of kernels which could not be 
 among them. A refusal is none, but there must be few.
 """
 
+import ctypes
 import os
 
 import numpy as np
@@ -21,6 +22,7 @@ from random_steps import RandomStep, State, kept, quiet, run, same_bits, within_
 
 import tensorgrad as tg
 from tensorgrad.capture import calls, kernels
+from tensorgrad.core.writes import record_write
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 CHUNK, JOINED = (5000, 50) if NIGHTLY else (500, 15)
@@ -69,6 +71,11 @@ def assert_right(seeds, fused, differs):
 def chunk(number):
     start = FIRST + number * CHUNK
     return range(start, start + CHUNK)
+
+
+def test_a_write_to_memory_without_an_owner_is_no_matter_of_a_recording():
+    record_write((np.ctypeslib.as_array((ctypes.c_double * 4)()),), "a test")
+    assert_right([29, 131], False, lambda a, b, step: same_bits(a, b))
 
 
 @pytest.mark.parametrize("number", range(4))

@@ -107,6 +107,7 @@ def _note_elsewhere(key: tuple[int, int], write: Write) -> None:
 
 def is_stamped(value: Any) -> bool:
     """Whether writes to the memory of `value` have been recorded."""
+    value = concrete(value)
     return id(root(value)) in _writes or (
         bool(_elsewhere) and addresses(value) in _elsewhere
     )
@@ -231,6 +232,7 @@ def _check_stamps(node: Node) -> None:
 
 def last_write(array: np.ndarray[Any, Any]) -> Write | None:
     """Return the newest write to the memory of an array, None where there is none."""
+    array = concrete(array)
     owner: Any = root(array)
     write = _writes.get(id(owner))
     if not _elsewhere and owner.flags.owndata:

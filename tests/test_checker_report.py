@@ -130,6 +130,20 @@ def test_of_a_large_jacobian_a_wrong_entry_is_named(at):
     assert whole.worst.analytic == pytest.approx(2 * whole.worst.numerical)
 
 
+@pytest.mark.slow
+def test_very_many_numbers_take_few_evaluations():
+    x = np.random.default_rng(0).normal(size=20_000)
+    right = check_vjp(np.sin, lambda g, x: g * np.cos(x), x)
+    slopes = np.where(np.arange(x.size) == 777, 1.5, 1.0)
+
+    def one_wrong(g, x):
+        return g * slopes * np.cos(x)
+
+    wrong = check_vjp(np.sin, one_wrong, x, raise_on_failure=False)
+    assert (wrong.verdict, wrong.worst.index) == ("disagrees", (777,))
+    assert (right.evaluations < 200, wrong.evaluations < 2000) == (True, True)
+
+
 # The report.
 
 

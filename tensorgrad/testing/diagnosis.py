@@ -101,6 +101,13 @@ def _of_two_points(
         c.worst_state == DISAGREES for c in others.values() if c is not second
     )
     there = second.worst_state == DISAGREES
+    wrong = first.analytic[first.state == DISAGREES]
+    if here and not there and wrong.size and not np.isfinite(wrong).any():
+        return Diagnosis(
+            "not a number",
+            "NaN or infinite only at this point, right close by: a special value (x = "
+            "0, equal elements, overflow) needs a case of its own",
+        )
     if here and not there:
         return Diagnosis(
             "tie",

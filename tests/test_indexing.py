@@ -581,3 +581,20 @@ def test_a_thousand_operands_are_one_operation():
     y = getitem(np.stack(xs), slice(None, None, -1))
     y.backward(np.arange(1000.0))
     assert [x.grad.item() for x in xs[:3]] == [999, 998, 997]
+
+
+@pytest.mark.parametrize("at", [np.int64(1), np.array(1), (np.array(1),)], ids=repr)
+def test_a_part_at_a_numpy_integer_is_a_copy_captured_or_not(at):
+    def step(w, at):
+        part = w[at]
+        with tg.no_grad():
+            w -= 1.0
+        return part
+
+    def start():
+        return tg.Tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
+
+    w, v = start(), start()
+    captured = tg.compile(lambda at: step(v, at), fused=False)
+    for _ in range(4):
+        assert captured(at).numpy().tolist() == step(w, at).numpy().tolist()

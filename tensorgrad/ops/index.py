@@ -55,7 +55,9 @@ def _plain_item(item: Any) -> Any:
     if array.dtype == object and hasattr(item, "__index__"):
         return operator.index(item)
     if not array.ndim:
-        return array if array.dtype == bool else array[()]
+        # Not the number in it, with which NumPy makes a view: a replay, whose numbers
+        # change, makes a copy.
+        return array
     # NumPy takes an empty list for a list of integers.
     listed = not isinstance(item, np.ndarray | Tensor)
     return array.astype(np.intp) if listed and not array.size else array

@@ -120,6 +120,13 @@ WHOLE = [
     np.sqrt,
     np.exp,
 ]
+
+
+def cast(m, dtype):
+    """Return a mask in another type; comparisons of whole arrays give Python's bool."""
+    return m.astype(dtype) if hasattr(m, "astype") else dtype(m)
+
+
 MASK = [
     np.logical_not,
     np.invert,
@@ -131,8 +138,8 @@ MASK = [
     lambda m: m + True,
     lambda m: m + 1,
     lambda m: m * 2.0,
-    lambda m: m.astype("f4"),
-    lambda m: m.astype(int),
+    lambda m: cast(m, np.float32),
+    lambda m: cast(m, np.int64),
     lambda m: np.maximum(m, False),
     lambda m: np.where(m, 1.0, -1.0),
     lambda m: np.where(m, 1, 0),

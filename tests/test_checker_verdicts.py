@@ -172,10 +172,16 @@ def test_report_on_a_kink(at_zero):
     assert "one-sided" in text
 
 
-@pytest.mark.parametrize("at_zero", [-0.1, 1.1, 1 + 1e-6, -1e-6, 7.0, np.nan])
+@pytest.mark.parametrize("at_zero", [-0.1, 1.1, 1 + 1e-6, -1e-6, 7.0])
 def test_value_that_is_not_between_the_one_sided_ones(at_zero):
     result = verdict(relu_with(at_zero), np.array([1.0, 0.0, -1.0]))
     assert (result.verdict, result.fault) == ("disagrees", "tie")
+    assert result.worst.index == (1,)
+
+
+def test_nan_at_a_kink_has_a_name_of_its_own():
+    result = verdict(relu_with(np.nan), np.array([1.0, 0.0, -1.0]))
+    assert (result.verdict, result.fault) == ("disagrees", "not a number")
     assert result.worst.index == (1,)
 
 

@@ -12,23 +12,8 @@ from tensorgrad.core.registry import registry
 from tensorgrad.testing import gradcheck
 from tensorgrad.testing.mutants import MUTANTS, overwriting_walk, planted
 
-OPERATIONS = (
-    "absolute",
-    "divide",
-    "exp",
-    "getitem",
-    "log",
-    "log_softmax",
-    "matmul",
-    "multiply",
-    "relu",
-    "sigmoid",
-    "softmax",
-    "sqrt",
-    "tanh",
-    "transpose",
-    "var",
-)
+# Of every shape a rule has; `benchmarks/checker_power.py` goes through all operations.
+OPERATIONS = ("absolute", "divide", "getitem", "log_softmax", "matmul", "sqrt")
 X = np.array([0.5, -1.2, 2.0])
 DOUBLED = MUTANTS[0]
 

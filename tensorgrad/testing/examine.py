@@ -201,9 +201,13 @@ def _far_point(
     unmoved = set(range(len(found.problem.inputs)))
     for moved in far_away(found.problem):
         there = _in_turn(found, back, moved, rng)
-        unmoved -= _moving(found.problem, back, moved, there, rng)
+        v = rng.normal(size=found.problem.out.size)
+        here = found.problem.taken_back(back, v)
+        unmoved -= _moving(found.problem, here, moved.taken_back(there, v))
         if not unmoved:
             return
+        if _straight(found.problem, moved, v, here):
+            continue
         experiment = projected(moved, there, rng, 2, "far away")
         frozen = stays(first, beside(compare(experiment, settings.tolerance)))
         found.problem.evaluations += moved.evaluations
@@ -212,12 +216,19 @@ def _far_point(
             return
 
 
-def _moving(
-    problem: Problem, back: Back, moved: Problem, there: Back, rng: np.random.Generator
-) -> set[int]:
+def _straight(problem: Problem, moved: Problem, v: Array, gradient: Array) -> bool:
+    """Whether the gradient alone tells how far the function goes to another point: then
+    it is right to be the same there.
+    """
+    before, after = problem.out.pack(problem.outputs), moved.out.pack(moved.outputs)
+    steps = gradient * (moved.point - problem.point)
+    size = np.abs(v) @ (np.abs(before) + np.abs(after)) + np.abs(steps).sum()
+    apart = np.abs(v @ (after - before) - steps.sum())
+    return bool(apart <= 16 * problem.rounding * size)
+
+
+def _moving(problem: Problem, here: Array, far: Array) -> set[int]:
     """Return the inputs whose gradient is another one at another point."""
-    v = rng.normal(size=problem.out.size)
-    here, far = problem.taken_back(back, v), moved.taken_back(there, v)
     changes = np.abs(here - far) > 1e-9 * np.abs(here)
     parts = map(problem.packing.part, range(len(problem.inputs)))
     return {k for k, part in enumerate(parts) if changes[part].any()}

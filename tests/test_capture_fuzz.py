@@ -17,7 +17,8 @@ PROGRAMS = 4000 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 240
 PARTS = 8
 
 PRELUDE = """
-import collections, contextvars, dataclasses, enum, functools, operator, types, weakref
+import abc, collections, configparser, contextvars, copy, ctypes, dataclasses, enum
+import functools, inspect, operator, string, threading, types, weakref
 import numpy as np
 import tensorgrad as tg
 
@@ -29,6 +30,12 @@ class Private:
     def put(self, item): self.__item = item
 class Derived(Private):
     pass
+class Above(Private):
+    def get(self): return super().get()
+class Viewed:
+    def __init__(self, item):
+        self.held = {"item": item}
+        self.view = self.held.values()
 class Property:
     def __init__(self, item): self._item = item
     @property
@@ -120,6 +127,10 @@ def objects(item):
     made = np.empty(2, object)
     made[1] = item
     return made
+def configured(text):
+    made = configparser.ConfigParser()
+    made.read_dict({"a": {"b": text}})
+    return made
 def opened(x):
     with x as item: return item
 def picked(x):
@@ -140,6 +151,8 @@ HOLDERS = [
     ("Private({})", "{}.get()", "{}.put({})"),
     ("Derived({})", "{}.get()", "{}.put({})"),
     ("Derived({})", "{}.get()", "Private.get = lambda self, x={1}: x"),
+    ("Above({})", "{}.get()", "Private.get = lambda self, x={1}: x"),
+    ("Viewed({})", "[*{}.view][0]", "{}.held['item'] = {}"),
     ("Property({})", "{}.item", "{}._item = {}"),
     ("Slots({})", "{}.item", "{}.item = {}"),
     ("Dynamic({})", "{}.item", "{}.fields['item'] = {}"),
@@ -154,6 +167,8 @@ HOLDERS = [
     ("Once({})", "{}.item", "{}.__dict__['item'] = {}"),
     ("Data({})", "{}.item", "{}.item = {}"),
     ("Data({})", "dataclasses.astuple({})[0]", "{}.item = {}"),
+    ("Data({})", "copy.copy({}).item", "{}.item = {}"),
+    ("Data({})", "dict(inspect.getmembers({}))['item']", "{}.item = {}"),
     ("Slim({})", "{}.item", "{}.item = {}"),
     ("types.SimpleNamespace(item={})", "{}.item", "{}.item = {}"),
     ("Pair({}, 1)", "{}.item", None),
@@ -178,11 +193,18 @@ HOLDERS = [
     ("closed({})", "{}()", "{}.put({})"),
     ("decorated({})", "{}()", "{}.__closure__[0].cell_contents = {}"),
     ("defaulted({})", "{}()", "{}.__defaults__ = ({},)"),
+    (
+        "defaulted({})",
+        "inspect.signature({}).parameters['item'].default",
+        "{}.__defaults__ = ({},)",
+    ),
     ("keyworded({})", "{}()", "{}.__kwdefaults__['item'] = {}"),
     ("keyworded({})", "{}()", "{}.__kwdefaults__ = {{'item': {}}}"),
     ("functools.partial(same, {})", "{}()", None),
     ("functools.partial(same, item={})", "{}()", "{}.keywords['item'] = {}"),
     ("of_class({})", "{}.item", "type({}).item = {}"),
+    ("of_class({})", "getattr({}, ''.join('item'))", "type({}).item = {}"),
+    ("of_class({})", "[getattr({0}, n) for n in dir({0}) if n[0] == 'i'][0]", None),
     ("of_class({})", "{}.item", "{}.item = {}"),
     ("of_base({})", "{}.item", "type({0}).__base__.item = {1}"),
     ("of_base({})", "{}.item", "type({}).item = {}"),
@@ -218,6 +240,13 @@ LEAVES = [
     ("abs", "np.exp", "{}(1.5)"),
     ("Box", "Slots", "(2.0 if hasattr({}, '__slots__') else 3.0)"),
     ("bytearray(b'a')", "bytearray(b'b')", "{}[0]"),
+    ("ctypes.c_double(2.0)", "ctypes.c_double(3.0)", "{}.value"),
+    ("threading.Event()", "threading.Condition", "(2.0 if {}.is_set() else 3.0)"),
+    ("string.Template('2')", "string.Template('3')", "float({}.substitute())"),
+    ("weakref.WeakSet([Box])", "weakref.WeakSet()", "(2.0 if Box in {} else 3.0)"),
+    ("configured('2')", "configured('3')", "float({}['a']['b'])"),
+    ("types.SimpleNamespace()", "Box(1)", "(2.0 if hasattr({}, 'item') else 3.0)"),
+    ("type('A', (abc.ABC,), {})", "Box", "(2.0 if issubclass(Box, {}) else 3.0)"),
 ]
 
 IN_PLACE = {
@@ -226,6 +255,13 @@ IN_PLACE = {
     "np.array([2.0, 1.0])": "{}.__setitem__(0, 9.0)",
     "np.array([2.0, 1.0, 4.0])": "{}.sort()",
     "bytearray(b'a')": "{}.__setitem__(0, 7)",
+    "ctypes.c_double(2.0)": "{}.value = 7.0",
+    "threading.Event()": "{}.set()",
+    "string.Template('2')": "{}.template = '7'",
+    "weakref.WeakSet([Box])": "{}.discard(Box)",
+    "configured('2')": "{}['a']['b'] = '7'",
+    "types.SimpleNamespace()": "{}.item = 1",
+    "type('A', (abc.ABC,), {})": "{}.register(Box)",
     "(lambda: 2.0)": "{}.__code__ = (lambda: 5.0).__code__",
 }
 

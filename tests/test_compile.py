@@ -1,7 +1,11 @@
 """Captured steps: the bits of eager mode, for whatever a training step does."""
 
+import collections
+import copy
+import dataclasses
 import os
 import threading
+import types
 from itertools import pairwise
 
 import numpy as np
@@ -374,7 +378,72 @@ def test_an_argument_may_need_a_gradient():
     for i in range(4):
         x = tg.Tensor([1.0, 2.0 + i], requires_grad=True)
         np.testing.assert_array_equal(slope(x).numpy(), 3 * x.numpy() ** 2)
-        assert x.grad is None
+        # The first tensor is taken for a parameter until there comes another.
+        assert (x.grad is None) == (i > 0)
+
+
+def test_parameters_may_be_arguments():
+    def made():
+        w = tg.Tensor([1.0, 2.0, 3.0], requires_grad=True)
+        return (
+            w,
+            tg.optim.Adam([w], 0.1),
+            tg.Tensor([3.0, 1.0, 2.0], requires_grad=True),
+        )
+
+    def step(parameters, optimizer, x):
+        x.grad = None
+        loss = np.sum((parameters["w"] * x) ** 2)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss, parameters["w"] * 1, x.grad
+
+    captured = tg.compile(step, fused=False)
+    (w, optimizer, x), (v, other, y) = made(), made()
+    for i in range(8):
+        # In the last calls the argument is the parameter: its gradient is of both.
+        given = (w, v) if i > 4 else (x, y)
+        found = captured({"w": w}, optimizer, given[0])
+        assert bits(found) == bits(step({"w": v}, other, given[1]))
+
+
+def test_returned_objects_are_made_anew_with_what_they_hold():
+    @dataclasses.dataclass(frozen=True, slots=True)
+    class Output:
+        loss: tg.Tensor
+        parts: dict
+        epoch: int = 3
+
+    def step(x):
+        loss = np.sum(x * 2.0)
+        parts = collections.OrderedDict(a=loss * 2, b=types.SimpleNamespace(x=x + 1))
+        return [Output(loss, parts)]
+
+    captured = tg.compile(step, check=True, fused=False)
+    told = [captured(np.full(3, i)) for i in range(4)]
+    for i, (output,) in enumerate(told):
+        assert (type(output), output.epoch) == (Output, 3)
+        assert list(output.parts) == ["a", "b"]
+        assert bits((output.loss, output.parts["a"])) == bits((6.0 * i, 12.0 * i))
+        assert bits(output.parts["b"].x) == bits(np.full(3, i) + 1)
+
+
+def test_copies_of_tensors_are_made_in_each_call():
+    w = tg.Tensor([1.0, 2.0], requires_grad=True)
+    layer = types.SimpleNamespace(w=w)
+
+    def step(x):
+        twin = copy.deepcopy(layer).w
+        np.sum(twin * twin * x).backward()
+        return twin.grad
+
+    captured = tg.compile(step, fused=False)
+    for i in range(4):
+        with tg.no_grad():
+            w[0] = float(i)
+        assert bits(captured(np.ones(2))) == bits(step(np.ones(2)))
+    assert w.grad is None
 
 
 def test_arrays_that_are_closed_over_are_read_where_they_are():

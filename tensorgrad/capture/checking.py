@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core.errors import CaptureError
 from ..core.tensor import Tensor
+from .bundles import leaves
 from .program import Array, Program
 from .structure import flat
 
@@ -73,7 +74,7 @@ def both(
     written, _ = state.kept()
     state.restore(*before)
     expected = eager()
-    pairs = [*zip(flat(found), flat(expected), strict=True)]
+    pairs = [*zip(leaves(found), leaves(expected), strict=True)]
     for i, (a, b) in enumerate(pairs):
         if not _same(a, b, exact):
             raise _differs(f"returned value {i}", a, b)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from functools import partial
 from itertools import zip_longest
 from types import FunctionType
@@ -9,6 +10,7 @@ from typing import Any
 
 from ..core.errors import CaptureError
 from ..core.place import Place
+from .bundles import fields, has_fields
 from .program import Call, Number, Value, View
 from .record import Recording
 from .structure import Plainly, Steady
@@ -91,7 +93,7 @@ class Comparison:
             return self.pairs.get(a) is b
         if type(a) is not type(b):
             return False
-        if isinstance(a, tuple | list):
+        if isinstance(a, tuple | list | deque):
             return len(a) == len(b) and all(map(self.same, a, b))
         if isinstance(a, dict):
             return a.keys() == b.keys() and all(self.same(a[k], b[k]) for k in a)
@@ -110,6 +112,8 @@ class Comparison:
             return self.same(a.function, b.function)
         if isinstance(a, Plainly):
             return a.form is b.form and self.same(a.function, b.function)
+        if has_fields(a) and not callable(a):
+            return a is b or self.same(fields(a), fields(b))
         return a is b or bool(a == b) or bool(a != a and b != b)
 
 

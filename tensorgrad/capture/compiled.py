@@ -26,7 +26,7 @@ from .reads import Draws
 from .record import Recording, Slot, filled_with, record, tensors_of
 from .replay import Replay
 from .search import SURE, Found, Search, watch
-from .signature import Given, taken_apart
+from .signature import Given
 from .watch import AGAIN, FIRM, LOOSE, Watch, Watched
 
 _MANY = 100
@@ -54,6 +54,8 @@ class Compiled:
         self.step = step
         self.check = check
         self.fused = fused
+        self.own: dict[int, Tensor] = {}
+        self._met: set[Any] = set()
         self._captures: dict[Any, Capture] = {}
         self._lock = threading.RLock()
 
@@ -61,13 +63,23 @@ class Compiled:
         """Do the step."""
         if current() is not None or (observers and current_observers()):
             return self.step(*args, **kwargs)
-        given = taken_apart(args, kwargs)
-        key = is_grad_enabled(), given[0]
         with self._lock:
+            given = self._taken_apart(args, kwargs)
+            key = is_grad_enabled(), given.key
             capture = self._captures.get(key)
             if capture is None:
                 capture = self._captures[key] = self._new()
             return capture(args, kwargs, given)
+
+    def _taken_apart(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Given:
+        given = Given(args, kwargs, self.own)
+        if given.leaves and given.key not in self._met:
+            # They may be parameters, of an optimizer say. Where others come next
+            # they are not, and from then on these differ from call to call.
+            self._met.add(given.key)
+            self.own.update((id(x), x) for x in given.leaves)
+            given = Given(args, kwargs, self.own)
+        return given
 
     def _new(self) -> Capture:
         if len(self._captures) == _MANY:
@@ -134,12 +146,11 @@ class Capture:
         return self._replayed(given)
 
     def _replayed(self, given: Given) -> Any:
-        _, arrays, numbers = given
         replay = self.replay
-        if self._written is not None and any(map(self._written.meets, arrays)):
+        if self._written is not None and any(map(self._written.meets, given.arrays)):
             # Kernels take it that no two arrays share memory; NumPy sees the writes.
             replay = self._unfused
-        found = replay(arrays, numbers)
+        found = replay(given.arrays, given.numbers)
         self._forget_gradients()
         if self._stamped:
             stamp(self._stamped, "a compiled step")
@@ -155,22 +166,23 @@ class Capture:
         return both(lambda: self._replayed(given), eager, state, exact)
 
     def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        step, before = self.compiled.step, self._first
+        step, own, before = self.compiled.step, self.compiled.own, self._first
         if before is not None and self._is_outdated(_BETWEEN):
             before = None
         if before is None:
-            self._first = record(step, args, kwargs, None, Draws())
+            self._first = record(step, args, kwargs, own)
             self._search = Search(step, self._first)
             self.watch = Watch(self._search.watched)
             for item in self._kept.values():
                 item.refresh()
             self._kept |= self._search.kept()
             self._arrays += [a for a in self._search.arrays if a.outside == SURE]
+            own.update((id(t), t) for t in tensors_of(self._first.recorder))
             return self._first.result
         draws, held = Draws(self._search.random), tensors_of(before.recorder)
         left = {id(tensor) for tensor in held if tensor._grad is not None}
         changed = self._search.changed()
-        recording = record(step, args, kwargs, before.recorder, draws)
+        recording = record(step, args, kwargs, own, before.recorder, draws)
         self.watch.check("changes while the step runs", _RETURN, LOOSE)
         Comparison(before, recording).check()
         self._keep(recording, changed, draws, left)
@@ -274,10 +286,10 @@ def compile(
     ----------
     step : callable
         Takes arrays, tensors, numbers, and tuples, lists, dicts and objects that hold
-        only these; returns tuples, lists and dicts of them. Floats may change from
-        call to call. For other shapes, dtypes, or values of integers, flags and
-        strings it is recorded anew; all plans are kept. It computes the same
-        operations each time, and calls ``zero_grad`` itself.
+        only these; returns the like. Floats may change from call to call. For other
+        shapes, dtypes, parameters, or values of integers, flags and strings it is
+        recorded anew; all plans are kept. It computes the same operations each time,
+        and calls ``zero_grad`` itself.
     check : bool
         Do each step in eager mode as well, from the same state, and raise where the
         two differ.

@@ -91,6 +91,8 @@ def names_in(code: CodeType, reads_all: bool | None = None) -> Names:
             attributes |= texts
         compares |= does in ("COMPARE_OP", "CONTAINS_OP", "GET_ITER")
     used = variables | attributes
+    if "import_module" in used or "__import__" in used:
+        modules |= texts
     entire = reads_all or (reads_all is None and not _ENTIRE.isdisjoint(used))
     every = not _ANY.isdisjoint(used)
     if entire or every:

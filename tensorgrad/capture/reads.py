@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..core.node import root
-from ..core.place import Place, user_place
+from ..core.place import Place, user_frame
 from ..core.recording import current
 from ..core.tensor import Tensor
 
@@ -33,6 +33,19 @@ _COMPUTING = tuple(f"{_SITE}{name}{os.sep}" for name in ("numpy", "scipy", "numb
 _FILES = ("copy.py", "dataclasses.py", "enum.py", "os.py", f"json{os.sep}")
 _READERS = (*(os.path.join(_STANDARD, file) for file in _FILES), "<frozen os>")
 """Modules of the standard library that read all attributes of what they are given."""
+
+_CACHING = (
+    "importlib",
+    "linecache",
+    f"re{os.sep}",
+    "tokenize",
+    "traceback",
+    "warnings",
+)
+_ASIDE = (*(os.path.join(_STANDARD, name) for name in _CACHING), "<frozen importlib")
+"""Modules of the standard library whose caches and files have no part in a result."""
+
+_SYSTEM = {os.stat, os.lstat, os.listdir, os.scandir, os.access, os.open, os.getcwd}
 
 _EVENTS = ("call", "return", "c_call")
 _OF_SHAPES = {"ndim", "ravel", "reshape", "shape", "size", "squeeze", "swapaxes"}
@@ -54,8 +67,7 @@ class _Followed(dict[str, bool]):
         elif file.startswith(_COMPUTING) or file.startswith(("<frozen", "<__array")):
             followed = False
         else:
-            site = "site-packages" in file or "dist-packages" in file
-            followed = site or not file.startswith(_STANDARD)
+            followed = not file.startswith(_ASIDE)
         self[file] = followed
         return followed
 
@@ -63,18 +75,28 @@ class _Followed(dict[str, bool]):
 _followed = _Followed()
 
 
+def _is_standard(file: str) -> bool:
+    """Whether a file is of the standard library."""
+    site = "site-packages" in file or "dist-packages" in file
+    return file.startswith("<frozen") or (file.startswith(_STANDARD) and not site)
+
+
+def _asking(frame: FrameType | None) -> CodeType | None:
+    """Return whose code the standard library works for."""
+    while frame is not None and _is_standard(frame.f_code.co_filename):
+        if frame.f_code.co_filename.startswith(_ASIDE):
+            return None
+        frame = frame.f_back
+    return None if frame is None else frame.f_code
+
+
 def _is_ours(frame: FrameType) -> bool:
-    """Whether generated code, or a copy, is of this package's doing."""
+    """Whether generated code, or the standard library's, is of this package's doing."""
     file = frame.f_code.co_filename
-    if file.startswith("<") and not file.startswith(_READERS):
+    if file.startswith("<") and not file.startswith("<frozen"):
         module = str(frame.f_globals.get("__name__", ""))
         return module.startswith(("tensorgrad.", "namedtuple_"))
-    caller: FrameType | None = frame
-    while caller and caller.f_code.co_filename.startswith(_READERS):
-        caller = caller.f_back
-    if caller is None or not file.startswith(_READERS):
-        return False
-    return caller.f_code.co_filename.startswith(_PACKAGE)
+    return _is_standard(file) and not is_users(_asking(frame))
 
 
 def is_followed(code: CodeType) -> bool:
@@ -82,9 +104,11 @@ def is_followed(code: CodeType) -> bool:
     return _followed[code.co_filename]
 
 
-def is_users(code: CodeType) -> bool:
+def is_users(code: CodeType | None) -> bool:
     """Whether code is the user's own."""
-    return is_followed(code) and not code.co_filename.startswith(_PACKAGE)
+    if code is None or code.co_filename.startswith(_PACKAGE):
+        return False
+    return is_followed(code)
 
 
 def reads_all(code: CodeType) -> bool | None:
@@ -138,6 +162,11 @@ def _is_new(x: Tensor) -> bool:
     return _is_traced(x._value)
 
 
+def _place(frame: FrameType) -> Place:
+    user = user_frame(frame)
+    return Place(user.f_code, user.f_lasti)
+
+
 class Reads:
     """What ran while a step was recorded.
 
@@ -147,8 +176,8 @@ class Reads:
         Code of the user's, and of layers and optimizers, under its id.
     lent : dict
         Pairs of code: one has returned an iterator to the other.
-    opened : Place or None
-        A line that opened a file.
+    asked : tuple of str and Place, or None
+        What the system was asked for, and the line that did.
     computed_with : dict
         Arrays that plain NumPy was seen to compute with, by the id of who owns them.
     """
@@ -156,7 +185,7 @@ class Reads:
     def __init__(self) -> None:
         self.ran: dict[int, Ran] = {}
         self.lent: dict[Any, tuple[Ran, Ran]] = {}
-        self.opened: Place | None = None
+        self.asked: tuple[str, Place] | None = None
         self.computed_with: dict[int, Any] = {}
         self._recorder: Any = None
         self._before: Any = None
@@ -196,8 +225,12 @@ class Reads:
             self._note_computing(frame.f_code.co_name, frame.f_locals.values())
 
     def _note_builtin(self, frame: FrameType, function: Any) -> None:
-        if function is io.open:
-            self.opened = Place(*user_place())
+        if function is io.open and _asking(frame):
+            self.asked = "opens a file", _place(frame)
+        elif function in _SYSTEM and is_users(_asking(frame)):
+            self.asked = "asks for files and folders", _place(frame)
+        elif function.__name__ == "__subclasses__":
+            self.asked = "asks for the subclasses of a class", _place(frame)
         owner = getattr(function, "__self__", None)
         if isinstance(owner, np.ndarray) and _followed[frame.f_code.co_filename]:
             self._note_computing(function.__name__, [owner])
@@ -216,9 +249,12 @@ class Reads:
         if _is_ours(frame):
             return
         ran = self._of(frame)
+        standard = _is_standard(frame.f_code.co_filename)
         if frame.f_locals is not frame.f_globals:
             for name, x in frame.f_locals.items():
-                ran.saw(name, x)
+                # Its `inspect` looks at the variables of modules, and at few of them.
+                if not (standard and type(x) is dict and "__builtins__" in x):
+                    ran.saw(name, x)
         caller = frame.f_back
         if event == "return" and caller and _followed[caller.f_code.co_filename]:
             self._of(caller).saw(f"{frame.f_code.co_name}()", argument)

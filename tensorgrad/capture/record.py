@@ -9,11 +9,11 @@ import numpy as np
 
 from ..core.recording import recorded_by
 from ..core.tensor import Tensor, wrap
+from .bundles import CYCLE, has_fields, leaves, rebuilt
 from .program import Value, owner
 from .reads import Draws, Reads
 from .recorder import Recorder, refusal_in
 from .signature import Arguments
-from .structure import mapped
 from .traced import Traced, TracedNumber
 
 
@@ -55,19 +55,20 @@ def record(
     step: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    before: Recorder | None,
-    draws: Draws,
+    own: dict[int, Tensor],
+    before: Recorder | None = None,
+    draws: Draws | None = None,
 ) -> Recording:
     """Call a step once, for real, and write down what it does."""
     recorder, reads = Recorder(before, draws), Reads()
-    arguments = Arguments(recorder)
+    arguments = Arguments(recorder, own)
     try:
         with recorded_by(recorder):
             given = arguments.standing_for(args), arguments.standing_for(kwargs)
             with reads.noted(recorder):
                 result = step(*given[0], **given[1])
             arguments.check_unwritten()
-            result = mapped(result, lambda x: _held(x, recorder))
+            result = _mapped(result, lambda x: _held(x, recorder))
     except Exception as error:
         # NumPy makes a ValueError of what it is told where it asks for a number.
         refused = refusal_in(error)
@@ -78,9 +79,9 @@ def record(
         recorder.closed = True
         _settle_gradients(recorder)
     _check_written(recorder)
-    returned = mapped(result, _slot)
+    returned = _mapped(result, _slot)
     recorder.program.returned[:] = leaves_of(returned)
-    return Recording(recorder, mapped(result, _own), returned, reads)
+    return Recording(recorder, _mapped(result, _own), returned, reads)
 
 
 def _held(x: Any, recorder: Recorder) -> Any:
@@ -120,15 +121,32 @@ def filled_with(returned: Any, given: Callable[[Slot], Any]) -> Any:
     """Return what a step returns, with what `given` makes of each slot."""
     if type(returned) is Slot:
         return given(returned)
-    if isinstance(returned, tuple):
-        items = [filled_with(item, given) for item in returned]
-        named = hasattr(returned, "_fields")
-        return type(returned)(*items) if named else tuple(items)
-    if type(returned) is list:
-        return [filled_with(item, given) for item in returned]
-    if type(returned) is dict:
-        return {key: filled_with(item, given) for key, item in returned.items()}
-    return returned
+    return rebuilt(returned, lambda x: filled_with(x, given), _holds_recorded)
+
+
+def _mapped(returned: Any, change: Callable[[Any], Any]) -> Any:
+    """Return what a step returns, with what `change` makes of each item."""
+    if type(returned) not in _ITEMS:
+        made = rebuilt(returned, lambda x: _mapped(x, change), _holds_recorded)
+        if made is not returned:
+            return made
+    return change(returned)
+
+
+def _holds_recorded(x: Any) -> bool:
+    """Whether an object holds what the step has computed."""
+    if isinstance(x, type) or callable(x) or not has_fields(x):
+        return False
+    inner = [*leaves(x, _RECORDED)]
+    return not any(leaf is CYCLE for leaf in inner) and any(
+        type(leaf) in _RECORDED
+        or (type(leaf) is Tensor and type(leaf._value) is Traced)
+        for leaf in inner
+    )
+
+
+_RECORDED = (Traced, TracedNumber, Boxed, Slot)
+_ITEMS = (Tensor, *_RECORDED)
 
 
 def _settle_gradients(recorder: Recorder) -> None:

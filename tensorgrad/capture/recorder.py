@@ -269,7 +269,7 @@ class Recorder:
         pure: bool = True,
         checks: bool = False,
     ) -> Any:
-        self._check_open()
+        self.check_open()
         written = [self._writable(w) for w in writes if w is not None]
         with suspended():
             made = function(*mapped(args, _concrete), **mapped(kwargs, _concrete))
@@ -295,11 +295,13 @@ class Recorder:
         items = flat(shown)
         return mapped(made, lambda _: next(items))
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raise CaptureError where the recording is over."""
         if self.closed:
             raise CaptureError(
                 "tg.compile: a tensor of a step that was recorded is used after it; "
-                "return it from the step, instead of keeping it in a list or variable"
+                "return it from the step, itself or in tuples, lists, dicts and "
+                "objects with attributes, instead of keeping it elsewhere"
             )
 
     def _writable(self, target: Traced) -> Traced:

@@ -8,6 +8,7 @@ import io
 import os
 import random
 import sys
+from abc import ABCMeta
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
@@ -15,6 +16,8 @@ from functools import cached_property, partial
 from types import (
     BuiltinMethodType,
     CellType,
+    CodeType,
+    FrameType,
     FunctionType,
     MappingProxyType,
     MemberDescriptorType,
@@ -40,6 +43,8 @@ from .watch import (
     FIRM,
     LOOSE,
     MISSING,
+    NOTHING,
+    OF_FUNCTIONS,
     Attributes,
     Called,
     Cell,
@@ -50,6 +55,7 @@ from .watch import (
     Held,
     Items,
     Others,
+    Registered,
     Slot,
     Watch,
     Watched,
@@ -67,7 +73,8 @@ _RANDOM = (np.random.Generator, np.random.RandomState, random.Random)
 _STATELESS = ("builtins", "functools", "numpy", "operator", "re", "thread", "types")
 """Modules whose classes without attributes have no state, or none that matters."""
 
-_ENTIRE = ("collections", "scipy", "weakref")
+
+_ENTIRE = ("scipy",)
 """Modules whose code is not followed, and reads attributes of objects it made."""
 
 
@@ -110,8 +117,8 @@ def watch(
     draws.look()
     if draws.drawn is not None:
         search.refused = f"draws random numbers from a {type(draws.drawn).__name__}"
-    if recording.reads.opened is not None:
-        search.refused = f"opens a file, at {recording.reads.opened}"
+    if recording.reads.asked is not None:
+        search.refused = "{}, at {}".format(*recording.reads.asked)
     if search.refused:
         raise CaptureError(
             f"tg.compile: the step {search.refused}, which a replay does not do; pass "
@@ -211,7 +218,7 @@ class Search:
                 named = self.merged.get((Attributes, holder, None))
                 apart = self.merged.get((Items, holder, None))
                 item.key -= named.key if named else set()
-                item.key &= apart.key if apart else item.key
+                item.key &= apart.key if apart and apart.key else item.key
         for item in self.watched:
             item.refresh()
         self.sums = {id(root(a.x)): checksum(a.x) for a in self.arrays}
@@ -358,7 +365,7 @@ class Search:
         """Watch one thing, if it is outside; names of one object are put together."""
         if not found.outside:
             return
-        apart = found.level if kind is Others else None
+        apart = found.level if kind in (Others, Class) else None
         place = kind, id(found.x), key if isinstance(key, str) else apart
         item = self.merged.get(place)
         if item is None:
@@ -419,7 +426,8 @@ class Search:
         f = found.x
         # Of code that is not followed, what it closes over is read for all we know.
         unknown = f.__closure__ and not is_followed(f.__code__)
-        if id(f.__code__) not in self._ran and not unknown:
+        ran = id(f.__code__) in self._ran
+        if not (ran or unknown or not found.names.attributes.isdisjoint(OF_FUNCTIONS)):
             self._extras(found)
             return
         self._met.add(id(f.__code__))
@@ -517,6 +525,8 @@ class Search:
         self._on(found, found.x(), found.name)
 
     def _generator(self, found: Found) -> None:
+        if isinstance(found.x, random.SystemRandom):
+            return
         if found.outside and all(found.x is not known for known in self.random):
             self.random.append(found.x)
 
@@ -540,14 +550,21 @@ class Search:
         if isinstance(x, os.environ.__class__):
             self._on(found, own_attributes(x)["_data"], found.name)
             return
-        self._defined(type(x), found, names.attributes)
+        kinds = type(x).__mro__ if "super" in names.variables else (type(x),)
+        for kind in kinds:
+            self._defined(kind, found, names.attributes)
         own = own_attributes(x)
-        if own or changeable(type(x)):
+        builtin = _builtin_base(type(x))
+        if own is not NOTHING or builtin is not type(x):
             self._own(found, own)
-        elif _is_buffer(x):
+        if _is_buffer(x):
             self._watch(Contents, found)
-        elif found.outside and found.level == FIRM and _is_opaque(type(x)):
+        elif found.outside and found.level == FIRM and _is_opaque(builtin):
             self.refused = f"reads {found.name}, a {type(x).__name__}, which hides it"
+        elif own is NOTHING and builtin is type(x):
+            # Views of dicts, methods of slots and the like.
+            for part in gc.get_referents(x):
+                self._on(found, part, found.name)
         for slot in _slots(type(x)):
             if names.all or slot in names.attributes:
                 level = FIRM if slot in names.attributes else AGAIN
@@ -574,7 +591,8 @@ class Search:
             near = {n for n in rest if entire or any(part in n for part in parts)}
             for level, some in ((AGAIN, near), (LOOSE, rest - near)):
                 here = found._replace(level=max(level, found.level))
-                self._watch(Others, here, frozenset(some))
+                holder = own if isinstance(found.x, dict) else found.x
+                self._watch(Others, here._replace(x=holder), frozenset(some))
                 self._values(here, own, some)
 
     def _values(self, found: Found, own: dict[str, Any], names: Iterable[str]) -> None:
@@ -588,13 +606,25 @@ class Search:
         here = Found(kind, found.name, found.names, found.outside, found.level)
         if _is_ours(kind):
             wanted = frozenset(filter(_is_public, wanted))
-        self._watch(Class, here, wanted)
         self.known[id(kind)] = kind
-        for name in sorted(wanted):
-            value = static(kind, name)
-            for part in _parts_of(value):
-                at = f"{found.name}.{name}"
-                self._on(found, part, at)
+        if isinstance(kind, ABCMeta):
+            # Of whom it says that they are instances, others may have told it.
+            self._watch(Registered, here._replace(level=LOOSE))
+        for some, level in self._levels(kind, found.names, wanted):
+            at = here._replace(level=max(level, found.level))
+            self._watch(Class, at, some)
+            for name in sorted(some):
+                for part in _parts_of(static(kind, name)):
+                    self._on(at._replace(x=found.x), part, f"{found.name}.{name}")
+
+    def _levels(
+        self, kind: type, names: Names, wanted: frozenset[str]
+    ) -> Iterator[tuple[frozenset[str], int]]:
+        """Yield what is read of a class by its name, and what by any other."""
+        yield wanted, FIRM
+        if names.all and not _is_ours(kind):
+            own = {n for base in kind.__mro__ if changeable(base) for n in vars(base)}
+            yield frozenset(n for n in own - wanted if not n.startswith("__")), AGAIN
 
 
 def _has_frozen(recording: Recording) -> bool:
@@ -633,12 +663,17 @@ def _is_buffer(x: Any) -> bool:
     return True
 
 
+def _builtin_base(kind: type) -> type:
+    """Return the class of C code that the objects of a class are made of."""
+    return next(base for base in kind.__mro__ if not changeable(base))
+
+
 def _is_opaque(kind: type) -> bool:
     """Whether a class of an extension module has objects with a state nobody sees."""
     known = kind.__module__.split(".")[0].strip("_")
     by_identity: bool = static(kind, "__hash__") is vars(object)["__hash__"]
     # Functions and descriptors.
-    used = any(static(kind, name) is not MISSING for name in ("__call__", "__get__"))
+    used = static(kind, "__get__") is not MISSING
     return by_identity and not used and known not in _STATELESS
 
 
@@ -680,5 +715,5 @@ _VISITS: list[tuple[Any, Callable[[Search, Found], None]]] = [
     (ReferenceType, Search._reference),
     (_RANDOM, Search._generator),
     (io.IOBase, Search._file),
-    ((np.dtype, np.ufunc, CellType), Search._skip),
+    ((np.dtype, np.ufunc, CellType, CodeType, FrameType), Search._skip),
 ]

@@ -2,31 +2,54 @@
 
 from __future__ import annotations
 
-import copy
-from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from ..core.errors import CaptureError
 from ..core.tensor import Tensor, wrap
+from .bundles import DICTS, fields, has_fields, is_sequence, leaves, rebuilt
 from .recorder import Recorder
-from .watch import changeable, same
+from .watch import same
 
-Given = tuple[Any, list[Any], list[float]]
-"""Arguments, taken apart: a key, the arrays and the floats.
 
-In the key are structure, shapes and types, and the values of all else.
-"""
+class Given:
+    """Arguments, taken apart.
+
+    Parameters
+    ----------
+    args : tuple
+    kwargs : dict
+    own : dict
+        Tensors that steps know as parameters, by their ids: they stand for themselves.
+
+    Attributes
+    ----------
+    arrays : list of ndarray
+    numbers : list of float
+    leaves : list of Tensor
+        Others that need a gradient.
+    key : object
+        Structure, shapes and types, and the values of all else.
+    """
+
+    __slots__ = ("arrays", "key", "leaves", "numbers", "own")
+
+    def __init__(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], own: dict[int, Tensor]
+    ) -> None:
+        self.arrays: list[Any] = []
+        self.numbers: list[float] = []
+        self.leaves: list[Tensor] = []
+        self.own = own
+        self.key: Any = tuple([_key(a, self) for a in args]) if args else ()
+        if kwargs:
+            named = {name: kwargs[name] for name in sorted(kwargs)}
+            self.key = self.key, _key(named, self)
 
 
 _STATIC = (int, bool, str, bytes, complex, range, type(None))
 """Types whose values are part of the key."""
-
-_SEQUENCES = (tuple, list, deque)
-_DICTS = (dict, OrderedDict, defaultdict, Counter)
 
 
 class _Same:
@@ -44,55 +67,44 @@ class _Same:
         return type(other) is _Same and other.thing is self.thing
 
 
-def taken_apart(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Given:
-    """Return the arguments of a call, taken apart."""
-    arrays: list[Any] = []
-    numbers: list[float] = []
-    key: Any = tuple([_key(a, arrays, numbers) for a in args]) if args else ()
-    if kwargs:
-        named = {name: kwargs[name] for name in sorted(kwargs)}
-        key = key, _key(named, arrays, numbers)
-    return key, arrays, numbers
-
-
-def _key(x: Any, arrays: list[Any], numbers: list[float]) -> Any:
+def _key(x: Any, given: Given) -> Any:
     kind = type(x)
     if kind is np.ndarray:
-        arrays.append(x)
+        given.arrays.append(x)
         return x.shape, x.dtype, None if x.flags.c_contiguous else x.strides
     if kind is float:
-        numbers.append(x)
+        given.numbers.append(x)
         return float
     if kind is Tensor:
+        if x.node is not None:
+            if id(x) in given.own:
+                return _Same(x)
+            given.leaves.append(x)
         array = np.asarray(x._value)
-        return Tensor, _key(array, arrays, numbers), x.requires_grad
+        return Tensor, _key(array, given), x.requires_grad
     if isinstance(x, np.ndarray | np.generic):
-        return kind, _key(np.asarray(x), arrays, numbers)
+        return kind, _key(np.asarray(x), given)
     if kind in _STATIC:
         return kind, x
-    return _key_of_many(x, arrays, numbers)
+    return _key_of_many(x, given)
 
 
-def _key_of_many(x: Any, arrays: list[Any], numbers: list[float]) -> Any:
+def _key_of_many(x: Any, given: Given) -> Any:
     kind = type(x)
-    if _is_sequence(kind):
-        return kind, tuple([_key(item, arrays, numbers) for item in x])
-    if kind in _DICTS:
-        named = _key_of_dict(x, arrays, numbers)
+    if is_sequence(kind):
+        return kind, tuple([_key(item, given) for item in x])
+    if kind in DICTS:
+        named = _key_of_dict(x, given)
         return kind, getattr(x, "default_factory", None), named
     if _is_bundle(x):
-        return kind, _key_of_dict(_fields(x), arrays, numbers)
+        return kind, _key_of_dict(fields(x), given)
     if kind in (set, frozenset) and all(type(item) in _STATIC for item in x):
         return kind, frozenset((type(item), item) for item in x)
     return _Same(x)
 
 
-def _key_of_dict(x: Any, arrays: list[Any], numbers: list[float]) -> Any:
-    return tuple([(name, _key(item, arrays, numbers)) for name, item in x.items()])
-
-
-def _is_sequence(kind: type) -> bool:
-    return kind in _SEQUENCES or (issubclass(kind, tuple) and hasattr(kind, "_fields"))
+def _key_of_dict(x: Any, given: Given) -> Any:
+    return tuple([(name, _key(item, given)) for name, item in x.items()])
 
 
 def _is_bundle(x: Any) -> bool:
@@ -100,45 +112,12 @@ def _is_bundle(x: Any) -> bool:
 
     One that holds parameters is not taken apart: the step may write to them.
     """
-    if isinstance(x, type) or callable(x) or not _has_fields(x):
+    if isinstance(x, type) or callable(x) or not has_fields(x):
         return False
-    leaves = [*_leaves(_fields(x))]
-    return any(map(_is_data, leaves)) and all(
-        _is_data(leaf) or type(leaf) in (float, *_STATIC) for leaf in leaves
+    inner = [*leaves(x)]
+    return any(map(_is_data, inner)) and all(
+        _is_data(leaf) or type(leaf) in (float, *_STATIC) for leaf in inner
     )
-
-
-def _has_fields(x: Any) -> bool:
-    kind = type(x)
-    return kind is SimpleNamespace or (
-        changeable(kind)
-        and (hasattr(x, "__dict__") or hasattr(kind, "__slots__"))
-        and not isinstance(x, dict | list | tuple | set | str | int)
-    )
-
-
-def _fields(x: Any) -> dict[str, Any]:
-    """Return the attributes that an object has of its own."""
-    found = {} if not hasattr(x, "__dict__") else dict(vars(x))
-    for base in type(x).__mro__:
-        slots = base.__dict__.get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            if name not in ("__dict__", "__weakref__") and hasattr(x, name):
-                found[name] = getattr(x, name)
-    return found
-
-
-def _leaves(x: Any) -> Iterator[Any]:
-    if type(x) in _DICTS:
-        for item in x.values():
-            yield from _leaves(item)
-    elif _is_sequence(type(x)):
-        for item in x:
-            yield from _leaves(item)
-    elif not isinstance(x, np.generic) and _has_fields(x) and not callable(x):
-        yield from _leaves(_fields(x))
-    else:
-        yield x
 
 
 def _is_data(x: Any) -> bool:
@@ -153,10 +132,12 @@ class Arguments:
     Parameters
     ----------
     recorder : Recorder
+    own : dict
+        Tensors that stand for themselves, by their ids.
     """
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+    def __init__(self, recorder: Recorder, own: dict[int, Tensor]) -> None:
+        self._recorder, self._own = recorder, own
         self._made: list[tuple[Any, list[Any]]] = []
 
     def standing_for(self, x: Any) -> Any:
@@ -165,6 +146,8 @@ class Arguments:
         if kind is float:
             return self._recorder.number(x)
         if kind is Tensor:
+            if id(x) in self._own:
+                return x
             tensor = wrap(self._recorder.input(x._value), None)
             tensor.requires_grad = x.requires_grad
             return tensor
@@ -172,28 +155,9 @@ class Arguments:
             return self._recorder.input(x)
         if kind in _STATIC:
             return x
-        made = self._standing_for_many(x)
+        made = rebuilt(x, self.standing_for, _is_bundle)
         if made is not x:
             self._made.append((made, _items(made)))
-        return made
-
-    def _standing_for_many(self, x: Any) -> Any:
-        kind = type(x)
-        if issubclass(kind, tuple) and _is_sequence(kind):
-            return tuple.__new__(kind, map(self.standing_for, x))
-        if kind is deque:
-            return deque(map(self.standing_for, x), x.maxlen)
-        if kind is list:
-            return [self.standing_for(item) for item in x]
-        if kind in _DICTS:
-            made = copy.copy(x)
-            made.update((name, self.standing_for(item)) for name, item in x.items())
-            return made
-        if not _is_bundle(x):
-            return x
-        made = copy.copy(x)
-        for name, item in _fields(x).items():
-            object.__setattr__(made, name, self.standing_for(item))
         return made
 
     def check_unwritten(self) -> None:
@@ -211,4 +175,4 @@ class Arguments:
 def _items(x: Any) -> list[Any]:
     if isinstance(x, dict):
         return [*x, *x.values()]
-    return [*x] if _is_sequence(type(x)) else [*_fields(x).values()]
+    return [*x] if is_sequence(type(x)) else [*fields(x).values()]

@@ -35,9 +35,11 @@ class _Reading:
     """What Python asks of numbers, refused."""
 
     __slots__ = ()
+    recorder: Recorder
 
     def reading(self, how: str) -> Exception:
         """Return the error for a value that Python looks at."""
+        self.recorder.check_open()
         return refusal(
             f"reads a value in Python, by {how}, which is not done again when it is "
             "replayed",
@@ -189,6 +191,9 @@ class Traced(_Reading):
 
     def __repr__(self) -> str:
         return f"<recorded array, shape {self.shape}, {self.dtype}>"
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.copy()
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise self.reading("copying or pickling it")

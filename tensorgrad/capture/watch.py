@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import timeit
+from abc import get_cache_token
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from types import BuiltinMethodType, FunctionType, MappingProxyType, MethodType
@@ -149,7 +150,7 @@ class Attributes(Watched):
         h, own = bind(self.holder), own_attributes(self.holder)
         yield f"{h}.__class__ is {bind(kind)}"
         simple = kind.__getattribute__ is object.__getattribute__
-        if own is not _NOTHING:
+        if own is not NOTHING:
             yield f"len({bind(own)}) == {len(own)}"
         for name, value in found.items():
             if value is not MISSING:
@@ -225,17 +226,17 @@ class Function(Watched):
         return f.__code__, f.__defaults__, f.__kwdefaults__
 
     def _changes(self) -> Iterator[tuple[str, Any, Any]]:
-        for what, was, now in zip(_OF_FUNCTIONS, self.seen, self._now(), strict=True):
+        for what, was, now in zip(OF_FUNCTIONS, self.seen, self._now(), strict=True):
             if not same(now, was):
                 yield f"{what} of {self.name}", was, now
 
     def _tests(self, bind: Bind) -> Iterator[str]:
         f = bind(self.holder)
-        for what, now in zip(_OF_FUNCTIONS, self._now(), strict=True):
+        for what, now in zip(OF_FUNCTIONS, self._now(), strict=True):
             yield f"{f}.{what} is {bind(now)}"
 
 
-_OF_FUNCTIONS = ("__code__", "__defaults__", "__kwdefaults__")
+OF_FUNCTIONS = ("__code__", "__defaults__", "__kwdefaults__")
 
 
 class Items(Watched):
@@ -297,6 +298,16 @@ class Called(Watched):
         yield f"{bind(self.holder)}({given}) is {bind(self._now())}"
 
 
+class Registered(Watched):
+    """Which classes abstract ones take for theirs, all over the process."""
+
+    def _now(self) -> Any:
+        return get_cache_token()
+
+    def _tests(self, bind: Bind) -> Iterator[str]:
+        yield f"{bind(get_cache_token)}() == {self._now()!r}"
+
+
 class Held(Watched):
     """The array of a Tensor, whether it needs a gradient, and its hooks."""
 
@@ -342,7 +353,7 @@ def same(now: Any, was: Any) -> bool:
 
 
 _HEAP, _IMMUTABLE = 1 << 9, 1 << 8
-_NOTHING: dict[str, Any] = {}
+NOTHING: dict[str, Any] = {}
 
 
 def changeable(kind: type) -> bool:
@@ -355,7 +366,7 @@ def own_attributes(x: Any) -> dict[str, Any]:
     try:
         found: dict[str, Any] = object.__getattribute__(x, "__dict__")
     except AttributeError:
-        return x.__dict__ if isinstance(x, threading.local) else _NOTHING
+        return x.__dict__ if isinstance(x, threading.local) else NOTHING
     return found
 
 

@@ -6,6 +6,7 @@ While no step is recorded, in any thread, `recorders` is 0 and nothing else is a
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -13,7 +14,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import CaptureError
-from .place import Place, user_place
+from .place import Place, user_frame
 
 if TYPE_CHECKING:
     from .primitive import Primitive
@@ -67,7 +68,9 @@ class Refused(CaptureError):  # noqa: N818
 
 def refusal(what: str, remedy: str, kind: type[CaptureError] = Refused) -> CaptureError:
     """Return the error for what a captured step cannot do, with the user's line."""
-    return kind(f"tg.compile: {Place(*user_place())}: the step {what}; {remedy}")
+    frame = user_frame(sys._getframe(1))
+    place = Place(frame.f_code, frame.f_lasti)
+    return kind(f"tg.compile: {place}: the step {what}; {remedy}")
 
 
 def refuse_reading(how: str) -> None:

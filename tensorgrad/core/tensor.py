@@ -342,7 +342,7 @@ class Tensor(ArrayMethods, NumPyProtocol):
                 f"the result of {self.node.name} cannot be copied or pickled with its "
                 "graph; use .detach()"
             )
-        return _rebuilt, (self.data, self.requires_grad, self._grad)
+        return _rebuilt, (self._memory(), self.requires_grad, self._grad)
 
     def __dlpack__(self, **kwargs: Any) -> Any:
         if self.node is not None:

@@ -261,15 +261,16 @@ def stretched(lines: Lines, which: list[int]) -> Estimate:
         return Estimate(value, np.where(seen, error, np.inf))
 
 
-def fitted(lines: Lines) -> Estimate:
-    """Return derivatives by least squares, with error bars from what the fit leaves.
+def fitted(lines: Lines, which: list[int]) -> Estimate:
+    """Return derivatives along some lines by least squares, with error bars from what
+    the fit leaves.
 
     Rounding may change slowly from point to point, as that of iterations does. At small
     steps it looks like a slope then, and not like noise; here it does not.
     """
     steps = np.array(COARSE + FINE)
     with np.errstate(all="ignore"):
-        slopes, _ = central_slopes(lines, range(lines.count), COARSE + FINE)
+        slopes, _ = central_slopes(lines, which, COARSE + FINE)
         odd = slopes * steps[:, None, None]
         powers = steps[:, None] ** [1, 3, 5]
         inverse = np.linalg.pinv(powers)

@@ -153,7 +153,10 @@ def _second_point(
         return
     there = _in_turn(found, back, moved, rng)
     experiment = projected(moved, there, rng, 2, "a second point")
-    found.comparisons.append(beside(compare(experiment, settings.tolerance)))
+    first = found.comparisons[0]
+    brief = first.worst_state == DISAGREES and not first.experiment.entries
+    second = compare(experiment, settings.tolerance, brief)
+    found.comparisons.append(beside(second))
     found.problem.evaluations += moved.evaluations
 
 

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import numpy as np
 
 from .block import worst_entry
+from .differences import check_step
 from .problem import Array, Packing, Problem
 from .verdict import Comparison
 
 Measure = Callable[[Array], tuple[float, float]]
-"""From entries to how far the claim is off along them, and the error of that."""
+"""From entries to how far the claim is off in their sum, and the error of that."""
 
 STEPS = tuple(10.0**-k for k in range(1, 8))
-COARSE = (1e-3, 1e-4, 1e-5)
 
 
 def wrong_entry(
@@ -27,7 +27,7 @@ def wrong_entry(
     comparison : Comparison
         Along random directions, some of which disagree.
     rng : Generator
-        Of the signs with which entries are summed.
+        Of the weights with which entries are summed.
 
     Returns
     -------
@@ -39,21 +39,25 @@ def wrong_entry(
     line, row = worst_entry(comparison)
     cotangent = comparison.experiment.rows[row].vector
     gradient = problem.taken_back(problem.pulled(), cotangent)
+    # Of random size, so that equal faults do not cancel.
+    weights = problem.unit * rng.uniform(0.5, 1.5, problem.point.size)
+    weights *= rng.choice([-1.0, 1.0], problem.point.size)
+    largest = check_step(problem.precision)
 
     def along(entries: Array) -> tuple[float, float]:
-        signs = np.zeros(problem.point.size)
-        signs[entries] = problem.scale[entries] * rng.choice([-1.0, 1.0], len(entries))
-        slope, error = difference(problem, signs, COARSE, cotangent)
-        return abs(float(slope[0]) - float(gradient @ signs)), float(error[0])
+        direction = np.zeros(problem.point.size)
+        direction[entries] = weights[entries]
+        steps = (largest, largest / 8)
+        slope, error = difference(problem, direction, steps, cotangent)
+        return float(slope[0]) - float(gradient @ direction), float(error[0])
 
-    column = np.flatnonzero(comparison.experiment.columns[line].vector)
-    at = halved(column, along)
+    at = halved(np.flatnonzero(comparison.experiment.columns[line].vector), along)
     if at is None:
         return None
     unit = np.zeros(problem.point.size)
     unit[at] = 1.0
-    slopes, errors = difference(problem, unit * problem.scale, STEPS)
-    slopes, errors = slopes / problem.scale[at], errors / problem.scale[at]
+    slopes, errors = difference(problem, unit * problem.unit, STEPS)
+    slopes, errors = slopes / problem.unit[at], errors / problem.unit[at]
     above = _wrong_output(problem, at, cotangent, slopes, errors)
     if above is None:
         return None
@@ -74,23 +78,33 @@ def _wrong_output(
         part = np.zeros(problem.out.size)
         part[entries] = cotangent[entries]
         claimed = problem.taken_back(back, part)[at]
-        error = float(np.abs(part) @ np.where(part != 0, errors, 0))
-        return abs(float(claimed) - float(part[entries] @ slopes[entries])), error
+        error = float(np.abs(part[entries]) @ errors[entries])
+        return float(claimed) - float(part[entries] @ slopes[entries]), error
 
     return halved(np.flatnonzero(cotangent), off)
 
 
 def halved(entries: Array, off: Measure) -> int | None:
-    """Return one of some entries, always from the half that is further off."""
-    while len(entries) > 1:
-        middle = len(entries) // 2
-        halves = entries[:middle], entries[middle:]
-        apart = [off(half) for half in halves]
-        sure = [np.nan_to_num(a - 2 * error, nan=np.inf) for a, error in apart]
-        if max(sure) <= 0:
-            return None
-        entries = halves[int(np.argmax(sure))]
-    return int(entries[0]) if len(entries) else None
+    """Return one of some entries, always from the half that is further off.
+
+    One half is measured, and the other is what that leaves of the whole.
+    """
+    whole = off(entries)
+    while len(entries) > 1 and _sure(whole) > 0:
+        first, second = np.array_split(entries, 2)
+        there = off(first)
+        rest = whole[0] - there[0], whole[1] + there[1]
+        if _sure(there) >= _sure(rest):
+            entries, whole = first, there
+        else:
+            blurred = not rest[1] < 0.1 * abs(rest[0])
+            entries, whole = second, off(second) if blurred else rest
+    return int(entries[0]) if len(entries) == 1 and _sure(whole) > 0 else None
+
+
+def _sure(measured: tuple[float, float]) -> float:
+    """Return how far off it is at least; a claim of NaN is, whatever the error."""
+    return float(np.nan_to_num(abs(measured[0]) - 2 * measured[1], nan=np.inf))
 
 
 def difference(

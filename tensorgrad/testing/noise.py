@@ -97,6 +97,9 @@ def noise_at(
             trend = (last.noise < 3e-3 * last.range) & (here.range < last.range / 5)
             found |= trend & last.even & here.even & (here.noise > last.noise / 4)
         last = here
+        if found.all():
+            least[k + 1 :] = least[k]
+            break
     least = np.maximum(np.where(np.isfinite(least), least, 0), 0.3 * jumps)
     # Widths decrease: the last that is wide enough holds the least of those.
     wide = [sum(w >= 0.5 * h for w in widths) - 1 for h in steps]

@@ -32,7 +32,7 @@ def vjp_problem(f: Function, vjp: Function, inputs: Sequence[Array]) -> Problem:
     """Return the problem of `f` with the gradient ``vjp(g, *inputs)``."""
 
     def call(arrays: list[Array]) -> list[Array]:
-        return as_outputs(f(*as_given(arrays)))
+        return as_outputs(f(*_numbers(arrays)))
 
     def pullback(arrays: list[Array]) -> Back:
         def back(cotangents: Arrays) -> list[Array | None]:
@@ -43,7 +43,7 @@ def vjp_problem(f: Function, vjp: Function, inputs: Sequence[Array]) -> Problem:
         return back
 
     def analytic(arrays: list[Array]) -> list[Array]:
-        return [as_array(y) for y in _several(f(*as_given(arrays)))]
+        return [as_array(y) for y in _several(f(*_numbers(arrays)))]
 
     def inspect() -> list[Finding]:
         return inspected(f, vjp, inputs)
@@ -246,7 +246,11 @@ def _cast(given: Any, kind: Any) -> Any:
 
 def as_given(arrays: Arrays) -> list[Any]:
     """Return copies of arrays, numbers in place of arrays of no axes."""
-    return [a.copy("K") if a.ndim else a[()] for a in arrays]
+    return _numbers([a.copy("K") for a in arrays])
+
+
+def _numbers(arrays: Arrays) -> list[Any]:
+    return [a if a.ndim else a[()] for a in arrays]
 
 
 def _several(result: Any, count: int = 2) -> list[Any]:

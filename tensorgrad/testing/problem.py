@@ -88,7 +88,7 @@ class Problem:
     inputs : list of arrays
         The point at which it is checked.
     call : callable
-        From arrays to the outputs, arrays; records nothing.
+        From arrays, which it may write to, to the outputs, arrays; records nothing.
     pullback : callable
         From arrays to a :data:`Back`: the forward pass is made once, then any number
         of cotangents are taken back through it.

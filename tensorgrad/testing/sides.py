@@ -16,7 +16,13 @@ may be, to the values there.
 
 
 def nearby(
-    lines: Lines, around: Around, j: int, claimed: Array, step: float, noise: Array
+    lines: Lines,
+    around: Around,
+    j: int,
+    claimed: Array,
+    step: float,
+    noise: Array,
+    few: int = 32,
 ) -> tuple[Array, Array, Array]:
     """Return the least and the greatest derivative along a line at points close by, and
     where that is for a kink: there these differ as much at a tenth of the distance.
@@ -37,6 +43,8 @@ def nearby(
         The smallest with which differences tell.
     noise : array
         Of the values.
+    few : int
+        Points after which it is first asked whether derivatives differ at all.
     """
     low, high = np.full((2, 2, lines.base.size), np.nan)
     differ = np.zeros(lines.base.size, dtype=bool)
@@ -47,7 +55,7 @@ def nearby(
             slopes = (ahead - behind) / (2 * step)
         low[k % 2] = np.fmin(low[k % 2], slopes)
         high[k % 2] = np.fmax(high[k % 2], slopes)
-        if k % 32 == 31:
+        if k + 1 == few or k % 32 == 31:
             far, close = high - low
             size = 1e-3 * np.fmax(np.abs(low[1]), np.abs(high[1]))
             differ = (close > 0.4 * far) & (close > size + 32 * noise / step)

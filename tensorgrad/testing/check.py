@@ -31,7 +31,6 @@ from .examine import (
 from .experiment import LARGEST, fits
 from .findings import Finding
 from .identities import adjoint, forward_by_transposing
-from .locate import wrong_entry
 from .model import Model, located, model_problem
 from .nesting import Nesting, nested
 from .plain import (
@@ -42,7 +41,7 @@ from .plain import (
     value_and_derivative,
     vjp_problem,
 )
-from .problem import Array, Problem, UnusableError
+from .problem import Array, Problem
 from .result import Entry, GradientError, Result
 from .shrink import shrink
 from .tensors import tensor_problem
@@ -503,7 +502,7 @@ def _checked(
     result = Result(verdict, len(found), seed, point.arrays, found, names=point.names)
     if settings.explain and verdict != "agrees":
         _explain(result)
-        _locate(result)
+        result.located = _located(last)
         # Where one entry of very many is named, smaller inputs would tell little more.
         named = result.located is not None and problem.point.size > _MANY
         if not point.fixed and not named:
@@ -537,27 +536,19 @@ def _explain(result: Result) -> None:
     result.diagnosed = diagnose(last)
 
 
-def _locate(result: Result) -> None:
-    """Find one wrong entry, where only random directions were compared."""
-    comparison = result.comparison
-    if comparison is None or comparison.worst_state != DISAGREES:
-        return
-    if comparison.experiment.entries or comparison is not result.last.comparisons[0]:
-        return
-    rng = np.random.default_rng(result.seed)
-    problem = comparison.experiment.problem
-    try:
-        found = wrong_entry(comparison, rng)
-    except UnusableError:
-        return
-    if found is not None:
-        at, above, analytic, numerical, error = found
-        number, index = problem.packing.entry(at)
-        output, output_index = problem.out.entry(above)
-        nan = float("nan")
-        result.located = Entry(
-            number, output, index, output_index, analytic, numerical, error, nan, nan
-        )
+def _located(last: Examination) -> Entry | None:
+    """Return the wrong entry that was found, where only random directions were
+    compared.
+    """
+    if last.located is None:
+        return None
+    at, above, analytic, numerical, error = last.located
+    number, index = last.problem.packing.entry(at)
+    output, output_index = last.problem.out.entry(above)
+    nan = float("nan")
+    return Entry(
+        number, output, index, output_index, analytic, numerical, error, nan, nan
+    )
 
 
 def _find_smaller(result: Result, settings: Settings) -> None:

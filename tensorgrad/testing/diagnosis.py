@@ -108,7 +108,7 @@ def _of_two_points(
             "NaN or infinite only at this point, right close by: a special value (x = "
             "0, equal elements, overflow) needs a case of its own",
         )
-    if here and not there:
+    if here and not there and _would_show(first, second):
         return Diagnosis(
             "tie",
             "wrong only at this point, right close by: a kink, a tie or a special "
@@ -123,6 +123,13 @@ def _of_two_points(
     if first.experiment.entries and stays(first, second):
         return Diagnosis("stale", FROZEN)
     return None
+
+
+def _would_show(first: Comparison, second: Comparison) -> bool:
+    """Whether a fault as large as at the first point would be seen at the second."""
+    apart = np.abs(first.analytic - first.numerical)[first.state == DISAGREES]
+    bar = 10 * np.max(second.error, initial=0)
+    return bool(not apart.size or not np.max(apart) <= 10 * bar)
 
 
 def of_projections(comparison: Comparison) -> Diagnosis:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +12,7 @@ from . import identities
 from .experiment import LARGEST, blend, fits, full, projected
 from .findings import Finding
 from .inspection import same_bits
+from .locate import Wrong, wrong_entry
 from .problem import Array, Back, Problem, UnusableError
 from .verdict import (
     AGREES,
@@ -55,6 +57,7 @@ class Examination:
     findings: list[Finding] = field(default_factory=list)
     error: UnusableError | None = None
     order: int = 1
+    located: Wrong | None = None
 
     @property
     def fatal(self) -> list[Finding]:
@@ -100,10 +103,32 @@ def _examine(found: Examination, settings: Settings, rng: np.random.Generator) -
     back = problem.pulled()
     found.findings += identities.repeatable(problem, back, rng)
     found.comparisons.append(main(problem, back, settings, rng))
+    _locate(found, settings, rng)
     found.findings += _out_of_sight(found.comparisons[0])
     for part in (_at_kinks, _linear, _second_point, _far_point):
         if settings.explain or found.verdict in ("agrees", "kink"):
             part(found, back, settings, rng)
+
+
+def _locate(found: Examination, settings: Settings, rng: np.random.Generator) -> None:
+    """Find a wrong entry, where random directions were compared.
+
+    Many kinks at once leave what lies between the slopes along a direction too narrow:
+    there only a single entry convicts.
+    """
+    first = found.comparisons[0]
+    wrong = first.state == DISAGREES
+    if first.experiment.entries or not wrong.any():
+        return
+    kinks = not np.isnan(first.low[wrong & first.looked]).any()
+    if settings.explain or kinks:
+        with suppress(UnusableError):
+            found.located = wrong_entry(first, rng)
+    if kinks and found.located is None:
+        low, high = np.sort([first.analytic[wrong], first.numerical[wrong]], axis=0)
+        first.state[wrong] = KINK
+        first.low[wrong] = np.fmin(first.low[wrong], low)
+        first.high[wrong] = np.fmax(first.high[wrong], high)
 
 
 def _out_of_sight(comparison: Comparison) -> list[Finding]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,14 +13,39 @@ from .problem import Array, Packing, Problem
 from .verdict import Comparison
 
 Measure = Callable[[Array], tuple[float, float]]
-"""From entries to how far the claim is off in their sum, and the error of that."""
+"""From entries to how far the claim is off in their sum, and how far it may be."""
 
 STEPS = tuple(10.0**-k for k in range(1, 8))
 
 
-def wrong_entry(
-    comparison: Comparison, rng: np.random.Generator
-) -> tuple[int, int, float, float, float] | None:
+class Slopes(NamedTuple):
+    """The derivative of each output along a line, its error, and by how much that
+    ahead and that behind differ from it, where they do.
+    """
+
+    value: Array
+    error: Array
+    jump: Array
+
+    @property
+    def allowed(self) -> Array:
+        """How far off a claim may be."""
+        return np.asarray(2 * self.error + self.jump)
+
+
+class Wrong(NamedTuple):
+    """A wrong entry: its places in all inputs and in all outputs, the claimed
+    derivative, that by differences, and its error.
+    """
+
+    input: int
+    output: int
+    analytic: float
+    numerical: float
+    error: float
+
+
+def wrong_entry(comparison: Comparison, rng: np.random.Generator) -> Wrong | None:
     """Return an entry that is wrong, found by halving the input, then the output.
 
     Parameters
@@ -31,45 +57,66 @@ def wrong_entry(
 
     Returns
     -------
-    tuple or None
-        Places in all inputs and in all outputs, the claimed derivative, that by
-        differences, and its error. None where no single entry stands out.
+    Wrong or None
+        None where no single entry stands out.
     """
     problem = comparison.experiment.problem
     line, row = worst_entry(comparison)
     cotangent = comparison.experiment.rows[row].vector
     gradient = problem.taken_back(problem.pulled(), cotangent)
-    # Of random size, so that equal faults do not cancel.
-    weights = problem.unit * rng.uniform(0.5, 1.5, problem.point.size)
-    weights *= rng.choice([-1.0, 1.0], problem.point.size)
+    which = np.flatnonzero(comparison.experiment.columns[line].vector)
+    # Of random size, so that equal faults do not cancel; and as the claims are, which
+    # stand out of many kinks then.
+    sizes = problem.unit * rng.uniform(0.5, 1.5, problem.point.size)
+    random = rng.choice([-1.0, 1.0], problem.point.size)
+    for signs in (random, np.nan_to_num(np.sign(gradient))):
+        among = which if signs is random else np.flatnonzero(signs)
+        at = halved(among, _along(problem, sizes * signs, cotangent, gradient))
+        found = None if at is None else _of_input(problem, at, cotangent, gradient)
+        if found is not None:
+            return found
+    return None
+
+
+def _along(
+    problem: Problem, weights: Array, cotangent: Array, gradient: Array
+) -> Measure:
+    """Return how far off the claim is along a direction, of some of its entries."""
     largest = check_step(problem.precision)
 
-    def along(entries: Array) -> tuple[float, float]:
+    def off(entries: Array) -> tuple[float, float]:
         direction = np.zeros(problem.point.size)
         direction[entries] = weights[entries]
-        steps = (largest, largest / 8)
-        slope, error = difference(problem, direction, steps, cotangent)
-        return float(slope[0]) - float(gradient @ direction), float(error[0])
+        found = slopes(problem, direction, (largest, largest / 8), cotangent)
+        claimed = float(gradient[entries] @ weights[entries])
+        return claimed - float(found.value[0]), float(found.allowed[0])
 
-    at = halved(np.flatnonzero(comparison.experiment.columns[line].vector), along)
-    if at is None:
-        return None
-    unit = np.zeros(problem.point.size)
-    unit[at] = 1.0
-    slopes, errors = difference(problem, unit * problem.unit, STEPS)
-    slopes, errors = slopes / problem.unit[at], errors / problem.unit[at]
-    above = _wrong_output(problem, at, cotangent, slopes, errors)
+    return off
+
+
+def _of_input(
+    problem: Problem, at: int, cotangent: Array, gradient: Array
+) -> Wrong | None:
+    """Return a wrong derivative of some output in one entry of the inputs."""
+    unit = problem.unit[at]
+    found = slopes(problem, _unit(problem.packing, at) * unit, STEPS)
+    found = Slopes(*(part / unit for part in found))
+    above: int | None = int(np.argmax(np.abs(found.value * cotangent)))
+    if np.isfinite(gradient[at]):
+        above = _wrong_output(problem, at, cotangent, found)
     if above is None:
         return None
-    analytic = problem.taken_back(problem.pulled(), _unit(problem.out, above))[at]
-    numerical, error = float(slopes[above]), float(errors[above])
-    if not abs(analytic - numerical) > 4 * error + 1e-7 * abs(numerical):
+    back = problem.pulled()
+    analytic = problem.taken_back(back, _unit(problem.out, above))[at]
+    numerical, error = float(found.value[above]), float(found.error[above])
+    allowed = 4 * error + found.jump[above] + 1e-7 * abs(numerical)
+    if abs(analytic - numerical) <= allowed:
         return None
-    return at, above, float(analytic), numerical, error
+    return Wrong(at, above, float(analytic), numerical, error)
 
 
 def _wrong_output(
-    problem: Problem, at: int, cotangent: Array, slopes: Array, errors: Array
+    problem: Problem, at: int, cotangent: Array, found: Slopes
 ) -> int | None:
     """Return an output whose derivative in one entry is wrong."""
     back = problem.pulled()
@@ -77,9 +124,9 @@ def _wrong_output(
     def off(entries: Array) -> tuple[float, float]:
         part = np.zeros(problem.out.size)
         part[entries] = cotangent[entries]
-        claimed = problem.taken_back(back, part)[at]
-        error = float(np.abs(part[entries]) @ errors[entries])
-        return float(claimed) - float(part[entries] @ slopes[entries]), error
+        claimed = float(problem.taken_back(back, part)[at])
+        allowed = 2 * np.linalg.norm(part * found.error) + np.abs(part) @ found.jump
+        return claimed - float(part @ found.value), float(allowed)
 
     return halved(np.flatnonzero(cotangent), off)
 
@@ -94,44 +141,45 @@ def halved(entries: Array, off: Measure) -> int | None:
         first, second = np.array_split(entries, 2)
         there = off(first)
         rest = whole[0] - there[0], whole[1] + there[1]
+        if not rest[1] < 0.1 * abs(rest[0]):
+            rest = off(second)
         if _sure(there) >= _sure(rest):
             entries, whole = first, there
         else:
-            blurred = not rest[1] < 0.1 * abs(rest[0])
-            entries, whole = second, off(second) if blurred else rest
+            entries, whole = second, rest
     return int(entries[0]) if len(entries) == 1 and _sure(whole) > 0 else None
 
 
 def _sure(measured: tuple[float, float]) -> float:
     """Return how far off it is at least; a claim of NaN is, whatever the error."""
-    return float(np.nan_to_num(abs(measured[0]) - 2 * measured[1], nan=np.inf))
+    return float(np.nan_to_num(abs(measured[0]) - measured[1], nan=np.inf))
 
 
-def difference(
+def slopes(
     problem: Problem,
     direction: Array,
-    steps: tuple[float, ...],
+    steps: Sequence[float],
     cotangent: Array | None = None,
-) -> tuple[Array, Array]:
+) -> Slopes:
     """Return the derivative of all outputs along a direction, or of their sum with a
-    cotangent, and its error: where two steps agree best.
+    cotangent, from the two steps that agree best.
     """
-    x, values = problem.point, np.abs(problem.value(problem.point))
-    slopes = np.array(
-        [
-            (problem.value(x + h * direction) - problem.value(x - h * direction))
-            / (2 * h)
-            for h in steps
-        ]
-    )
+    x, base, h = problem.point, problem.value(problem.point), np.array(steps)[:, None]
+    ahead = np.array([problem.value(x + t * direction) for t in steps])
+    behind = np.array([problem.value(x - t * direction) for t in steps])
+    central, bend = (ahead - behind) / (2 * h), np.abs(ahead - 2 * base + behind) / h
+    rounding = 4 * problem.precision * np.abs(base) / h[1:]
+    # What a bend of curvature has at a step is in proportion to it.
+    ratio = h[:-1] / h[1:]
+    jump = np.maximum(ratio * (bend[1:] - rounding) - bend[:-1], 0) / (2 * (ratio - 1))
     if cotangent is not None:
-        slopes = (slopes @ cotangent)[:, None]
-        values = (values @ np.abs(cotangent))[None]
-    apart = np.abs(np.diff(slopes, axis=0))
-    best = np.argmin(np.nan_to_num(apart, nan=np.inf), axis=0)
-    which = np.arange(slopes.shape[1])
-    rounding = problem.precision * values / np.array(steps)[best + 1]
-    return slopes[best + 1, which], np.maximum(apart[best, which], rounding)
+        central = (central @ cotangent)[:, None]
+        jump = (jump @ np.abs(cotangent))[:, None]
+        rounding = np.linalg.norm(rounding * cotangent, axis=1)[:, None]
+    apart = np.maximum(np.abs(np.diff(central, axis=0)), rounding)
+    best = np.argmin(np.nan_to_num(apart, nan=np.inf), axis=0)[None]
+    parts = (central[1:], apart, jump)
+    return Slopes(*(np.take_along_axis(part, best, 0)[0] for part in parts))
 
 
 def _unit(packing: Packing, k: int) -> Array:

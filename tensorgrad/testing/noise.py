@@ -95,7 +95,9 @@ def noise_at(
         least[k] = np.where(found, before, np.fmin(before, noise))
         if last is not None:
             trend = (last.noise < 3e-3 * last.range) & (here.range < last.range / 5)
-            found |= trend & last.even & here.even & (here.noise > last.noise / 4)
+            # Many kinks look like noise too, but that goes with the width.
+            stays = here.noise > last.noise * (width / widths[k - 1]) ** 0.3
+            found |= trend & last.even & here.even & stays
         last = here
         if found.all():
             least[k + 1 :] = least[k]

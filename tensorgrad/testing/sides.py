@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -14,6 +14,8 @@ Around = Callable[[int, float, int, float], Array]
 may be, to the values there.
 """
 
+ASKED = tuple(range(32, 513, 32))
+
 
 def nearby(
     lines: Lines,
@@ -22,7 +24,7 @@ def nearby(
     claimed: Array,
     step: float,
     noise: Array,
-    few: int = 32,
+    asked: Sequence[int] = ASKED,
 ) -> tuple[Array, Array, Array]:
     """Return the least and the greatest derivative along a line at points close by, and
     where that is for a kink: there these differ as much at a tenth of the distance.
@@ -43,19 +45,19 @@ def nearby(
         The smallest with which differences tell.
     noise : array
         Of the values.
-    few : int
-        Points after which it is first asked whether derivatives differ at all.
+    asked : sequence of int
+        After how many points it is asked whether that is enough.
     """
     low, high = np.full((2, 2, lines.base.size), np.nan)
     differ = np.zeros(lines.base.size, dtype=bool)
-    for k in range(512):
+    for k in range(asked[-1]):
         radius = (100 if k % 2 == 0 else 10) * step
         with np.errstate(all="ignore"):
             ahead, behind = (around(j, t, k, radius) for t in (step, -step))
             slopes = (ahead - behind) / (2 * step)
         low[k % 2] = np.fmin(low[k % 2], slopes)
         high[k % 2] = np.fmax(high[k % 2], slopes)
-        if k + 1 == few or k % 32 == 31:
+        if k + 1 in asked:
             far, close = high - low
             size = 1e-3 * np.fmax(np.abs(low[1]), np.abs(high[1]))
             differ = (close > 0.4 * far) & (close > size + 32 * noise / step)

@@ -20,7 +20,7 @@ from .differences import (
 from .experiment import Experiment
 from .problem import EPS, Array
 from .scales import Look, look, one_sided, straddles
-from .sides import nearby
+from .sides import ASKED, nearby
 
 AGREES, KINK, NOISY, DISAGREES = range(4)
 Verdict = Literal["agrees", "kink", "too noisy", "disagrees", "invalid"]
@@ -87,8 +87,9 @@ class Comparison:
         The one-sided derivatives where they differ, else NaN.
     state : array of int
         AGREES, KINK, NOISY or DISAGREES.
-    stretched, unsure : arrays of bool
-        Where only a large step could tell; where none told for sure.
+    stretched, unsure, looked : arrays of bool
+        Where only a large step could tell; where none told for sure; where that was
+        looked at closely.
     """
 
     experiment: Experiment
@@ -99,6 +100,7 @@ class Comparison:
     state: Array
     stretched: Array
     unsure: Array
+    looked: Array
 
     @property
     def analytic(self) -> Array:
@@ -126,7 +128,7 @@ def compare(
         left,
         right,
         np.zeros(shape, dtype=int),
-        *np.zeros((2, *shape), dtype=bool),
+        *np.zeros((3, *shape), dtype=bool),
     )
     with np.errstate(all="ignore"):
         _resolve(result)
@@ -138,15 +140,16 @@ def compare(
 def _clear_doubts(
     result: Comparison, tolerance: Tolerance, unsettled: Array, brief: bool
 ) -> None:
-    """Look closely at lines in doubt, the worst first, until all are clear or one is
-    wrong beyond doubt.
+    """Look closely at lines in doubt, the smooth and the worst first, until all are
+    clear or one is wrong beyond doubt.
     """
     sharp = _bends(result.experiment.lines)
     doubted = ~_within(result, tolerance) | sharp | unsettled[:, None]
     doubted |= (~_resolved(result) | hidden(result)) & ~result.stretched
     apart = np.nan_to_num(np.abs(result.analytic - result.numerical), nan=np.inf)
     which = np.flatnonzero(doubted.any(axis=1))
-    which = which[np.argsort(-apart[which].max(axis=1, initial=0), kind="stable")]
+    order = -apart[which].max(axis=1, initial=0), sharp[which].any(axis=1)
+    which = which[np.lexsort(order)]
     for some in _growing(which):
         looks = {j: _look_again(result, j, thin=True) for j in some.tolist()}
         _judge(result, tolerance)
@@ -227,7 +230,7 @@ def _look_again(result: Comparison, j: int, thin: bool = False) -> Look:
     """Take every means to a line in doubt."""
     lines = result.experiment.lines
     found, keep = look(lines, j, thin), result.stretched[j]
-    result.unsure[j] = straddles(found, result.analytic[j])
+    result.looked[j], result.unsure[j] = True, straddles(found, result.analytic[j])
     result.numerical[j] = np.where(keep, result.numerical[j], found.both.value)
     result.error[j] = np.where(keep, result.error[j], found.both.error)
     result.low[j], result.high[j] = one_sided(lines, found)
@@ -244,8 +247,9 @@ def _look_around(result: Comparison, j: int, found: Look) -> None:
     step = float(np.clip(np.max(enough, initial=0), 1e-10, 1e-4))
     step *= min(1.0, float(lines.sizes[j]) or 1.0)
     around = result.experiment.around
-    few = 12 if _plainly_wrong(result, np.array([j]))[0] else 32
-    low, high, differ = nearby(lines, around, j, claimed, step, noise, few)
+    # Along random directions single entries are looked at afterwards.
+    asked = ASKED if result.experiment.entries else (12, 32)
+    low, high, differ = nearby(lines, around, j, claimed, step, noise, asked)
     differ |= ~np.isnan(result.low[j])
     low = np.where(differ, low - 4 * noise / step, np.nan)
     high = np.where(differ, high + 4 * noise / step, np.nan)

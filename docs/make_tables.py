@@ -99,7 +99,9 @@ element of the subdifferential that treats equals equally.
 - Elsewhere a slope of 0 annihilates an infinite gradient, and a gradient of 0 any
   slope: `sqrt(x * x)` has the gradient 0 at 0. A gradient that is NaN stays NaN.
 - Sums of several products (`matmul`, `einsum`, `convolve`, `solve`, ..., `softmax`) are
-  NumPy's: an infinite gradient there gives NaN where the others' sum is 0 or infinite.
+  NumPy's: an infinite gradient there gives NaN where the others' sum is 0 or infinite,
+  and so does a value that is NaN, be the gradient 0. Everywhere else what follows may
+  select: `where(y > 0, y, 0)` has the gradient 0 where y is NaN.
 - Outside its domain, where the value is NaN, a function has the slope NaN, but for the
   logarithms; at an infinite argument it has the limit.
 - Where a value overflows, or underflows to 0, so does the gradient that is made of it.

@@ -38,18 +38,27 @@ OUTER = {
     "log2": np.log2,
     "tan": np.tan,
     "hypot": lambda y: np.hypot(y, 0.0),
+    "fmax": lambda y: np.fmax(y, -5.0),
+    "where": lambda y: np.where(y > 0, y, 5.0),
+    "power 0": lambda y: y**0,
 }
-POINTS = np.array([0.0, -0.0, 1.0, -1.0, 0.5, 2.0, -2.0, 3.0, -30.0, 1e3])
+SELECTING = {"fmax", "where", "power 0"}
+"""Those that have a value where they are given NaN."""
+
+POINTS = np.array([0.0, -0.0, 1.0, -1.0, 0.5, 2.0, -2.0, 3.0, -30.0, 1e3, NAN])
 
 SUMS = {
     *("convolve", "correlate", "cross", "dense", "dot", "einsum", "inner", "matmul"),
     *("matrix_power", "matvec", "multi_dot", "poly", "polymul", "tensordot", "vander"),
-    *("vecmat", "log_softmax", "softmax", "corrcoef", "cov", "polyfit", "polyval"),
+    *("vecmat", "log_softmax", "softmax", "corrcoef", "cov", "polyfit"),
     *("cholesky", "cond", "det", "eigh", "eigvalsh", "inv", "lstsq", "matrix_norm"),
     *("norm", "pinv", "qr", "slogdet", "solve", "svd", "svdvals", "tensorinv"),
-    *("tensorsolve", "pad", "trapezoid", "gradient"),
+    "tensorsolve",
 }
 """Sums of products: an infinite gradient in one term and 0 in another is NaN."""
+
+SHARES = {"softmax_cross_entropy"}
+"""The rule is that of the softmax: a row with NaN has no shares, not even of 0."""
 
 BY_ORDER = {
     *("median", "nanmedian", "percentile", "nanpercentile", "quantile", "nanquantile"),
@@ -66,6 +75,7 @@ class Composition:
     def __init__(self, call, outer, rng):
         share = rng.choice([0.3, 0.6, 1.0])
         self.call, self.outer = call, OUTER[outer]
+        self.selecting = outer in SELECTING
         self.arrays = [
             np.where(rng.random(a.shape) < share, rng.choice(POINTS, a.shape), a)
             if a.dtype.kind == "f"
@@ -87,7 +97,8 @@ class Composition:
             return NAN
         inner = float(y.reshape(-1)[k])
         # An infinite value on the way has no slope to speak of.
-        return float(self.outer(np.asarray(inner))) if np.isfinite(inner) else NAN
+        told = np.isfinite(inner) or (np.isnan(inner) and self.selecting)
+        return float(self.outer(np.asarray(inner))) if told else NAN
 
     def moved(self, j, i, h):
         arrays = [a.copy() for a in self.arrays]
@@ -151,7 +162,7 @@ class Composition:
 
 def compositions(name, count, seed=0):
     rng = np.random.default_rng([seed, *name.encode()])
-    poles = ["x"] if name in SUMS else list(OUTER)
+    poles = [o for o in OUTER if o not in SELECTING or name not in SHARES]
     calls = [c for c in described_calls(name) if sum(a.size for a in c.arrays) <= 12]
     for _ in range(count if calls else 0):
         outer = rng.choice(poles)

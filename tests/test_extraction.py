@@ -67,6 +67,9 @@ def test_a_function_that_takes_the_value_is_named():
     assert "numpy.interp takes" in message(lambda: np.interp(0, [1, 2], [3, 4], left=t))
     assert "numpy.full takes" in message(lambda: np.full(3, t))
     assert "numpy.float64 takes" in message(lambda: np.float64(t))
+    chebyshev = np.polynomial.Chebyshev
+    assert "numpy.polynomial.Chebyshev takes" in message(lambda: chebyshev([t, 1.0]))
+    assert "use np.isclose, which takes" in message(lambda: math.isclose(t, 1.0))
     special = pytest.importorskip("scipy.special")
     said = message(lambda: special.logsumexp(t))
     assert "scipy.special.logsumexp takes" in said

@@ -236,6 +236,50 @@ def test_what_holds_values_alone_is_computed_with(make):
         t.grad = None
 
 
+def gradients(call, given):
+    """Return those of a call in the tensors that it is given."""
+    parts = call(*given)
+    parts = parts if isinstance(parts, tuple) else (parts,)
+    for part in parts:
+        if type(part) is tg.Tensor and part.requires_grad:
+            part.backward(np.cos(np.arange(part.size)).reshape(part.shape))
+    return [t.grad for t in given if type(t) is tg.Tensor]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda a: a.tolist(),
+        lambda a: tuple(a.tolist()) if a.ndim else a.item(),
+        lambda a: a.flat[0].item(),
+    ],
+    ids=["list", "tuple", "number"],
+)
+def test_every_operation_takes_them(make):
+    """As it takes the array that they are, in each place of each described call."""
+    wrong = {}
+    for name in {*ENTRIES} - {"block"}:  # nested lists are its blocks
+        for call in CALLS[name]:
+            for place, array_ in enumerate(call.arrays):
+                if len(call.arrays) == 1 or not array_.size:
+                    continue
+                found = []
+                for other in np.asarray(make(array_)), make(array_):
+                    given = [
+                        tg.Tensor(a, requires_grad=a.dtype.kind == "f")
+                        for a in call.arrays
+                    ]
+                    given[place] = other
+                    try:
+                        found.append(gradients(call, given))
+                    except Exception as error:
+                        found.append(type(error))
+                if str(found[0]) != str(found[1]):
+                    wrong[name, place] = found
+    assert not wrong
+
+
 def test_memory_mapped_arrays_are_arrays(tmp_path):
     mapped = np.memmap(tmp_path / "a", dtype=float, mode="w+", shape=3)
     mapped[:] = VALUES

@@ -1,6 +1,7 @@
 """The tensor: what it holds, what it refuses, how it mixes with NumPy."""
 
 import copy
+import operator
 import pickle
 
 import numpy as np
@@ -333,9 +334,34 @@ def test_graph_tensors_are_not_copied():
         copy.deepcopy(leaf([1.0]) * 2)
 
 
-def test_complex_numbers_do_not_enter_through_a_constant():
-    with pytest.raises(TypeError, match=r"multiply: expected real numbers.*complex128"):
-        leaf([1.0, 2.0]) * 1j
+@pytest.mark.parametrize("x", [leaf([1.0, 2.0]), leaf(2.0), tg.Tensor([1.0, 2.0])])
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        (1j, "complex"),
+        (np.array([1j, 2.0]), "dtype complex128"),
+        (np.array([1.0, 2.0], dtype=object), "dtype object"),
+    ],
+)
+def test_numbers_that_are_not_real_do_not_enter_through_a_constant(x, other, told):
+    for operation in (operator.mul, operator.add, operator.sub, np.multiply):
+        for a, b in (x, other), (other, x):
+            with pytest.raises(TypeError, match=rf"expected real numbers.*{told}"):
+                operation(a, b)
+
+
+@pytest.mark.parametrize("x", [leaf([1.0, 2.0]), tg.Tensor([1.0, 2.0])])
+def test_what_is_no_array_is_no_result(x):
+    objects = np.array([1.0, 2.0], dtype=object)
+    for a, b in (x, objects), (objects, x):
+        with pytest.raises(
+            TypeError, match=r"matmul: expected real numbers.*type float"
+        ):
+            a @ b
+    number = tg.primitive(lambda x: 1.0)
+    number.vjp(x=lambda g: g)
+    with pytest.raises(TypeError, match=r"expected real numbers.*type float"):
+        number(x)
 
 
 def test_masked_arrays_are_refused():

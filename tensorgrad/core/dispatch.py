@@ -94,19 +94,23 @@ def counterpart(module: str, name: str) -> str:
 
 def public_module(function: Any) -> str:
     """Return the module that a function is known from, "" where it is nobody's."""
-    name = getattr(function, "__module__", None)
-    if isinstance(function, np.ufunc):
-        # Of those from elsewhere nothing but their name is known.
-        known: list[Any] = [*sys.modules.values()]
-        homes = [
-            module.__name__
-            for module in known
-            if isinstance(module, ModuleType)
-            and function.__name__ in vars(module).get("__all__", ())
-            and vars(module).get(function.__name__) is function
-        ]
-        name = min(homes, key=len, default="")
-    return ".".join(p for p in (name or "").split(".") if not p.startswith("_"))
+    short = getattr(function, "__name__", "")
+    name = getattr(function, "__module__", None) or ""
+    known: list[Any] = [*sys.modules.values()]
+    if not isinstance(function, np.ufunc):
+        parts = name.split(".")
+        above = (".".join(parts[:i]) for i in range(1, len(parts)))
+        known = [sys.modules.get(package) for package in above]
+    # Of ufuncs from elsewhere nothing but their name is known.
+    homes = [
+        module.__name__
+        for module in known
+        if isinstance(module, ModuleType)
+        and short in vars(module).get("__all__", ())
+        and vars(module).get(short) is function
+    ]
+    name = min(homes, key=len, default=name)
+    return ".".join(p for p in name.split(".") if not p.startswith("_"))
 
 
 def unsupported(function: Any, method: str | None = None) -> TypeError:

@@ -38,7 +38,7 @@ def lost_gradient(taker: str, protocol: bool = False) -> TypeError:
         if module.partition(".")[0] not in ("", "builtins", "tensorgrad"):
             taker = f"{module}.{function.__name__}"
             if instead := counterpart(module, function.__name__):
-                remedy = f"{instead}, which is differentiable, or {_REMEDY}"
+                remedy = f"{instead}, which takes tensors, or {_REMEDY}"
     return TypeError(
         f"{Place(frame.f_code, frame.f_lasti)}: {taker} takes the value out of a "
         f"Tensor that needs a gradient, which would cut the graph; use {remedy}"

@@ -14,9 +14,8 @@ from .array_methods import ArrayMethods
 from .dispatch import operations
 from .foreign import NATIVE, is_number
 from .mode import enabled as is_grad_enabled
-from .observe import observers
 from .primitive import Primitive
-from .tensor import Tensor, wrap
+from .tensor import Tensor
 
 BINARY = {
     "add": "add",
@@ -41,7 +40,8 @@ def bind() -> None:
 def binary(op: Any) -> Callable[[Any, Any], Any]:
     """Return a primitive of two arguments as a plain function of a tensor and any."""
     assert isinstance(op, Primitive)
-    forward, plans, recorded = op.forward, op.plans, op.recorded
+    forward, plans = op.forward, op.plans
+    recorded, constant = op.recorded, op.constant
 
     def call(a: Any, b: Any) -> Any:
         if recording.recorders:
@@ -60,9 +60,7 @@ def binary(op: Any) -> Callable[[Any, Any], Any]:
             return _with_other(op, a, b, b)
         y = forward(x, z)
         if (left is None and right is None) or not is_grad_enabled():
-            if observers:
-                op.show((x, z), y)
-            return wrap(y, None)
+            return constant((x, z), y)
         if right is None:
             return recorded(plans[1], (left,), (x, z), y)
         if left is None:
@@ -85,7 +83,8 @@ def reflected(call: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 def unary(op: Any) -> Callable[[Any], Any]:
     """Return a primitive of one argument as a plain function."""
     assert isinstance(op, Primitive)
-    forward, plans, recorded = op.forward, op.plans, op.recorded
+    forward, plans = op.forward, op.plans
+    recorded, constant = op.recorded, op.constant
 
     def call(a: Any) -> Any:
         if type(a) is not Tensor or recording.recorders:
@@ -93,9 +92,7 @@ def unary(op: Any) -> Callable[[Any], Any]:
         x = a._value
         y = forward(x)
         if a.node is None or not is_grad_enabled():
-            if observers:
-                op.show((x,), y)
-            return wrap(y, None)
+            return constant((x,), y)
         return recorded(plans[1], (a.node,), (x,), y)
 
     return call

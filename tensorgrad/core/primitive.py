@@ -214,7 +214,7 @@ class Primitive:
             self._check_arrays(y)
         if mask and is_grad_enabled():
             return self.recorded(self.plans[mask], tuple(parents), values, y)
-        return self._constant(values, y, plain)
+        return self.constant(values, y, plain)
 
     def recorded(
         self, plan: Plan, parents: tuple[Any, ...], values: Sequence[Any], y: Any
@@ -239,9 +239,9 @@ class Primitive:
         """
         if self.residuals or self.multiple or observers:
             return self._recorded_with_more(plan, parents, values, y)
-        dtype = y.dtype
-        if dtype.kind != "f":
-            raise _not_real(self.name, dtype)
+        dtype = getattr(y, "dtype", None)
+        if dtype is None or dtype.kind != "f":
+            raise _not_real(self.name, y)
         saved: tuple[Any, ...] = ()
         if plan.save is not None:
             frame = _frame(plan, values, y) if plan.shapes_of else (*values, y)
@@ -267,23 +267,44 @@ class Primitive:
         residuals: Sequence[Any] = ()
         if self.residuals:
             y, *residuals = y
+        if not (self.multiple or _kind(y) == "f"):
+            raise _not_real(self.name, y)
         saved: tuple[Any, ...] = ()
         if plan.save is not None:
             saved = plan.save(_frame(plan, values, y, residuals))
-        shape, dtype = shape_and_dtype(y)
-        if not self.multiple and dtype.kind != "f":
-            raise _not_real(self.name, dtype)
-        node = Node(plan, parents, saved, shape, dtype)
+        node = Node(plan, parents, saved, *shape_and_dtype(y))
         for observer in current_observers():
             observer(node, values, y)
         return self.outputs(y, node) if self.multiple else wrap(y, node)
 
-    def _constant(self, values: Sequence[Any], y: Any, plain: bool) -> Any:
-        """Return the output where nothing is recorded: as it is if all inputs were."""
+    def constant(self, values: Sequence[Any], y: Any, plain: bool = False) -> Any:
+        """Return the output where nothing is recorded: as it is if all inputs were.
+
+        Parameters
+        ----------
+        values : sequence
+            The arguments, as arrays.
+        y : array or tuple
+            What the forward returned.
+        plain : bool
+            Whether no argument was a tensor.
+
+        Returns
+        -------
+        Tensor, tuple of Tensor, or what the forward returned
+            Constants.
+
+        Raises
+        ------
+        TypeError
+            If the output holds no real numbers, as a tensor does.
+        """
         if self.residuals:
             y = y[0]
         if plain:
             return y
+        if not self.multiple and _kind(y) not in _REAL:
+            raise _not_real(self.name, y)
         if observers:
             self.show(values, y)
         return self.outputs(y, None) if self.multiple else wrap(y, None)
@@ -314,7 +335,7 @@ class Primitive:
         )
         if not inputs or not is_grad_enabled():
             plain_ = not any(type(a) is Tensor for a in args)
-            return self._constant((arrays,), y, plain_)
+            return self.constant((arrays,), y, plain_)
         rest = zip(self.names[1:], self.defaults[1:], strict=True)
         values = [arrays, *(kwargs.get(name, default) for name, default in rest)]
         parents = tuple(args[i].node for i in inputs)
@@ -326,7 +347,7 @@ class Primitive:
         Returns what one of those makes of the call, NotImplemented where there is none.
         """
         for at, value in enumerate(values):
-            if type(value) is list:
+            if type(value) is list or (type(value) is tuple and at in self.rules):
                 values[at] = operand(value, self.name)
             elif type(value) is tuple:
                 values[at] = plain(value)
@@ -417,10 +438,21 @@ class _Plans(dict[Any, Any]):
         return plan
 
 
-def _not_real(name: str, dtype: Any) -> TypeError:
+_REAL = "fiub"
+
+
+def _kind(y: Any) -> str:
+    """Return the kind of an array's dtype; of what is no array, one that none has."""
+    return y.dtype.kind if hasattr(y, "dtype") else "none"
+
+
+def _not_real(name: str, y: Any) -> TypeError:
+    array = hasattr(y, "dtype")
+    told = f"of dtype {y.dtype}" if array else f"of type {type(y).__name__}"
     return TypeError(
-        f"{name}: expected real numbers, got a result of dtype {dtype}, through which "
-        "no gradient flows; use real arguments, or .detach()"
+        f"{name}: expected real numbers in a NumPy array or scalar, got a result "
+        f"{told}, through which no gradient flows; use arguments of a real dtype, or "
+        ".numpy()"
     )
 
 

@@ -48,12 +48,16 @@ def _convolved(g: Any, a_shape: Any, v_shape: Any) -> Any:
 
 def _against(g: Any, v: Any, shape: Any) -> Any:
     """Return `convolve(g, reversed(v), 'valid')`: sum_k g_k v_(k-i)."""
-    return np.convolve(g, turned(v.reshape(-1), 0), "valid").reshape(shape)
+    return np.convolve(g, turned(np.reshape(v, -1), 0), "valid").reshape(shape)
 
 
 convolve.vjp(
-    a=lambda g, v, a_shape: _against(_convolved(g, a_shape, v.shape), v, a_shape),
-    v=lambda g, a, v_shape: _against(_convolved(g, a.shape, v_shape), a, v_shape),
+    a=lambda g, v, a_shape, v_shape: _against(
+        _convolved(g, a_shape, v_shape), v, a_shape
+    ),
+    v=lambda g, a, a_shape, v_shape: _against(
+        _convolved(g, a_shape, v_shape), a, v_shape
+    ),
 )
 
 
@@ -85,10 +89,10 @@ def _correlated(g: Any, a_shape: Any, v_shape: Any) -> Any:
 
 # A correlation is the convolution with v reversed.
 correlate.vjp(
-    a=lambda g, v, a_shape: np.convolve(
-        _correlated(g, a_shape, v.shape), v.reshape(-1), "valid"
+    a=lambda g, v, a_shape, v_shape: np.convolve(
+        _correlated(g, a_shape, v_shape), np.reshape(v, -1), "valid"
     ).reshape(a_shape),
-    v=lambda g, a, v_shape: turned(
-        _against(_correlated(g, a.shape, v_shape), a, -1), 0
+    v=lambda g, a, a_shape, v_shape: turned(
+        _against(_correlated(g, a_shape, v_shape), a, -1), 0
     ).reshape(v_shape),
 )

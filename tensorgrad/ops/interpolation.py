@@ -6,7 +6,7 @@ import numpy as np
 
 from ..core.dispatch import implement
 from ..core.registry import REAL, Domain, case, describe
-from .axes import kernel
+from .axes import array, kernel
 from .index import put_part
 from .strong import scaled
 
@@ -59,6 +59,12 @@ _interp.vjp(
 )
 
 
+def _points(p: Any) -> Any:
+    """Return coordinates of points as floating-point numbers along an axis."""
+    p = np.atleast_1d(array(p))
+    return p if p.dtype.kind == "f" else p.astype(np.float64)
+
+
 def interp(
     x: Any,
     xp: Any,
@@ -71,6 +77,7 @@ def interp(
 
     Differentiable in all of them; computed in float64, as NumPy does.
     """
+    xp, fp = _points(xp), _points(fp)
     if period is None:
         return _interp(x, xp, fp, left, right)
     if period == 0:
@@ -79,7 +86,7 @@ def interp(
     x, xp = np.remainder(x, period), np.remainder(xp, period)
     order = np.argsort(xp)
     xp = xp[order]
-    fp = (fp if hasattr(fp, "dtype") else np.asarray(fp))[order]
+    fp = fp[order]
     xp = np.concatenate([xp[-1:] - period, xp, xp[:1] + period])
     return _interp(x, xp, np.concatenate([fp[-1:], fp, fp[:1]]), None, None)
 

@@ -7,6 +7,7 @@ import numpy as np
 from ..core.backward import differentiate
 from ..core.recording import current
 from ..core.tensor import Tensor, plain, wrap
+from .strong import divided
 
 
 def per_length(g: Any, y: Any) -> Any:
@@ -19,7 +20,7 @@ def per_length(g: Any, y: Any) -> Any:
     same.
     """
     zero = y == 0
-    quotient = np.where(zero, 0, g / np.where(zero, 1, y))
+    quotient = np.where(zero, 0, divided(g, np.where(zero, 1, y)))
     if type(g) is not Tensor or type(y) is not Tensor:
         return quotient
     if g.node is None or y.node is None:

@@ -16,7 +16,7 @@ from ..core.tensor import Tensor, as_array, plain
 from .axes import divisor
 from .index import put_part
 from .neural import row_max, row_sum, softmax
-from .strong import scaled
+from .strong import divided, scaled
 
 CLIP = 1e-7
 """Probabilities are kept this far from 0 and 1 before their logarithm is taken."""
@@ -245,7 +245,7 @@ def _clipped(p: Any) -> Any:
 
 def _slope(g: Any, p: Any, n: int) -> Any:
     """Return -g / (n p), 0 where the clipped logarithm is flat."""
-    slope = -g / (divisor(n, p.dtype) * _clipped(p))
+    slope = divided(-g, divisor(n, p.dtype) * _clipped(p))
     flat = np.logical_or(p < CLIP, p > 1 - CLIP)
     return np.where(flat, 0, slope)  # NaN stays NaN
 

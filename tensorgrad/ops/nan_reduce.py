@@ -7,7 +7,7 @@ import numpy as np
 from ..core.dispatch import implement_method
 from ..core.registry import NONZERO, case
 from . import reduce, scan
-from .axes import check_dtype, counting, kernel, number, refuse_out, spread
+from .axes import array, check_dtype, counting, kernel, number, refuse_out, spread
 from .define import composed
 from .statistics import FLAT, SPREAD_CASES, freedom_taken, std_vjp, var_vjp
 from .strong import selected
@@ -239,7 +239,7 @@ def nanvar(
     refuse_out("nanvar", out)
     check_dtype("nanvar", a, dtype)
     ddof = freedom_taken("nanvar", ddof, correction)
-    return _nanvar(a, axis, dtype, ddof, keepdims, where, mean)
+    return _nanvar(array(a), axis, dtype, ddof, keepdims, where, mean)
 
 
 @composed(np.nanstd, kind="smooth", cases=SPREAD_CASES, kinks=FLAT)
@@ -259,7 +259,7 @@ def nanstd(
     refuse_out("nanstd", out)
     check_dtype("nanstd", a, dtype)
     ddof = freedom_taken("nanstd", ddof, correction)
-    return _nanstd(a, axis, dtype, ddof, keepdims, where, mean)
+    return _nanstd(array(a), axis, dtype, ddof, keepdims, where, mean)
 
 
 def _without_dtype(name: str, reduction: Any) -> Any:

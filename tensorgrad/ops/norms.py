@@ -53,7 +53,8 @@ def _power_vjp(g: Any, x: Any, y: Any, ord: Any, axis: Any, keepdims: bool) -> A
     g, y = _widened(g, axis, keepdims), _widened(y, axis, keepdims)
     zero = np.logical_or(x == 0, y == 0)
     base = np.where(zero, 1, np.abs(x) / np.where(y == 0, 1, y))
-    return np.where(zero, 0, g * np.sign(x) * base ** (float(ord) - 1))
+    slope = np.sign(x) * base ** (float(ord) - 1)
+    return np.where(zero, 0, scaled(g, slope))
 
 
 power_norm.vjp(x=_power_vjp)

@@ -145,5 +145,5 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     axis = normalize_axis_index(axis, np.ndim(a))
     times = plain(repeats)
     if np.size(times) == 1:
-        return _repeat(a, np.asarray(times).item(), axis)
+        return _repeat(a, int(np.asarray(times).item()), axis)
     return np.take(a, np.repeat(np.arange(np.shape(a)[axis]), times), axis)

@@ -22,7 +22,7 @@ from .axes import (
     turned,
 )
 from .define import composed
-from .strong import scaled, selected
+from .strong import hushed, scaled, selected
 
 # Sums.
 
@@ -69,7 +69,7 @@ def recurrence(a, b):
     """
     y = np.array(b)
     for i in range(1, len(y)):
-        y[i] += scaled(a[i], y[i - 1])
+        y[i] += scaled(y[i - 1], a[i])
     return y
 
 
@@ -79,7 +79,7 @@ def backwards(g: Any, a: Any) -> Any:
 
 
 recurrence.vjp(
-    a=lambda g, y, a: scaled(backwards(g, a), shifted(y, 0, 0)),
+    a=lambda g, y, a: hushed(backwards(g, a), shifted(y, 0, 0)),
     b=lambda g, a: backwards(g, a),
 )
 

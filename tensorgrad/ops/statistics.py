@@ -72,10 +72,11 @@ def std_vjp(g, a, y, axis, ddof, keepdims, where, center):
     else:
         deviation = x - center
     h = spread(per_length(g, y), x.shape, axis, keepdims)
-    cosine = scaled(h, deviation)
-    return _selected(
-        cosine * (1 / _freedom(x.shape, axis, ddof, where, g.dtype)), where
-    )
+    free = _freedom(x.shape, axis, ddof, where, g.dtype)
+    if where is True and free == free:
+        return scaled(h, deviation) * (1 / free)
+    idle = np.logical_and(free != free, spread(g, x.shape, axis, keepdims) == 0)
+    return _selected(scaled(h, deviation) * np.where(idle, 0, 1 / free), where)
 
 
 @kernel("var")
@@ -143,7 +144,7 @@ def var(
     refuse_out("var", out)
     check_dtype("var", a, dtype)
     ddof = freedom_taken("var", ddof, correction)
-    return _var(a, axis, dtype, ddof, keepdims, where, mean)
+    return _var(array(a), axis, dtype, ddof, keepdims, where, mean)
 
 
 @composed(np.std, kind="smooth", cases=SPREAD_CASES, kinks=FLAT)
@@ -163,7 +164,7 @@ def std(
     refuse_out("std", out)
     check_dtype("std", a, dtype)
     ddof = freedom_taken("std", ddof, correction)
-    return _std(a, axis, dtype, ddof, keepdims, where, mean)
+    return _std(array(a), axis, dtype, ddof, keepdims, where, mean)
 
 
 def _fitted(weights: Any, shape: tuple[int, ...], axis: Any) -> Any:

@@ -52,6 +52,11 @@ def divided(g: Any, divisor: Any) -> Any:
     return _quotient(g, divisor)
 
 
+def hushed(a: Any, b: Any) -> Any:
+    """Return a * b, 0 where either is 0, even if the other is NaN."""
+    return _hushed(a, b)
+
+
 def nothing(g: Any) -> Any:
     """Return zeros like g: the gradient of what is constant between jumps."""
     return np.where(False, g, 0)
@@ -104,7 +109,6 @@ def _divided(a, b):
 
 @kernel("scaled")
 def _hushed(a, b):
-    """a * b, 0 where either is 0, even if the other is NaN."""
     y = a * b
     if _holds_no_nan(y):
         return y

@@ -3,17 +3,18 @@
 The package is imported before the command can catch anything.
 """
 
+# What `signal` is made of: it needs no other module, and loading those takes time too.
+import _signal as signal  # type: ignore[import-not-found]
 import os
-import signal
 import sys
-import threading
-from types import FrameType
 
 
 def _guard() -> None:
-    ours = threading.current_thread() is threading.main_thread() and _is_command()
-    if ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _stop)
+    if _is_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        try:
+            signal.signal(signal.SIGINT, _stop)
+        except ValueError:
+            return  # in a thread, which Ctrl-C does not reach
 
 
 def release() -> None:
@@ -30,7 +31,7 @@ def _is_command() -> bool:
     return name in ("tensorgrad", "tensorgrad.exe")
 
 
-def _stop(signum: int, frame: FrameType | None) -> None:
+def _stop(signum: int, frame: object) -> None:
     print("tensorgrad: stopped by Ctrl-C", file=sys.stderr, flush=True)
     # An exception may be taken for another one by a module that is being imported.
     os._exit(130)

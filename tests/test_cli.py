@@ -298,12 +298,13 @@ def test_numbers_may_be_classes(warned, count):
     assert warned(["a,b,y", *rows_of(a, a * a, y)])[1] == []
 
 
-def test_many_numbers_with_many_rows_each_are_told(warned):
-    y = [*range(18, 60)] * 25
+@pytest.mark.parametrize(("first", "count"), [(18, 42), (2000, 12), (3, 6)])
+def test_numbers_that_may_be_a_quantity_are_told(warned, first, count):
+    y = [*range(first, first + count)] * 25
     a = RNG.normal(size=len(y)).round(3)
     (told,) = warned(["a,b,age", *rows_of(a, a * a, y)])[1]
     assert told.startswith(
-        "each of the 42 numbers in column 'age' is taken for a class"
+        f"each of the {count} numbers in column 'age' is taken for a class"
     )
 
 
@@ -378,6 +379,8 @@ def test_a_file_that_only_numbers_its_rows(refused, tmp_path):
         ("customer_id", RNG.permutation(10**6)[:N], True),
         ("PatientID", RNG.permutation(10**6)[:N], True),
         ("rank", RNG.permutation(N), True),
+        ("time", range(1600000000, 1600000000 + 60 * N, 60), True),
+        ("left", range(N, 0, -1), True),
         ("price", RNG.permutation(10**6)[:N], False),
         ("id", RNG.integers(0, 20, N), False),
         ("acid", RNG.permutation(10**6)[:N], False),

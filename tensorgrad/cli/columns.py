@@ -14,6 +14,9 @@ from ..table import MISSING, Table, TableError
 FEW = 10
 """Rows below which a coincidence is likely."""
 
+FEW_CLASSES = 5
+"""Numbers that are hardly a quantity, whichever they are."""
+
 MOST_CLASSES = 100
 """Of numbers that are not counted from 0 or 1: more than that is a quantity."""
 
@@ -56,7 +59,7 @@ def _about_target(table: Table) -> list[str]:
             "quantity does and classes do not; choose a column of classes with "
             "--target, or write the quantity as ranges: low, middle, high"
         )
-    if count <= 20:
+    if count <= 20 and (counted or count < FEW_CLASSES):
         return []
     return [
         f"each of the {count} numbers in column {table.target!r} is taken for a class; "
@@ -140,7 +143,8 @@ def _identifiers(table: Table) -> list[str]:
         if len(x) < FEW or len(numbers) < len(x) or (x != np.round(x)).any():
             continue
         shuffled = numbers[0] in (0, 1) and numbers[-1] - numbers[0] == len(x) - 1
-        if shuffled or _is_identifier(name):
+        even = (np.diff(x) == x[1] - x[0]).all()
+        if shuffled or even or _is_identifier(name):
             names.append(name)
     if not names:
         return []

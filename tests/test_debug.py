@@ -89,6 +89,12 @@ def test_it_can_be_switched_off():
     with tg.debug(nan=False), np.errstate(all="ignore"):
         np.log(x).sum().backward()
     assert np.isinf(x.grad.numpy()[0])
+    with tg.debug(), np.errstate(all="ignore"):
+        with tg.debug(nan=False):
+            y = np.log(x)
+        with pytest.raises(tg.NonFiniteError):
+            np.log(x)
+    y.sum().backward()
 
 
 # Backward.

@@ -284,9 +284,11 @@ class State(RuleBasedStateMachine):
         order = self.rng.permutation(len(self.params))
         for values in (self.params, self.plain.arrays, self.plain.state):
             values[:] = [values[i] for i in order]
-        self.optimizer.params = list(self.params)
+        self.optimizer.params = iter(self.params)
         if with_state:
-            self.optimizer.state = [self.optimizer.state[i] for i in order]
+            rows = [self.optimizer.state[i] for i in order]
+            self.optimizer.state = (row for row in rows)
+        self.settled()
         self.held = []
 
     # Copies.
@@ -397,6 +399,9 @@ def test_state_of_the_wrong_kind_is_refused(count):
         ([*good[:-1], [np.zeros(3), np.zeros(3, "f4")]], "dtype float64 for param"),
         ([*good[:-1], [[0.0] * 3] * 2], "expected 2 arrays of shape"),
         ([good[1], good[0], *good[2:]], "parameter 0 is that of another"),
+        ([*good[:-1], [np.zeros(3)] * 2], "two arrays are the same memory"),
+        ([*good[:-1], [*map(np.copy, good[0])][:1] + good[0][:1]], "the same memory"),
+        ([*good[:-1], [optimizer.params[0].numpy(), np.zeros(3)]], "the same memory"),
     ]:
         optimizer.state = wrong
         before = [p.numpy().copy() for p in optimizer.params]

@@ -1,6 +1,7 @@
 """The walk: apply each node's rules, newest node first, and sum what arrives."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import nullcontext
 from operator import attrgetter
 from typing import Any
 
@@ -114,7 +115,9 @@ def differentiate(
     # What overflows where nothing flows back is no news to the caller.
     look = inspector(nodes, [*seeds])
     watchful = users_code_may_run() or are_fingerprinted() or look is not None
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"), not_asked(look):
+    # Of a recorded pass `look` asks, and nobody else.
+    asking = nullcontext() if look is None else not_asked()
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"), asking:
         table = _walk(nodes, dict(seeds), wanted, lift, freed_at, watchful, look)
     found = table if targets is None else {n: table[n] for n in targets if n in table}
     if watchful and total:

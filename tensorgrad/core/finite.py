@@ -32,14 +32,13 @@ def finite_outputs() -> Iterator[None]:
 
 
 @contextmanager
-def not_asked(walk: Any) -> Iterator[None]:
-    """Ask nothing of the operations of a recorded pass, which `walk` asks."""
-    token = _inspecting.set(False) if walk is not None else None
+def not_asked() -> Iterator[None]:
+    """Ask nothing of the operations within, whatever is asked outside."""
+    token = _inspecting.set(False)
     try:
         yield
     finally:
-        if token is not None:
-            _inspecting.reset(token)
+        _inspecting.reset(token)
 
 
 def _check_output(node: Node, arguments: Sequence[Any], output: Any) -> None:

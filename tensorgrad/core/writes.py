@@ -13,7 +13,7 @@ alive since, so that a later write to its addresses was a write to it.
 import weakref
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from threading import Lock
 from types import CodeType
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 from .errors import MutationError
-from .finite import finite_outputs
+from .finite import finite_outputs, not_asked
 from .node import Node, clock, root
 from .observe import observed
 from .place import Place, user_place
@@ -142,7 +142,8 @@ def debug(*, nan: bool = True) -> Iterator[None]:
     Parameters
     ----------
     nan : bool
-        Whether to look for NaN and infinity. False allows both, where they are meant:
+        Whether to look for NaN and infinity. False allows both, where they are meant,
+        also within a block that looks for them:
         ``np.where(p > 0, p * np.log(p), 0.0)`` has them in the branch not taken.
 
     Yields
@@ -175,7 +176,7 @@ def debug(*, nan: bool = True) -> Iterator[None]:
         ...
     tensorgrad.core.errors.NonFiniteError: log, called at ..., made -inf at ...
     """
-    with observed(_fingerprint), finite_outputs() if nan else nullcontext():
+    with observed(_fingerprint), finite_outputs() if nan else not_asked():
         yield
 
 

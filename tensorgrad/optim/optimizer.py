@@ -16,7 +16,7 @@ from ..core.errors import GraphError
 from ..core.node import Leaf
 from ..core.recording import host
 from ..core.tensor import Tensor, memories
-from ..core.writes import record_write, stamp, watched
+from ..core.writes import addresses, record_write, stamp, watched
 from .joined import joined, share_memory, shared_scratch
 
 Array = np.ndarray[Any, Any]
@@ -193,6 +193,8 @@ class Optimizer:
 
     def _note_changes(self) -> None:
         """Take over parameters and arrays of state that are not those of before."""
+        # What is iterated over once is not to be empty when the step comes.
+        self.params, self.state = _as_list(self.params), _as_list(self.state)
         rows = self.state
         now = (*self.params, *rows, *chain.from_iterable(rows), self._count())
         if len(now) != len(self._taken) or any(map(is_not, now, self._taken)):
@@ -200,7 +202,6 @@ class Optimizer:
 
     def _align(self) -> None:
         name, known = type(self).__name__, self._rows
-        self.params, self.state = _as_list(self.params), _as_list(self.state)
         _check_parameters(name, self.params)
         assigned = any(map(is_not, self.state, known.values()))
         if len(self.state) == len(known) and not assigned:
@@ -374,6 +375,22 @@ def _check_state(
                 f"{name}.state: the state of parameter {i} is that of another one; "
                 "keep the order of params and state the same"
             )
+    _check_apart(name, [*memories(params), *chain.from_iterable(state)], len(params))
+
+
+def _check_apart(name: str, arrays: list[Array], count: int) -> None:
+    """Raise where state is the same memory as what comes before it among `arrays`.
+
+    The first `count` are the parameters, which may share theirs.
+    """
+    seen = {*map(addresses, arrays[:count])}
+    for a in arrays[count:]:
+        if a.size and addresses(a) in seen:
+            raise ValueError(
+                f"{name}.state: two arrays are the same memory, which an update of one "
+                "would change for the other; give each one of its own, as .copy() does"
+            )
+        seen.add(addresses(a))
 
 
 def _at_least_zero(name: str, what: str, value: float) -> float:

@@ -36,6 +36,15 @@ ROUNDED = [
     lambda x: x / np.linalg.norm(x),
     lambda x: np.sum(x).mean(),
     lambda x: np.cumsum(x),
+    lambda x: np.cumsum(x, axis=-1, dtype="f8"),
+    lambda x: np.sum(x, axis=0, where=x > 0),
+    lambda x: np.sum(x, initial=0.5),
+    lambda x: np.prod(x, axis=-1, initial=2),
+    lambda x: np.einsum("...i,...i->...", x, x),
+    lambda x: np.trapezoid(x),
+    lambda x: np.gradient(x, axis=-1),
+    lambda x: np.outer(x, x),
+    lambda x: np.linalg.norm(x, axis=-1, keepdims=True),
     lambda x: x**3,
     lambda x: (x * x + 1.0) ** 0.5,
     lambda x: np.var(x, ddof=1),
@@ -73,6 +82,15 @@ DISCRETE = [
     np.isfinite,
     np.signbit,
     np.sort,
+    lambda x: np.sort(x, axis=0),
+    lambda x: np.max(x, axis=0, initial=-1, where=x < 1),
+    lambda x: np.maximum.accumulate(x),
+    lambda x: np.take_along_axis(x, np.argsort(x, axis=0), axis=0),
+    lambda x: np.searchsorted(np.array([-0.5, 0.5]), x),
+    lambda x: np.isclose(x, 0.25),
+    lambda x: np.allclose(x, x) | np.array_equal(x, 1),
+    lambda x: np.ptp(x, axis=0),
+    lambda x: np.median(x),
     np.argsort,
     np.argmax,
     np.argmin,
@@ -159,8 +177,28 @@ DISCRETE_BINARY = [
     *[operator.floordiv, operator.mod, np.floor_divide, np.remainder, np.fmod],
     *[np.logical_and, np.logical_or, np.logical_xor],
 ]
+
+
+def through_a_view(operation):
+    """Return what writes to a copy of its operand through a view of it."""
+
+    def written(x, y):
+        whole = np.copy(x)
+        part = whole[...]
+        part = operation(part, y)
+        return whole
+
+    return written
+
+
+ROUNDED_BINARY += [through_a_view(operator.ipow)]
+DISCRETE_BINARY += [through_a_view(operator.ifloordiv), through_a_view(operator.imod)]
+SHIFTS = [operator.lshift, operator.rshift, np.left_shift]
+SHIFTS += [through_a_view(operator.ilshift), through_a_view(operator.iand)]
+SHIFTS += [through_a_view(operator.ifloordiv), through_a_view(operator.ior)]
 BITS = [operator.and_, operator.or_, operator.xor, np.bitwise_or, np.logical_and]
 REDUCTIONS = [
+    *[(f, False) for f in (np.std, np.var)],
     *[(f, False) for f in (np.sum, np.sum, np.mean, np.prod)],
     *[(f, True) for f in (np.max, np.min, np.amax)],
 ]
@@ -614,6 +652,7 @@ MOVES = [
     pair(BITS, True, True, is_mask),
     pair(BINARY, True, True, is_mask),
     pair(BINARY, True, True, is_whole),
+    pair(SHIFTS, True, True, is_whole),
     *[one(EXACT, is_float, True)] * 3,
     *[one(ROUNDED, is_float, False)] * 3,
     *[one(DISCRETE, is_float, True, True)] * 2,

@@ -3,6 +3,7 @@
 import collections
 import copy
 import dataclasses
+import operator
 import os
 import threading
 import types
@@ -427,6 +428,30 @@ def test_returned_objects_are_made_anew_with_what_they_hold():
         assert list(output.parts) == ["a", "b"]
         assert bits((output.loss, output.parts["a"])) == bits((6.0 * i, 12.0 * i))
         assert bits(output.parts["b"].x) == bits(np.full(3, i) + 1)
+
+
+@pytest.mark.parametrize(
+    "name", ["ifloordiv", "imod", "ipow", "iand", "ilshift", "iadd"]
+)
+@pytest.mark.parametrize("dtype", ["i4", "f8"])
+def test_writes_by_operators_go_through_views(name, dtype):
+    if dtype == "f8" and name in ("iand", "ilshift"):
+        return
+
+    def step(x):
+        whole = x * 1
+        part = whole[1:]
+        part = getattr(operator, name)(part, 3)
+        total = part.sum()
+        total = getattr(operator, name)(total, 2)
+        return whole, part, total, total.astype("f4")
+
+    captured = tg.compile(step, fused=False)
+    for i in range(4):
+        x = np.arange(4, dtype=dtype) + i
+        found, expected = captured(x), step(x)
+        assert bits(found) == bits(expected)
+        assert [*map(type, found)] == [*map(type, expected)]
 
 
 def test_copies_of_tensors_are_made_in_each_call():

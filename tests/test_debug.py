@@ -225,6 +225,37 @@ def test_a_warning_of_a_step_is_of_its_line():
     assert w[0] == __file__
 
 
+def test_a_step_is_recorded_while_a_graph_of_debug_mode_is_alive():
+    x = leaf([1.0, 2.0])
+    with tg.debug():
+        alive = np.sum(x * x)
+    w = leaf([1.0, 2.0])
+
+    @tg.compile(fused=False)
+    def step(x):
+        w.grad = None
+        np.sum(w * x).backward()
+        return w.grad
+
+    for i in range(3):
+        np.testing.assert_array_equal(step(np.full(2, i)).numpy(), np.full(2, i))
+    alive.backward()
+
+
+@pytest.mark.parametrize("function", [a_log, an_operator, a_method, a_norm])
+def test_a_warning_of_a_replay_is_of_the_users_line(function):
+    step = tg.compile(function, fused=False)
+    for _ in range(2):
+        warned(step, np.ones(2))
+    found = warned(step, np.array([0.0, 1.0]))
+    assert found
+    assert {(w.filename, w.lineno) for w in found} == {(__file__, line_of(function))}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", module=__name__)
+        with pytest.raises(RuntimeWarning):
+            step(np.array([0.0, 1.0]))
+
+
 def test_filters_see_the_users_module_and_line():
     x = leaf([0.0, 1.0])
     with warnings.catch_warnings(record=True) as found:

@@ -9,7 +9,6 @@ from types import FunctionType
 from typing import Any
 
 from ..core.errors import CaptureError
-from ..core.place import Place
 from .bundles import fields, has_fields
 from .program import Call, Number, Value, View
 from .record import Recording
@@ -66,8 +65,8 @@ class Comparison:
         )
 
     def _parted(self, i: int) -> CaptureError:
-        places: list[Any] = self.second.places or self.first.places
-        place = places[min(i, len(places) - 1)]
+        calls = self.second.program.calls or self.first.program.calls
+        place = calls[min(i, len(calls) - 1)].place
         return CaptureError(
             f"tg.compile: {place}: from here on the step computes otherwise in the "
             "second call than in the first, so no replay could do what it does; let "
@@ -75,7 +74,7 @@ class Comparison:
         )
 
     def _changed(self, i: int, ours: Any, theirs: Any) -> CaptureError:
-        place: Place = self.second.places[i]
+        place = self.second.program.calls[i].place
         for a, b in _pairs(ours, theirs):
             if isinstance(a, int | float) and isinstance(b, int | float) and a != b:
                 return CaptureError(

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..core.place import Place
+
 Array = np.ndarray[Any, Any]
 
 
@@ -115,6 +117,8 @@ class Call:
         For the reader: "matmul", "gradient of relu", "SGD.step".
     quiet : bool
         Overflow and invalid values are no news in it, as in the walk of eager mode.
+    place : Place, optional
+        The line of the user's code it came from.
     """
 
     function: Callable[..., Any]
@@ -125,6 +129,7 @@ class Call:
     pure: bool = True
     origin: str = ""
     quiet: bool = False
+    place: Place | None = None
 
     @property
     def reads(self) -> list[Value | Number]:

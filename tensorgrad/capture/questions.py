@@ -76,3 +76,13 @@ OF_SCALARS = {
     f: _of_scalars(f) for f in (operator.pow, operator.floordiv, operator.mod, divmod)
 }
 """Operators that have other last bits for NumPy's scalars than for its arrays."""
+
+
+def scalar_method(name: str) -> Callable[..., Any]:
+    """Return a method of NumPy's scalars, whose results are scalars as a rule."""
+
+    def method(x: Any, *args: Any, **kwargs: Any) -> Any:
+        return getattr(x[()], name)(*args, **kwargs)
+
+    method.__name__ = name
+    return method

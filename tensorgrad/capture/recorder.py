@@ -53,8 +53,6 @@ class Recorder:
     Attributes
     ----------
     program : Program
-    places : list of Place
-        For each call of the program, the line of the user's code it came from.
     outside : list of Outside
         Arrays the step was not given, in the order of their first use.
     received : dict
@@ -66,7 +64,6 @@ class Recorder:
     ) -> None:
         self.draws = draws or Draws()
         self.program = Program([], [], [], [])
-        self.places: list[Place] = []
         self.outside: list[Outside] = []
         self.received: dict[int, Tensor] = {}
         self.closed = False
@@ -195,7 +192,7 @@ class Recorder:
         return self.adopted(found)
 
     def _forget(self, calls: int, outside: int) -> None:
-        del self.program.calls[calls:], self.places[calls:]
+        del self.program.calls[calls:]
         for known in self.outside[outside:]:
             del self._known[memory(known.array)]
         del self.outside[outside:]
@@ -289,9 +286,9 @@ class Recorder:
                 pure and bool(results or written),
                 self._origin or _name(function),
                 np.geterr()["invalid"] == "ignore",
+                Place(*user_place()),
             )
             self.program.calls.append(call)
-            self.places.append(Place(*user_place()))
         items = flat(shown)
         return mapped(made, lambda _: next(items))
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ..core.place import Place
+from ..core.warned import PLACES
 from .buffers import Memory, assigned
 from .into import COPIES, array_in, writes_last
 from .program import (
@@ -60,6 +62,7 @@ class Replay:
         self.memory = assigned(program)
         writer = _Writer(program, self.memory)
         self.source = writer.source()
+        writer.names[PLACES] = writer.places
         exec(compile(self.source, "<replay>", "exec"), writer.names)
         self.names: dict[Any, str] = writer.known
         self._run: Callable[..., list[Any]] = writer.names["run"]
@@ -94,8 +97,10 @@ class _Writer:
         }
         self.known: dict[Any, str] = {}
         self.used: dict[str, int] = {}
-        self.lines: list[tuple[bool, str]] = []
+        self.lines: list[tuple[bool, str, Place | None]] = []
+        self.places: dict[int, Place] = {}
         self.quiet = False
+        self.place: Place | None = None
         self.room = {id(b): b.allocate() for b in memory.buffers}
         self.loose: dict[Value | Number, list[str]] = {}
 
@@ -112,14 +117,20 @@ class _Writer:
         return "\n".join(["def run(inputs, numbers):", *self._indented(), ""])
 
     def _indented(self) -> Iterator[str]:
+        number = 1
         for quiet, lines in groupby(self.lines, itemgetter(0)):
             if quiet:
+                number += 1
                 yield f"    {_QUIET}"
             indent = " " * (8 if quiet else 4)
-            yield from (indent + text for _, text in lines)
+            for _, text, place in lines:
+                number += 1
+                if place is not None:
+                    self.places[number] = place
+                yield indent + text
 
     def _line(self, text: str) -> None:
-        self.lines.append((self.quiet, text))
+        self.lines.append((self.quiet, text, self.place))
 
     def _unpack(self, values: Sequence[Value | Number], source: str) -> None:
         if values:
@@ -127,7 +138,7 @@ class _Writer:
             self._line(f"{names.rstrip()} = {source}")
 
     def _make(self, call: Call) -> None:
-        self.quiet = call.quiet
+        self.quiet, self.place = call.quiet, call.place
         weak = weak_dtypes(call)
         args = [
             self._number(call, a, weak[i]) if i in weak else self._text(a)

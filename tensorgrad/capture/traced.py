@@ -16,6 +16,7 @@ from ..core.foreign import NATIVE
 from ..core.recording import refusal
 from ..core.tensor import Tensor
 from .program import Array, Number, Value
+from .questions import scalar_method
 
 if TYPE_CHECKING:
     from .recorder import Recorder
@@ -24,9 +25,15 @@ _POWERS = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal, 1: np.positive}
 """What NumPy computes for an array to the power of these Python numbers."""
 
 
-def _reading(how: str) -> Callable[..., Any]:
+_OUTSIDE = "return the tensor and read it outside, or choose with np.where"
+_AS_IT_IS = (
+    "leave np.asarray out where there is an array already, and use .astype or np.copy"
+)
+
+
+def _reading(how: str, remedy: str = _OUTSIDE) -> Callable[..., Any]:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        raise self.reading(how)
+        raise self.reading(how, remedy)
 
     return method
 
@@ -37,13 +44,13 @@ class _Reading:
     __slots__ = ()
     recorder: Recorder
 
-    def reading(self, how: str) -> Exception:
+    def reading(self, how: str, remedy: str = _OUTSIDE) -> Exception:
         """Return the error for a value that Python looks at."""
         self.recorder.check_open()
         return refusal(
             f"reads a value in Python, by {how}, which is not done again when it is "
             "replayed",
-            "return the tensor and read it outside, or choose with np.where",
+            remedy,
         )
 
     __bool__ = _reading("if, and, or, not, min, max or bool()")
@@ -52,7 +59,9 @@ class _Reading:
     __index__ = _reading("using it as an index or a length")
     __complex__ = _reading("complex()")
     __format__ = _reading("formatting or printing it")
-    __array__ = _reading("np.asarray or a NumPy function that cannot be recorded")
+    __array__ = _reading(
+        "np.asarray or a NumPy function that cannot be recorded", _AS_IT_IS
+    )
 
 
 def _binary(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
@@ -78,24 +87,27 @@ def _unary(function: Callable[..., Any]) -> Callable[[Any], Any]:
     return method
 
 
-def _in_place(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+def _in_place(
+    ufunc: np.ufunc, operation: Callable[..., Any]
+) -> Callable[[Any, Any], Any]:
     def method(self: Any, other: Any) -> Any:
         # A NumPy scalar is not written to: the name is given a new one.
         if type(other) is Tensor:
-            return NotImplemented if self.scalar else function(self, other, out=self)
+            return NotImplemented if self.scalar else ufunc(self, other, out=self)
         if self.scalar:
-            return self.recorder.call(function, (self, other))
-        self.recorder.call(function, (self, other), {"out": self})
+            return operation(self, other)
+        self.recorder.call(ufunc, (self, other), {"out": self})
         return self
 
     return method
 
 
 def _method(name: str) -> Callable[..., Any]:
-    function = getattr(np.ndarray, name)
+    function, of_scalars = getattr(np.ndarray, name), scalar_method(name)
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return self.recorder.call(function, (self, *args), kwargs)
+        called = of_scalars if self.scalar else function
+        return self.recorder.call(called, (self, *args), kwargs)
 
     method.__name__ = name
     return method
@@ -228,6 +240,8 @@ class Traced(_Reading):
     __and__, __rand__ = _binary(np.bitwise_and), _reflected(np.bitwise_and)
     __or__, __ror__ = _binary(np.bitwise_or), _reflected(np.bitwise_or)
     __xor__, __rxor__ = _binary(np.bitwise_xor), _reflected(np.bitwise_xor)
+    __lshift__, __rlshift__ = _binary(np.left_shift), _reflected(np.left_shift)
+    __rshift__, __rrshift__ = _binary(np.right_shift), _reflected(np.right_shift)
     __lt__, __le__ = _binary(np.less), _binary(np.less_equal)
     __gt__, __ge__ = _binary(np.greater), _binary(np.greater_equal)
     __eq__, __ne__ = _binary(np.equal), _binary(np.not_equal)
@@ -252,10 +266,29 @@ class Traced(_Reading):
             return self.recorder.call(np.power, (self, other))
         return self.recorder.call(operator.pow, (self, other))
 
-    __iadd__ = _in_place(np.add)
-    __isub__ = _in_place(np.subtract)
-    __imul__ = _in_place(np.multiply)
-    __itruediv__ = _in_place(np.divide)
+    def __ipow__(self, other: Any) -> Any:
+        usual = not self.scalar and self.dtype.kind == "f"
+        if usual and type(other) in (int, float) and other in _POWERS:
+            self.recorder.call(_POWERS[other], (self,), {"out": self})
+            return self
+        return self._raised(other)
+
+    _raised = _in_place(np.power, operator.pow)
+    __iadd__ = _in_place(np.add, operator.add)
+    __isub__ = _in_place(np.subtract, operator.sub)
+    __imul__ = _in_place(np.multiply, operator.mul)
+    __itruediv__ = _in_place(np.divide, operator.truediv)
+    __ifloordiv__ = _in_place(np.floor_divide, operator.floordiv)
+    __imod__ = _in_place(np.remainder, operator.mod)
+    __iand__ = _in_place(np.bitwise_and, operator.and_)
+    __ior__ = _in_place(np.bitwise_or, operator.or_)
+    __ixor__ = _in_place(np.bitwise_xor, operator.xor)
+    __ilshift__ = _in_place(np.left_shift, operator.lshift)
+    __irshift__ = _in_place(np.right_shift, operator.rshift)
+
+    def __imatmul__(self, other: Any) -> Any:
+        self[...] = self @ other
+        return self
 
     # Parts.
 
@@ -375,6 +408,9 @@ class TracedNumber(_Reading):
     __lt__, __le__ = _arithmetic(operator.lt), _arithmetic(operator.le)
     __gt__, __ge__ = _arithmetic(operator.gt), _arithmetic(operator.ge)
     __eq__, __ne__ = _arithmetic(operator.eq), _arithmetic(operator.ne)
+    __and__, __rand__ = _arithmetic(operator.and_), _arithmetic(operator.and_, True)
+    __or__, __ror__ = _arithmetic(operator.or_), _arithmetic(operator.or_, True)
+    __xor__, __rxor__ = _arithmetic(operator.xor), _arithmetic(operator.xor, True)
     __hash__ = object.__hash__
 
     def __neg__(self) -> Any:

@@ -18,6 +18,9 @@ from .place import is_inside
 _NUMPY = os.path.dirname(np.__file__) + os.sep
 _REGISTRY = "__warningregistry__"
 
+PLACES = "__places__"
+"""A variable of generated code: the places of which its lines do the work."""
+
 
 def point_to_the_user() -> None:
     """Let warnings of arithmetic in this package be those of its callers."""
@@ -26,36 +29,48 @@ def point_to_the_user() -> None:
         return
 
     def show_where_asked(message: Any) -> None:
-        frame = _asking(message) if message.category is RuntimeWarning else None
-        if frame is None:
+        where = _asking(message) if message.category is RuntimeWarning else None
+        if where is None:
             show(message)
-            return
-        warnings.warn_explicit(
-            message.message,
-            message.category,
-            frame.f_code.co_filename,
-            frame.f_lineno,
-            frame.f_globals.get("__name__"),
-            frame.f_globals.setdefault(_REGISTRY, {}),
-        )
+        else:
+            warnings.warn_explicit(message.message, message.category, *where)
 
     warnings._showwarnmsg = show_where_asked  # type: ignore[attr-defined]
 
 
-def _asking(message: Any) -> FrameType | None:
-    """Return the frame outside that led to a warning within this package."""
+def _asking(message: Any) -> tuple[Any, ...] | None:
+    """Return where outside this package something led to a warning within it."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_code.co_filename != message.filename:
         frame = frame.f_back
     while frame is not None and frame.f_code.co_filename.startswith(_NUMPY):
         frame = frame.f_back
-    if frame is None or not is_inside(frame.f_code):
+    if frame is None:
+        return None
+    replayed = frame.f_globals.get(PLACES)
+    if replayed is None and not is_inside(frame.f_code):
         return None
     # That it was shown for this line here must not silence it for other callers.
     frame.f_globals.pop(_REGISTRY, None)
+    if replayed is not None and frame.f_lineno in replayed:
+        place = replayed[frame.f_lineno]
+        shown = frame.f_globals.setdefault(f"{PLACES}shown", {})
+        file = place.code.co_filename
+        return file, place.line, _module_of(file), shown
     while frame is not None and _is_between(frame):
         frame = frame.f_back
-    return frame
+    return frame and _told_of(frame)
+
+
+def _module_of(file: str) -> str:
+    named = (n for n, m in [*sys.modules.items()] if getattr(m, "__file__", "") == file)
+    return next(named, file.removesuffix(".py"))
+
+
+def _told_of(frame: FrameType) -> tuple[Any, ...]:
+    module = frame.f_globals.get("__name__")
+    shown = frame.f_globals.setdefault(_REGISTRY, {})
+    return frame.f_code.co_filename, frame.f_lineno, module, shown
 
 
 def _is_between(frame: FrameType) -> bool:

@@ -206,7 +206,8 @@ def check_unwritten(nodes: Sequence[Node]) -> None:
             _check_stamps(node)
     if _fingerprints:
         for node in nodes:
-            if _fingerprints.get(node, None) not in (None, _checksums(node)):
+            before = _fingerprints.get(node)
+            if before is not None and before != _checksums(node):
                 raise MutationError(
                     f"{node.name}, called at {node.place}, saved an array for backward "
                     "that was written to since, through NumPy; write to a copy, or run "

@@ -26,8 +26,9 @@ _POWERS = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal, 1: np.positive}
 
 
 _OUTSIDE = "return the tensor and read it outside, or choose with np.where"
-_AS_IT_IS = (
-    "leave np.asarray out where there is an array already, and use .astype or np.copy"
+_IN_NUMPY = (
+    "write np.take(table, index, 0) for table[index], np.stack for items that are set "
+    "one by one, and leave out np.asarray of what is an array"
 )
 
 
@@ -60,7 +61,7 @@ class _Reading:
     __complex__ = _reading("complex()")
     __format__ = _reading("formatting or printing it")
     __array__ = _reading(
-        "np.asarray or a NumPy function that cannot be recorded", _AS_IT_IS
+        "np.asarray, an array's own [] or a function that is not recorded", _IN_NUMPY
     )
 
 

@@ -48,11 +48,12 @@ def _asking(message: Any) -> tuple[Any, ...] | None:
     if frame is None:
         return None
     replayed = frame.f_globals.get(PLACES)
-    if replayed is None and not is_inside(frame.f_code):
+    known = is_inside(frame.f_code) if replayed is None else frame.f_lineno in replayed
+    if not known:
         return None
     # That it was shown for this line here must not silence it for other callers.
     frame.f_globals.pop(_REGISTRY, None)
-    if replayed is not None and frame.f_lineno in replayed:
+    if replayed is not None:
         place = replayed[frame.f_lineno]
         shown = frame.f_globals.setdefault(f"{PLACES}shown", {})
         file = place.code.co_filename

@@ -22,6 +22,7 @@ from .core.primitive import Primitive, primitive
 from .core.tensor import Tensor
 from .core.writes import debug
 from .ops.activations import dropout, elu, gelu, leaky_relu, silu
+from .ops.creation import full_like
 from .ops.elementwise import (
     add,
     divide,
@@ -102,6 +103,7 @@ __all__ = [
     "exp",
     "expand_dims",
     "explain",
+    "full_like",
     "gelu",
     "grad",
     "gradcheck",

@@ -111,6 +111,24 @@ def test_every_public_name_is_in_the_reference(module, listed):
     assert not missing
 
 
+def test_what_is_named_exists():
+    """Messages and pages name functions as they are called: tg.stack."""
+    texts = [*(ROOT / "tensorgrad").rglob("*.py"), *DOCS.rglob("*.md")]
+    found = {
+        name
+        for path in texts
+        for name in re.findall(r"\btg((?:\.[a-z_]+)+)", path.read_text("utf-8"))
+    }
+    assert len(found) > 40
+    missing = []
+    for name in found:
+        value: Any = importlib.import_module("tensorgrad")
+        for part in name[1:].split("."):
+            value = getattr(value, part, missing)
+        missing += [name] * (value is missing)
+    assert not missing
+
+
 def test_nothing_is_listed_twice():
     assert sorted(REFERENCE) == sorted(set(REFERENCE))
 

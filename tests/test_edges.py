@@ -571,6 +571,23 @@ def test_gradients_of_what_was_broadcast_to_many_in_float16(shape):
     np.testing.assert_allclose(bias.grad.numpy(), 2 / bias.size, rtol=5e-3)
 
 
+@pytest.mark.parametrize(
+    "many",
+    [
+        lambda x: x[np.zeros(MANY, int)],
+        lambda x: np.take(x, np.zeros(MANY, int)),
+        lambda x: np.pad(x, (0, MANY), mode="edge"),
+        lambda x: np.repeat(x, MANY),
+        lambda x: np.tile(x, MANY),
+        lambda x: np.broadcast_to(x, (MANY,)),
+    ],
+)
+def test_gradients_of_what_was_taken_many_times_in_float16(many):
+    x = leaf(np.zeros(1), np.float16)
+    (np.mean(many(x) * 2)).backward()
+    np.testing.assert_allclose(x.grad.numpy(), 2, rtol=5e-3)
+
+
 def test_softmax_of_many_classes_in_float16():
     x = leaf(np.zeros(MANY), np.float16)
     np.testing.assert_array_equal(tg.softmax(x).numpy(), np.float16(1 / MANY))

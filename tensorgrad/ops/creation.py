@@ -64,7 +64,38 @@ describe(
 def full_like(
     a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", *, shape: Any = None
 ) -> Any:
-    """The value broadcast to the shape of an array; the gradient is that value's."""
+    """A value broadcast to the shape of an array, as ``numpy.full_like``.
+
+    Differentiable in the value. NumPy's function asks only the array whether it is a
+    tensor.
+
+    Parameters
+    ----------
+    a : Tensor or array
+        Whose shape and dtype are taken.
+    fill_value : Tensor, array or number
+        Broadcasts to the shape.
+    dtype : dtype, optional
+        In place of that of `a`.
+    order : {"K", "C", "F", "A"}
+        How the result is laid out in memory.
+    shape : tuple of int, optional
+        In place of that of `a`.
+
+    Returns
+    -------
+    Tensor or array
+        A new one; a Tensor if `a` or the value is one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tensorgrad as tg
+    >>> x = tg.Tensor(2.0, requires_grad=True)
+    >>> tg.full_like(np.zeros(3), x).sum().backward()
+    >>> x.grad
+    Tensor(3.)
+    """
     like: Any = np.empty_like(detached(a), dtype, order, shape=shape)
     value = cast_to("full_like", operand(fill_value), like.dtype)
     y: Any = np.copy(np.broadcast_to(value, like.shape))

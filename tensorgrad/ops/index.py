@@ -9,7 +9,7 @@ from ..core.dispatch import implement
 from ..core.primitive import primitive
 from ..core.registry import case, describe
 from ..core.tensor import Tensor, as_array
-from .axes import kernel
+from .axes import counting, kernel
 from .scatter import add_at, repeats_nothing
 
 
@@ -21,12 +21,14 @@ def _getitem(a, index):
 @primitive
 def put_part(x, index, shape):
     """Zeros of a shape with x added at an index; what meets at one place is summed."""
-    whole = np.zeros(shape, dtype=x.dtype)
     if repeats_nothing(index):
+        whole = np.zeros(shape, dtype=x.dtype)
         whole[index] = x
-    else:
-        add_at(whole, index, x)
-    return whole
+        return whole
+    # In float16 a sum of many small terms comes to a stop.
+    whole = np.zeros(shape, dtype=counting(x.dtype))
+    add_at(whole, index, x)
+    return whole if whole.dtype == x.dtype else whole.astype(x.dtype)
 
 
 _getitem.vjp(a=lambda g, index, a_shape: put_part(g, index, a_shape))

@@ -69,12 +69,24 @@ def _noise(comparison: Comparison) -> Diagnosis:
             "the function is NaN or infinite at this point: nothing to tell",
         )
     if np.isfinite(comparison.numerical[at]).any():
-        return Diagnosis(
-            "noise",
-            "the values of the function are too noisy for a derivative: terms cancel, "
-            "or it is computed in low precision",
-        )
+        return Diagnosis("noise", _why_noisy(comparison))
     return Diagnosis("not finite", "the function is NaN or infinite around this point")
+
+
+def _why_noisy(comparison: Comparison) -> str:
+    """Say what keeps differences from telling the derivative."""
+    line, row = worst_entry(comparison, NOISY)
+    noise, jumps = comparison.noise[line, row], comparison.jumps[line, row]
+    bar, size = comparison.error[line, row], np.abs(comparison.analytic[line, row])
+    what = "the values of the function are too noisy for a derivative: "
+    if jumps > 1e-10:
+        like = "float16" if jumps > 2e-5 else "float32"
+        return f"{what}they move in steps of {jumps:.0e} of their size, as in {like}"
+    if noise > 1e-10:
+        return f"{what}their noise is {noise:.0e} of their size"
+    if 0 < size < bar:
+        return f"{what}it is smaller than what their rounding leaves; terms cancel"
+    return f"{what}no two steps agree on one; it may change faster than they tell"
 
 
 FIRST = ("no tensor", "mutates", "nondeterministic", "stale", "nonlinear")

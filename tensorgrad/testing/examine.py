@@ -19,6 +19,7 @@ from .verdict import (
     DISAGREES,
     KINK,
     NAMES,
+    SHARP,
     Comparison,
     Tolerance,
     Verdict,
@@ -132,15 +133,28 @@ def _locate(found: Examination, settings: Settings, rng: np.random.Generator) ->
 
 
 def _out_of_sight(comparison: Comparison) -> list[Finding]:
-    """Return a note where entries agree with anything of their size."""
-    hiding = hidden(comparison) & (comparison.state == AGREES)
+    """Return a note where entries agree with anything of their size, or nearly."""
+    agrees = comparison.state == AGREES
+    coarse = agrees & (2 * comparison.error > SHARP * np.abs(comparison.analytic))
+    coarse &= comparison.jumps * 1000 > SHARP
+    noise = np.max(comparison.jumps[coarse], initial=0)
+    found = (
+        [Finding("coarse", COARSE_VALUES.format(noise), fatal=False)] if noise else []
+    )
+    hiding = hidden(comparison) & agrees
     if not hiding.any():
-        return []
+        return found
     sentence = (
         f"{hiding.sum()} of {hiding.size} derivatives are too small beside the "
         "rounding of f for a difference to show them: of these nothing is told"
     )
-    return [Finding("hidden", sentence, fatal=False)]
+    return [*found, Finding("hidden", sentence, fatal=False)]
+
+
+COARSE_VALUES = (
+    "the values of f move in steps of {:.0e} of their size, as where it is computed in "
+    "float16: a fault of a few percent is not told from that"
+)
 
 
 def _at_kinks(

@@ -69,8 +69,9 @@ def window(lines: Lines, j: int, width: float) -> Window:
 
 def noise_at(
     lines: Lines, j: int, steps: Sequence[float], widths: Sequence[float]
-) -> Array:
-    """Return the noise of the values at each of some steps, (steps, outputs).
+) -> tuple[Array, Array]:
+    """Return the noise of the values at each of some steps, (steps, outputs), and how
+    far each value moves at once by rounding where it stays the same in between, else 0.
 
     For a step it is the least of the windows that are no smaller. A window in which the
     values are not smooth tells of no less noise than a larger one. Where two windows of
@@ -78,7 +79,7 @@ def noise_at(
     that is rounding: in still smaller ones some of it may stand still.
     """
     least = np.full((len(widths), lines.base.size), np.inf)
-    found, stairs, known = np.zeros((3, lines.base.size), dtype=bool)
+    found, stairs, known, still = np.zeros((4, lines.base.size), dtype=bool)
     jumps = np.zeros(lines.base.size)
     last: Window | None = None
     for k, width in enumerate(widths):
@@ -98,14 +99,16 @@ def noise_at(
             # Many kinks look like noise too, but that goes with the width.
             stays = here.noise > last.noise * (width / widths[k - 1]) ** 0.3
             found |= trend & last.even & here.even & stays
-        last = here
+        last, still = here, still | here.still
         if found.all():
             least[k + 1 :] = least[k]
+            if (least[k] > 1e-6 * np.abs(lines.base)).any():
+                still = still | window(lines, j, widths[-1]).still
             break
     least = np.maximum(np.where(np.isfinite(least), least, 0), 0.3 * jumps)
     # Widths decrease: the last that is wide enough holds the least of those.
     wide = [sum(w >= 0.5 * h for w in widths) - 1 for h in steps]
-    return np.asarray(least[np.maximum(wide, 0)])
+    return np.asarray(least[np.maximum(wide, 0)]), np.where(still, least[-1], 0)
 
 
 def first_jump(lines: Lines, j: int, width: float, rows: Array) -> Array:
@@ -126,7 +129,8 @@ def first_jump(lines: Lines, j: int, width: float, rows: Array) -> Array:
         low, high = (low, middle) if moved else (middle, high)
     moves = _moves(lines, j, high, rows)
     # What jumps as far as all it moves is a step of the function itself.
-    far = np.maximum(_moves(lines, j, WIDE[0], rows), _moves(lines, j, -WIDE[0], rows))
+    size = WIDE[0] * (float(lines.sizes[j]) or 1.0)
+    far = np.maximum(_moves(lines, j, size, rows), _moves(lines, j, -size, rows))
     if moves[row] <= 1e-3 * first or moves[row] > 0.1 * far[row]:
         return np.zeros(len(moves))
     return moves

@@ -42,6 +42,8 @@ class Look(NamedTuple):
         Difference quotients ahead and behind.
     noise : array, (steps, values)
         Of the values.
+    jumps : array
+        Of the values, where they take steps by rounding, else 0.
     """
 
     both: Estimate
@@ -50,6 +52,7 @@ class Look(NamedTuple):
     steps: Sequence[float]
     slopes: tuple[Array, Array]
     noise: Array
+    jumps: Array
 
 
 def ladder(lines: Lines, j: int) -> tuple[list[float], list[float]]:
@@ -82,7 +85,7 @@ def look(lines: Lines, j: int, thin: bool = False) -> Look:
     if thin and not 0 < lines.sizes[j] < 0.1:
         steps, windows = steps[3::3], windows[1::3]
     with np.errstate(all="ignore"):
-        noise = noise_at(lines, j, steps, windows)
+        noise, jumps = noise_at(lines, j, steps, windows)
         rounding = SAFETY * noise[:, None] / np.array(steps)[:, None, None]
         slopes, bars = central_slopes(lines, [j], steps, lines.snaps)
         bars = np.maximum(bars, rounding)
@@ -95,7 +98,7 @@ def look(lines: Lines, j: int, thin: bool = False) -> Look:
     noise = np.maximum(noise, lines.eps * lines.magnitude)
     sides = (p_slope[:, 0], q_slope[:, 0])
     both = Estimate(value, error)
-    return Look(_row(both), _row(ahead), _row(behind), steps, sides, noise)
+    return Look(_row(both), _row(ahead), _row(behind), steps, sides, noise, jumps)
 
 
 def _side(

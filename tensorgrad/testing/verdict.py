@@ -24,8 +24,8 @@ from .sides import ASKED, nearby
 
 AGREES, KINK, NOISY, DISAGREES = range(4)
 Verdict = Literal["agrees", "kink", "too noisy", "disagrees", "invalid"]
-SHARP = 1.2e-2
-"""What a bar may be of a derivative that it lets agree."""
+SHARP, COARSEST = 1.2e-2, 0.1
+"""What a bar may be of a derivative that it lets agree, and where f has few digits."""
 NAMES: tuple[Verdict, ...] = ("agrees", "kink", "too noisy", "disagrees")
 
 
@@ -87,6 +87,9 @@ class Comparison:
         The one-sided derivatives where they differ, else NaN.
     state : array of int
         AGREES, KINK, NOISY or DISAGREES.
+    noise, jumps : arrays
+        Of the values relative to their size, where they were measured, else 0; jumps
+        are those of rounding between which a value stays the same.
     stretched, unsure, looked : arrays of bool
         Where only a large step could tell; where none told for sure; where that was
         looked at closely.
@@ -98,6 +101,8 @@ class Comparison:
     low: Array
     high: Array
     state: Array
+    noise: Array
+    jumps: Array
     stretched: Array
     unsure: Array
     looked: Array
@@ -121,15 +126,10 @@ def compare(
     """
     shape = experiment.analytic.shape
     found, unsettled = derivatives(experiment.lines)
-    left, right = np.full((2, *shape), np.nan)
-    result = Comparison(
-        experiment,
-        *found,
-        left,
-        right,
-        np.zeros(shape, dtype=int),
-        *np.zeros((3, *shape), dtype=bool),
-    )
+    low, high = np.full((2, *shape), np.nan)
+    state, noise = np.zeros(shape, dtype=int), np.zeros((2, *shape))
+    flags = np.zeros((3, *shape), dtype=bool)
+    result = Comparison(experiment, *found, low, high, state, *noise, *flags)
     with np.errstate(all="ignore"):
         _resolve(result)
         _clear_doubts(result, tolerance, unsettled, brief)
@@ -155,8 +155,8 @@ def _clear_doubts(
         _judge(result, tolerance)
         if brief and (result.state[some] == DISAGREES).any():
             return
-        done = np.isin(result.state[some], (AGREES, KINK)).all(axis=1)
-        left = some[~(done | _plainly_wrong(result, some))]
+        told = np.isin(result.state, (AGREES, KINK)) & ~_loose(result)
+        left = some[~(told[some].all(axis=1) | _plainly_wrong(result, some))]
         looks |= {j: _look_again(result, j) for j in left.tolist()}
         _judge(result, tolerance)
         wrong = some[(result.state[some] == DISAGREES).any(axis=1)].tolist()
@@ -166,6 +166,13 @@ def _clear_doubts(
             _judge(result, tolerance)
         if (result.state[some] == DISAGREES).any():
             return
+
+
+def _loose(result: Comparison) -> Array:
+    """Return what agrees for its wide bar alone, and may be more than it lets see."""
+    apart = np.abs(result.analytic - result.numerical)
+    wide = 2 * result.error > 1e-4 * np.abs(result.numerical)
+    return np.asarray((result.state == AGREES) & wide & (apart > result.error / 4))
 
 
 def _plainly_wrong(result: Comparison, which: Array) -> Array:
@@ -234,6 +241,9 @@ def _look_again(result: Comparison, j: int, thin: bool = False) -> Look:
     result.numerical[j] = np.where(keep, result.numerical[j], found.both.value)
     result.error[j] = np.where(keep, result.error[j], found.both.error)
     result.low[j], result.high[j] = one_sided(lines, found)
+    largest = np.maximum(np.max(np.abs(lines.base), initial=0), lines.magnitude)
+    largest = np.where(largest > 0, largest, 1)
+    result.noise[j], result.jumps[j] = found.noise[-1] / largest, found.jumps / largest
     return found
 
 
@@ -326,7 +336,9 @@ def _resolved(result: Comparison) -> Array:
     lines = result.experiment.lines
     rounding = max(1e-6, 100 * lines.eps)
     scale = terms(size, lines)
-    enough = (bar <= SHARP * size) | (bar <= SHARP * neighbours(size))
+    # Of values of three digits, as in half precision, no sharper bar can be had.
+    sharp = np.clip(1000 * result.jumps, SHARP, COARSEST)
+    enough = (bar <= sharp * size) | (bar <= sharp * neighbours(size))
     enough |= bar <= rounding * scale
     if not enough.all():
         # At a minimum of 0 there is no scale but that of the function around it.

@@ -200,3 +200,21 @@ def test_ill_conditioned_systems(condition):
     assert verdict(np.linalg.solve, vjp, (a, b)) == "agrees"
     wrong = verdict(np.linalg.solve, lambda *args: [3 * d for d in vjp(*args)], (a, b))
     assert wrong == "disagrees"
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e8])
+@pytest.mark.parametrize(
+    ("dtype", "least"), [(np.float32, 1.001), (np.float16, 1.25)], ids=str
+)
+def test_precision_within_the_function(scale, dtype, least):
+    def f(x):
+        return np.exp((x / scale).astype(dtype)).astype(np.float64)
+
+    def vjp(factor):
+        return lambda g, x: factor * g * np.exp(x / scale) / scale
+
+    x = scale * np.array([0.3, -0.7, 1.3])
+    right = check_vjp(f, vjp(1.0), x)
+    assert right.verdict == "agrees"
+    assert any("float16" in note for note in right.notes) == (dtype == np.float16)
+    assert verdict(f, vjp(least), x) not in ("agrees", "kink")

@@ -373,3 +373,46 @@ def test_of_a_random_nest_the_wrong_leaf_is_named(point, data):
     number = eval(str(result.worst).rpartition(" / d ")[2], {"nest": point})
     assert np.ndim(number) == 0
     json.dumps(result.to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    "nest",
+    [
+        lambda a, b: {"a": a, "b": b},
+        lambda a, b: Line(a, b),
+        lambda a, b: Net(a, b),
+        lambda a, b: [a, (b, None)],
+    ],
+)
+def test_outputs_may_be_nested(nest):
+    def vjp(factor):
+        def back(g, x):
+            of_a, of_b = (leaf for leaf in tree.leaves(g) if is_float(leaf))
+            return of_a * np.cos(x) + factor * of_b * 2 * x
+
+        return back
+
+    def f(x):
+        return nest(np.sin(x), x**2)
+
+    assert check_vjp(f, vjp(1), Y).verdict == "agrees"
+    wrong = check_vjp(f, vjp(2), Y, raise_on_failure=False)
+    assert (wrong.verdict, wrong.worst.output) == ("disagrees", 1)
+
+
+def test_indices_beside_numbers_are_held_constant():
+    at = np.array([0, 2, 2])
+
+    def last(g, x, at):
+        gradient = np.zeros_like(x)
+        gradient[at] = g
+        return gradient, None
+
+    def summed(g, x, at):
+        return np.bincount(at, g, x.size), None
+
+    result = check_vjp(lambda x, at: x[at], summed, (Y, at))
+    assert result.verdict == "agrees"
+    assert "at is int64" in result.notes[0]
+    wrong = check_vjp(lambda x, at: x[at], last, (Y, at), raise_on_failure=False)
+    assert wrong.fault == "overwritten"

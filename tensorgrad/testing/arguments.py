@@ -58,7 +58,7 @@ class Point:
 
 def point_of(who: str, f: Callable[..., Any], x: Any) -> Point:
     """Return the point `x`: an array, a nest of arrays, or a tuple of them for a
-    function of several arguments.
+    function of several arguments. Whole numbers beside others are held constant.
 
     Raises
     ------
@@ -66,9 +66,15 @@ def point_of(who: str, f: Callable[..., Any], x: Any) -> Point:
         For what is not real numbers.
     """
     arguments = x if type(x) is tuple else (x,)
-    if not any(map(nested, arguments)):
+    if not any(map(nested, arguments)) and not _mixed(arguments):
         return Point(*points_of(who, x))
     return Point.of(Nesting(who, f, arguments))
+
+
+def _mixed(arguments: Sequence[Any]) -> bool:
+    """Whether some arguments are floating point and some whole numbers, as indices."""
+    kinds = {np.asarray(a).dtype.kind for a in arguments}
+    return "f" in kinds and bool(kinds & set("iub"))
 
 
 def points_of(who: str, x: Any) -> tuple[list[Array], list[Finding]]:

@@ -32,7 +32,7 @@ from .experiment import LARGEST, fits
 from .findings import Finding
 from .identities import adjoint, forward_by_transposing
 from .model import Model, located, model_problem
-from .nesting import Nesting, nested
+from .nesting import Nesting, nested, unnested
 from .plain import (
     as_given,
     as_outputs,
@@ -260,10 +260,12 @@ def check_vjp(
     Parameters
     ----------
     f : callable
-        From an array, or several, to an array or a tuple of arrays.
+        From an array, or several, to an array or a nest of arrays: a tuple, list, dict,
+        namedtuple or dataclass of them.
     vjp : callable
         ``vjp(g, x)`` gives the gradient of <g, f(x)>, of the shape of `x`; for several
-        arrays ``vjp(g, a, b)`` gives a tuple. `g` is a tuple where `f` gives one.
+        arrays ``vjp(g, a, b)`` gives a tuple. `g` is nested as what `f` returns is,
+        but for a tuple of one array.
     x : array_like, nest of arrays, or tuple of them
         The point, as in :func:`check_gradient`.
     jvp : callable, optional
@@ -299,7 +301,8 @@ def check_vjp(
         f, vjp = point.nesting.function(f), point.nesting.derivative(vjp)
         jvp = jvp and point.nesting.pushforward(jvp)
     settings = Settings(Tolerance(atol, rtol), directions, largest, explain)
-    problem = _plain(vjp_problem, f, vjp, point.arrays)
+    f, nest = unnested(f)
+    problem = _plain(vjp_problem, f, lambda g, *xs: vjp(nest(g), *xs), point.arrays)
     seed = as_seed(rng)
     result = _checked(problem, point, 1, settings, seed)
     if jvp is not None and result.ok:
@@ -391,7 +394,7 @@ def _check_adjoint(result: Result, jvp: Callable[..., Any], seed: int) -> None:
     def pushed(us: list[Array]) -> list[Array]:
         given = as_given(us)
         u = given[0] if len(given) == 1 else tuple(given)
-        return as_outputs(jvp(u, *as_given(last.problem.inputs)))
+        return as_outputs(unnested(jvp)[0](u, *as_given(last.problem.inputs)))
 
     found = adjoint(last.problem, pushed, np.random.default_rng(seed))
     last.findings += found

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.tensor import Tensor
-from ..transforms.tree import is_nest, items, named_leaves, rebuilt
+from ..transforms.tree import is_nest, items, leaves, mapped, named_leaves, rebuilt
 from .findings import Finding
 from .problem import Array, UnusableError
 
@@ -25,6 +25,26 @@ def _numbers(x: Any) -> bool:
     if isinstance(x, list) or type(x) is tuple:
         return all(map(_numbers, x))
     return isinstance(x, int | float | complex | np.generic)
+
+
+def unnested(f: Function) -> tuple[Function, Function]:
+    """Return `f` with what it returns as a tuple, where that is nested, and a function
+    that nests cotangents as `f` did last.
+    """
+    last: list[Any] = [None]
+
+    def flat(*arrays: Any) -> Any:
+        y = last[0] = f(*arrays)
+        return tuple(filter(_may_vary, leaves(y))) if nested(y) else y
+
+    def nest(g: Any) -> Any:
+        alone = isinstance(last[0], tuple | list) and len(last[0]) == 1
+        if alone or not nested(last[0]):
+            return g
+        parts = iter(g if isinstance(g, tuple) else (g,))
+        return mapped(lambda y: next(parts) if _may_vary(y) else None, last[0])
+
+    return flat, nest
 
 
 class Nesting:
@@ -181,11 +201,15 @@ def _beside(tree: Any, other: Any) -> list[Any]:
     return [getattr(other, step.lstrip("."), _MISSING) for step in steps]
 
 
+def _may_vary(leaf: Any) -> bool:
+    return not (leaf is None or isinstance(leaf, str | bytes) or callable(leaf))
+
+
 def _array(leaf: Any) -> Any:
     """Return real and complex numbers as an array, what is none as it is."""
     if isinstance(leaf, Tensor):
         return leaf.numpy()
-    if leaf is None or isinstance(leaf, str | bytes) or callable(leaf):
+    if not _may_vary(leaf):
         return leaf
     array = np.asarray(leaf)
     return array if array.dtype.kind in "fiubc" else leaf

@@ -106,9 +106,13 @@ def noise_at(
                 still = still | window(lines, j, widths[-1]).still
             break
     least = np.maximum(np.where(np.isfinite(least), least, 0), 0.3 * jumps)
+    stair = np.where(still, np.maximum(least[-1], jumps), 0)
+    if (stair > 1e-6 * np.abs(lines.base)).any():
+        first = first_jump(lines, j, widths[-1], still)
+        stair = np.maximum(stair, first)
     # Widths decrease: the last that is wide enough holds the least of those.
     wide = [sum(w >= 0.5 * h for w in widths) - 1 for h in steps]
-    return np.asarray(least[np.maximum(wide, 0)]), np.where(still, least[-1], 0)
+    return np.asarray(least[np.maximum(wide, 0)]), stair
 
 
 def first_jump(lines: Lines, j: int, width: float, rows: Array) -> Array:

@@ -44,6 +44,8 @@ def page(result: Result) -> str:
     parts.append(f'<div style="opacity:.7">{escape(made(result))}</div>')
     parts += _input(result)
     style = f"border-left:4px solid {colour};padding:.2em 0 .2em 1em;max-width:50em"
+    # A long path or line of numbers must not make the page wider.
+    style += ";overflow-wrap:break-word"
     return f'<div style="{style}">{"".join(parts)}</div>'
 
 
@@ -73,8 +75,8 @@ def _input(result: Result) -> list[str]:
     if not lines:
         return []
     heading, *code = lines
+    repeat = escape("\n".join(code))
     return [
         f'<details style="margin-top:.4em"><summary>{escape(heading.strip(" :"))}'
-        f'</summary><pre style="margin:.3em 0">{escape(chr(10).join(code))}</pre>'
-        "</details>"
+        f'</summary><pre style="margin:.3em 0;overflow-x:auto">{repeat}</pre></details>'
     ]

@@ -55,7 +55,7 @@ class Compiled:
         self.check = check
         self.fused = fused
         self.own: dict[int, Tensor] = {}
-        self._met: set[Any] = set()
+        self._first: dict[Any, list[Tensor]] = {}
         self._captures: dict[Any, Capture] = {}
         self._lock = threading.RLock()
 
@@ -73,12 +73,13 @@ class Compiled:
 
     def _taken_apart(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Given:
         given = Given(args, kwargs, self.own)
-        if given.leaves and given.key not in self._met:
-            # They may be parameters, of an optimizer say. Where others come next
-            # they are not, and from then on these differ from call to call.
-            self._met.add(given.key)
-            self.own.update((id(x), x) for x in given.leaves)
-            given = Given(args, kwargs, self.own)
+        if given.leaves:
+            # They may be parameters, of an optimizer say. Where others come next and
+            # the first were not written to, they are data.
+            first = self._first.setdefault(given.key, given.leaves)
+            if first is given.leaves or any(is_stamped(x._memory()) for x in first):
+                self.own.update((id(x), x) for x in given.leaves)
+                given = Given(args, kwargs, self.own)
         return given
 
     def _new(self) -> Capture:

@@ -78,7 +78,7 @@ def _key(x: Any, given: Given) -> Any:
     if kind is Tensor:
         if x.node is not None:
             if id(x) in given.own:
-                return _Same(x)
+                return _Same(x), _Same(x._memory())
             given.leaves.append(x)
         array = np.asarray(x._value)
         return Tensor, _key(array, given), x.requires_grad

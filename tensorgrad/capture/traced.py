@@ -27,7 +27,7 @@ _POWERS = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal, 1: np.positive}
 
 _OUTSIDE = "return the tensor and read it outside, or choose with np.where"
 _IN_NUMPY = (
-    "write np.take(table, index, 0) for table[index], np.stack for items that are set "
+    "write tg.Tensor(table)[index] for table[index], np.stack for items that are set "
     "one by one, and leave out np.asarray of what is an array"
 )
 

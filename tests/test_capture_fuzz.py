@@ -203,7 +203,7 @@ HOLDERS = [
     ("functools.partial(same, {})", "{}()", None),
     ("functools.partial(same, item={})", "{}()", "{}.keywords['item'] = {}"),
     ("of_class({})", "{}.item", "type({}).item = {}"),
-    ("of_class({})", "getattr({}, ''.join('item'))", "type({}).item = {}"),
+    ("of_class({})", "getattr({}, ''.join(['it', 'em']))", "type({}).item = {}"),
     ("of_class({})", "[getattr({0}, n) for n in dir({0}) if n[0] == 'i'][0]", None),
     ("of_class({})", "{}.item", "{}.item = {}"),
     ("of_base({})", "{}.item", "type({0}).__base__.item = {1}"),

@@ -116,7 +116,8 @@ def test_compiled_kernels_are_within_rounding(number):
             given = [tuple(s.args(x, call)) for s, x in zip(steps, states, strict=True)]
             for values, returned, state in zip(told, step(*given), states, strict=True):
                 values.append(kept(returned) + kept(state.parameters))
-    assert any(c.replay.has_kernels for c in step._captures.values())
+    # One for parameters among the arguments has been recorded and not replayed.
+    assert any(c.replay and c.replay.has_kernels for c in step._captures.values())
     for values, wanted, one in zip(told, expected, steps, strict=True):
         assert within_rounding(values, wanted, one) == ""
 

@@ -218,3 +218,16 @@ def test_precision_within_the_function(scale, dtype, least):
     assert right.verdict == "agrees"
     assert any("float16" in note for note in right.notes) == (dtype == np.float16)
     assert verdict(f, vjp(least), x) not in ("agrees", "kink")
+
+
+@pytest.mark.parametrize("size", [1e-8, 1e-4])
+def test_what_oscillates_over_the_size_of_the_point_is_no_noise(size):
+    def f(x):
+        return x / size + np.sin(3 * x / size)
+
+    def slope(x):
+        return (1 + 3 * np.cos(3 * x / size)) / size
+
+    x = size * np.array([0.4, 1.7, -0.9])
+    assert verdict(f, lambda g, x: g * slope(x), x) == "agrees"
+    assert verdict(f, lambda g, x: g / size, x) == "disagrees"

@@ -106,7 +106,10 @@ def test_large_jacobian_is_checked_along_random_directions():
     result = gradcheck(np.tanh, x)
     assert result.comparison.experiment.name == "random directions"
     assert "random direction" in str(result)
-    assert not verdict(lambda x: np.where(x > 2, wrong(1.1)(x), np.sin(x)), x)
+    partly = verdict(
+        lambda x: np.where(x > 2, wrong(1.1)(x), np.sin(x)), x, explain=False
+    )
+    assert not partly
 
 
 @pytest.mark.slow
@@ -146,7 +149,7 @@ def test_very_many_numbers_take_few_evaluations():
 
 @pytest.mark.parametrize("at_zero", [0.0, 1.0, 7.0, -0.1])
 def test_very_many_kinks_are_told_by_a_single_entry(at_zero):
-    x = np.random.default_rng(0).normal(size=5000)
+    x = np.random.default_rng(0).normal(size=10_500)
     x[::7] = 0
 
     def vjp(g, x):

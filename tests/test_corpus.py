@@ -59,7 +59,7 @@ def of_scipy():
 
 
 def test_right_functions_of_scipy_pass(of_scipy):
-    found = odd(of_scipy, 3)
+    found = odd(of_scipy, 5)
     assert set(found) <= {TOO_NOISY}
     assert set(found.values()) <= {"kink", "too noisy"}
 

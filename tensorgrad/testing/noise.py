@@ -82,6 +82,7 @@ def noise_at(
     found, stairs, known, still = np.zeros((4, lines.base.size), dtype=bool)
     jumps = np.zeros(lines.base.size)
     last: Window | None = None
+    size = lines.sizes[j] if 0 < lines.sizes[j] < 0.1 else np.inf
     for k, width in enumerate(widths):
         here = window(lines, j, width)
         new = here.still & ~known & ~found
@@ -98,6 +99,8 @@ def noise_at(
             trend = (last.noise < 3e-3 * last.range) & (here.range < last.range / 5)
             # Many kinks look like noise too, but that goes with the width.
             stays = here.noise > last.noise * (width / widths[k - 1]) ** 0.3
+            # So does what oscillates, over far more than the size of the point.
+            stays &= width <= size
             found |= trend & last.even & here.even & stays
         last, still = here, still | here.still
         if found.all():

@@ -31,15 +31,23 @@ _UNEVEN = np.array(
 )
 
 
+CANCELLED = 4096
+"""How many units in the last place of the largest value rounding may leave of terms
+that cancel.
+"""
+
+
 class Window(NamedTuple):
     """The values in a window next to the point: their noise, whether it is the same all
-    over, how far they range, and whether they stay the same.
+    over, how far they range, whether they stay the same, and how far they are at most
+    from the value at the point.
     """
 
     noise: Array
     even: Array
     range: Array
     still: Array
+    far: Array
 
 
 def window(lines: Lines, j: int, width: float) -> Window:
@@ -63,8 +71,9 @@ def window(lines: Lines, j: int, width: float) -> Window:
     span = np.ptp(values, axis=0)
     flat = np.mean(np.diff(values, axis=0) == 0, axis=0) >= 0.6
     # Where a function has saturated its values tell nothing of those at the point.
-    away = np.min(np.abs(values - lines.base), axis=0) > span
-    return Window(np.where(away, np.inf, noise), even, span, flat & ~away)
+    apart = np.abs(values - lines.base)
+    away, far = np.min(apart, axis=0) > span, np.max(apart, axis=0)
+    return Window(np.where(away, np.inf, noise), even, span, flat & ~away, far)
 
 
 def noise_at(
@@ -82,6 +91,7 @@ def noise_at(
     found, stairs, known, still = np.zeros((4, lines.base.size), dtype=bool)
     jumps = np.zeros(lines.base.size)
     last: Window | None = None
+    farthest, flickers = np.zeros(lines.base.size), np.ones(lines.base.size, dtype=bool)
     size = lines.sizes[j] if 0 < lines.sizes[j] < 0.1 else np.inf
     for k, width in enumerate(widths):
         here = window(lines, j, width)
@@ -103,12 +113,18 @@ def noise_at(
             stays &= width <= size
             found |= trend & last.even & here.even & stays
         last, still = here, still | here.still
+        farthest = np.fmax(farthest, here.far)
+        flickers &= here.far >= farthest * (width / widths[0]) ** 0.3
         if found.all():
             least[k + 1 :] = least[k]
             if (least[k] > 1e-6 * np.abs(lines.base)).any():
                 still = still | window(lines, j, widths[-1]).still
             break
     least = np.maximum(np.where(np.isfinite(least), least, 0), 0.3 * jumps)
+    # What moves nearly as far in any window, and no farther than terms that cancel.
+    largest = np.max(np.abs(lines.base), initial=0)
+    flickers &= farthest <= CANCELLED * lines.eps * largest
+    least = np.where(flickers, np.maximum(least, farthest), least)
     stair = np.where(still, np.maximum(least[-1], jumps), 0)
     if (stair > 1e-6 * np.abs(lines.base)).any():
         first = first_jump(lines, j, widths[-1], still)

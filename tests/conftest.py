@@ -29,6 +29,15 @@ SMOKE = {
 """Files of tests that look at every part, in less than a minute together."""
 
 
+UNMEASURED = {
+    *("test_capture_kinds", "test_capture_random", "test_checker_power", "test_corpus"),
+    *("test_nine_runs", "test_random_graphs"),
+}
+"""Files of tests that go over the same lines many times, at twice the cost where that
+is counted.
+"""
+
+
 def _is_smoke(item):
     return item.path.stem in SMOKE and item.get_closest_marker("slow") is None
 
@@ -39,6 +48,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if _is_smoke(item):
             item.add_marker("smoke")
+        if item.path.stem in UNMEASURED:
+            item.add_marker("no_cover")
     items.sort(key=lambda item: not _is_smoke(item))
 
 

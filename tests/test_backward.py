@@ -201,6 +201,7 @@ MILLION = 1_000_000
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover
 def test_million_nodes_forward_and_backward():
     x = y = leaf(1.0)
     for _ in range(MILLION):
@@ -210,6 +211,7 @@ def test_million_nodes_forward_and_backward():
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover
 def test_million_nodes_dropped_without_backward():
     y = leaf(1.0)
     for _ in range(MILLION):

@@ -85,13 +85,13 @@ def noise_at(
     For a step it is the least of the windows that are no smaller. A window in which the
     values are not smooth tells of no less noise than a larger one. Where two windows of
     different width have the same noise, small beside what the function does in them,
-    that is rounding: in still smaller ones some of it may stand still.
+    that is rounding: in still smaller ones some of it may stand still. So is what moves
+    nearly as far in any window, and no farther than terms that cancel may.
     """
     least = np.full((len(widths), lines.base.size), np.inf)
     found, stairs, known, still = np.zeros((4, lines.base.size), dtype=bool)
     jumps = np.zeros(lines.base.size)
-    last: Window | None = None
-    farthest, flickers = np.zeros(lines.base.size), np.ones(lines.base.size, dtype=bool)
+    seen: list[Window] = []
     size = lines.sizes[j] if 0 < lines.sizes[j] < 0.1 else np.inf
     for k, width in enumerate(widths):
         here = window(lines, j, width)
@@ -100,38 +100,55 @@ def noise_at(
             known |= new
             jumps = np.maximum(jumps, first_jump(lines, j, width, new))
             stairs[new] = bool(jumps[new].any())
-        smooth = (here.noise < 0.03 * here.range) | (last is None)
+        smooth = (here.noise < 0.03 * here.range) | (not seen)
         noise = np.where(smooth, here.noise, np.inf)
         noise = np.where(here.still, np.where(stairs, np.inf, 0.0), noise)
         before = least[k - 1] if k else least[k]
         least[k] = np.where(found, before, np.fmin(before, noise))
-        if last is not None:
-            trend = (last.noise < 3e-3 * last.range) & (here.range < last.range / 5)
-            # Many kinks look like noise too, but that goes with the width.
-            stays = here.noise > last.noise * (width / widths[k - 1]) ** 0.3
-            # So does what oscillates, over far more than the size of the point.
-            stays &= width <= size
-            found |= trend & last.even & here.even & stays
-        last, still = here, still | here.still
-        farthest = np.fmax(farthest, here.far)
-        flickers &= here.far >= farthest * (width / widths[0]) ** 0.3
+        # What oscillates looks like noise over far more than the size of the point.
+        if seen and width <= size:
+            found |= _is_rounding(here, seen[-1], width / widths[k - 1])
+        seen.append(here)
+        still = still | here.still
         if found.all():
             least[k + 1 :] = least[k]
             if (least[k] > 1e-6 * np.abs(lines.base)).any():
                 still = still | window(lines, j, widths[-1]).still
             break
     least = np.maximum(np.where(np.isfinite(least), least, 0), 0.3 * jumps)
-    # What moves nearly as far in any window, and no farther than terms that cancel.
-    largest = np.max(np.abs(lines.base), initial=0)
-    flickers &= farthest <= CANCELLED * lines.eps * largest
-    least = np.where(flickers, np.maximum(least, farthest), least)
-    stair = np.where(still, np.maximum(least[-1], jumps), 0)
-    if (stair > 1e-6 * np.abs(lines.base)).any():
-        first = first_jump(lines, j, widths[-1], still)
-        stair = np.maximum(stair, first)
+    least = np.maximum(least, _flicker(lines, np.array([w.far for w in seen]), widths))
+    stair = _stairs(lines, j, widths[-1], still, np.maximum(least[-1], jumps))
     # Widths decrease: the last that is wide enough holds the least of those.
     wide = [sum(w >= 0.5 * h for w in widths) - 1 for h in steps]
     return np.asarray(least[np.maximum(wide, 0)]), stair
+
+
+def _is_rounding(here: Window, last: Window, narrower: float) -> Array:
+    """Whether two windows, one so much narrower, have the same noise."""
+    trend = (last.noise < 3e-3 * last.range) & (here.range < last.range / 5)
+    # Many kinks look like noise too, but that goes with the width.
+    stays = here.noise > last.noise * narrower**0.3
+    return np.asarray(trend & last.even & here.even & stays)
+
+
+def _flicker(lines: Lines, far: Array, widths: Sequence[float]) -> Array:
+    """Return how far values move that move nearly as far in any window, and no farther
+    than terms that cancel may; 0 for others.
+    """
+    narrower = (np.array(widths[: len(far)]) / widths[0])[:, None]
+    farthest = np.maximum.accumulate(far)
+    largest = np.max(np.abs(lines.base), initial=0)
+    flickers = (far >= farthest * narrower**0.3).all(axis=0)
+    flickers &= farthest[-1] <= CANCELLED * lines.eps * largest
+    return np.asarray(np.where(flickers, farthest[-1], 0))
+
+
+def _stairs(lines: Lines, j: int, width: float, still: Array, noise: Array) -> Array:
+    """Return how far values that stay the same in a window move at once."""
+    stair: Array = np.where(still, noise, 0)
+    if (stair > 1e-6 * np.abs(lines.base)).any():
+        stair = np.maximum(stair, first_jump(lines, j, width, still))
+    return stair
 
 
 def first_jump(lines: Lines, j: int, width: float, rows: Array) -> Array:

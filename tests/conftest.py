@@ -1,10 +1,9 @@
 """Profiles of the property tests, and a guard against tests that leak state."""
 
-import os
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+from profiles import PROFILE
 
 import tensorgrad as tg
 from tensorgrad.core.observe import observers
@@ -18,7 +17,7 @@ settings.register_profile(
 settings.register_profile(
     "nightly", settings.get_profile("ci"), max_examples=400, derandomize=False
 )
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+settings.load_profile(PROFILE)
 
 
 SMOKE = {

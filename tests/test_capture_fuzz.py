@@ -4,16 +4,16 @@ Each program is text, run twice to make two equal worlds: one steps eagerly, the
 captured. Then one thing is changed in both, deep in what the step reads.
 """
 
-import os
 import random
 import types
 
 import numpy as np
 import pytest
+from profiles import NIGHTLY
 
 import tensorgrad as tg
 
-PROGRAMS = 4000 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 240
+PROGRAMS = 4000 if NIGHTLY else 240
 PARTS = 8
 
 PRELUDE = """

@@ -18,13 +18,13 @@ import os
 
 import numpy as np
 import pytest
+from profiles import NIGHTLY
 from random_steps import RandomStep, State, kept, quiet, run, same_bits, within_rounding
 
 import tensorgrad as tg
 from tensorgrad.capture import calls, kernels
 from tensorgrad.core.writes import record_write
 
-NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 CHUNK, JOINED = (5000, 50) if NIGHTLY else (500, 15)
 FIRST = int(os.environ.get("TENSORGRAD_SEED", "0"))
 """Where the seeds begin, to try others than those of every day."""

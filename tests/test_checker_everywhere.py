@@ -3,14 +3,13 @@ three precisions, right and with a fault planted; and what is no kink, is flat o
 """
 
 import collections
-import os
 
 import numpy as np
 import pytest
+from profiles import NIGHTLY
 
 from tensorgrad.testing import check_vjp
 
-NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 ROUNDS = 20_000 if NIGHTLY else 36
 
 # Functions with their derivatives, smooth where the argument is positive.

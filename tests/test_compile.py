@@ -4,13 +4,13 @@ import collections
 import copy
 import dataclasses
 import operator
-import os
 import threading
 import types
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from profiles import NIGHTLY
 from test_nine_runs import RUNS, X, Y, engine_model, engine_optimizer, every_run
 
 import tensorgrad as tg
@@ -111,9 +111,7 @@ def test_reference_run_has_the_bits_of_eager(run):
     assert_same(make_run(run), [()] * SHORT)
 
 
-nightly = pytest.mark.skipif(
-    os.environ.get("HYPOTHESIS_PROFILE") != "nightly", reason="takes a minute"
-)
+nightly = pytest.mark.skipif(not NIGHTLY, reason="takes a minute")
 
 
 @nightly

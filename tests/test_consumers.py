@@ -12,7 +12,6 @@ import inspect
 import itertools
 import math
 import operator
-import os
 import random
 import statistics
 import struct
@@ -23,12 +22,12 @@ from numbers import Complex
 import numpy as np
 import pytest
 from battery import ENTRIES
+from profiles import NIGHTLY
 
 import tensorgrad as tg
 from tensorgrad.core.registry import registry
 from tensorgrad.testing.calls import calls
 
-THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 VALUES = {
     "number": np.array(0.7),
     "one element": np.array([0.7]),
@@ -193,7 +192,7 @@ def faults(functions):
     turn = itertools.count()
     for name, function in functions.items():
         for (way, call), kind in itertools.product(ways(function), VALUES):
-            if THOROUGH or next(turn) % 5 == 0:
+            if NIGHTLY or next(turn) % 5 == 0:
                 wrong = lost(call, VALUES[kind])
                 if wrong:
                     found[name, way, kind] = wrong
@@ -279,7 +278,7 @@ NUMPY = {
         if isinstance(f, np.ufunc) and f.nin == 2 and f.nout == 1
     },
 }
-if THOROUGH:
+if NIGHTLY:
     NUMPY["np.ma"] = functions_of(np.ma, np.ma.__all__, _SETTINGS)
     NUMPY["np.strings"] = functions_of(np.strings, np.strings.__all__)
 quiet = pytest.mark.filterwarnings("ignore")

@@ -1,6 +1,5 @@
 """The checker on gradients from outside: all wrong ones fail, no right one does."""
 
-import os
 import warnings
 from importlib import import_module
 
@@ -8,10 +7,10 @@ import numpy as np
 import pytest
 from corpus import historical, subtle
 from corpus.units import SCALES, in_float32, in_units
+from profiles import NIGHTLY
 
 from tensorgrad.testing import check_vjp
 
-NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 SEEDS = range(20 if NIGHTLY else 1)
 HISTORICAL, SUBTLE = historical(), subtle()
 TOO_NOISY = "scipy.signal: czt"

@@ -4,17 +4,16 @@ The long runs are chaotic: a last bit decides where they are after thousands of 
 So what is asserted is that the engine has, epoch by epoch, the bits of the loop below.
 """
 
-import os
 from itertools import islice
 
 import numpy as np
 import pytest
+from profiles import NIGHTLY
 from reference import drawn_weights, spiral, training_runs
 
 import tensorgrad as tg
 from tensorgrad import data
 
-NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 RUNS = training_runs()
 X, Y = spiral(np.random.RandomState(0))
 

@@ -14,8 +14,9 @@ from .array_methods import ArrayMethods
 from .dispatch import operations
 from .foreign import NATIVE, is_number
 from .mode import enabled as is_grad_enabled
+from .observe import observers
 from .primitive import Primitive
-from .tensor import Tensor
+from .tensor import Tensor, wrap
 
 BINARY = {
     "add": "add",
@@ -60,7 +61,10 @@ def binary(op: Any) -> Callable[[Any, Any], Any]:
             return _with_other(op, a, b, b)
         y = forward(x, z)
         if (left is None and right is None) or not is_grad_enabled():
-            return constant((x, z), y)
+            # Of two tensors, which are real, the result is so too.
+            if observers or type(a) is not type(b):
+                return constant((x, z), y)
+            return wrap(y, None)
         if right is None:
             return recorded(plans[1], (left,), (x, z), y)
         if left is None:
@@ -92,7 +96,7 @@ def unary(op: Any) -> Callable[[Any], Any]:
         x = a._value
         y = forward(x)
         if a.node is None or not is_grad_enabled():
-            return constant((x,), y)
+            return constant((x,), y) if observers else wrap(y, None)
         return recorded(plans[1], (a.node,), (x,), y)
 
     return call

@@ -321,3 +321,17 @@ def test_matrix_is_printed():
     head, _, *rows = found.stdout.splitlines()[:11]
     assert head.startswith("| planted | in | trials | right | factor |")
     assert [row.split(" | ")[3] for row in rows[:2]] == ["100.0%"] * 2
+
+
+@pytest.mark.parametrize("steepness", [1e2, 1e5, 1e8, 1e10])
+def test_all_that_is_told_is_of_the_scale_of_the_function(steepness):
+    def doubled(g, x):
+        return 2 * steepness * g / np.cosh(steepness * x) ** 2
+
+    x = np.array([0.1, 0.3, -0.5]) / steepness
+    result = check_vjp(
+        lambda x: np.tanh(steepness * x), doubled, x, raise_on_failure=False
+    )
+    assert (result.verdict, result.fault) == ("disagrees", "factor")
+    for entry in result.entries("disagrees"):
+        assert entry.numerical == pytest.approx(entry.analytic / 2, rel=1e-6)

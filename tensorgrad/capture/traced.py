@@ -272,7 +272,11 @@ class Traced(_Reading):
         if usual and type(other) in (int, float) and other in _POWERS:
             self.recorder.call(_POWERS[other], (self,), {"out": self})
             return self
-        return self._raised(other)
+        if usual or self.scalar or type(other) is Tensor:
+            return self._raised(other)
+        # By the number NumPy decides what it computes for integers.
+        self.recorder.call(operator.ipow, (self, other), writes=(self,))
+        return self
 
     _raised = _in_place(np.power, operator.pow)
     __iadd__ = _in_place(np.add, operator.add)

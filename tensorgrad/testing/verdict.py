@@ -143,6 +143,7 @@ def _clear_doubts(
     """Look closely at lines in doubt, the smooth and the worst first, until all are
     clear or one is wrong beyond doubt.
     """
+    coarse = Estimate(result.numerical.copy(), result.error.copy())
     sharp = _bends(result.experiment.lines)
     doubted = ~_within(result, tolerance) | sharp | unsettled[:, None]
     doubted |= (~_resolved(result) | hidden(result)) & ~result.stretched
@@ -165,7 +166,24 @@ def _clear_doubts(
         if wrong:
             _judge(result, tolerance)
         if (result.state[some] == DISAGREES).any():
-            return
+            break
+    if _was_off(result, coarse):
+        for j in which[~result.looked[which].any(axis=1)][:REST].tolist():
+            _look_again(result, j, thin=True)
+        _judge(result, tolerance)
+
+
+REST = 64
+"""At how many lines more to look, so that what is told of them is true too."""
+
+
+def _was_off(result: Comparison, coarse: Estimate) -> bool:
+    """Whether a closer look has found some derivatives outside their first error bars:
+    the first steps were not of the scale of the function.
+    """
+    apart = np.abs(result.numerical - coarse.value)
+    credible = apart <= 10 * (result.error + coarse.error)
+    return bool((result.looked & ~credible).any())
 
 
 def _loose(result: Comparison) -> Array:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tensorgrad.core.registry import registry
@@ -21,7 +22,12 @@ def test_page_is_up_to_date(page):
     listed = {
         name: e for name, e in registry.items() if page == "coverage.md" or e.kinks
     }
-    found = rows(page)
+    # The pages are made with the newest NumPy, which may have more.
+    found = {
+        name: kinks
+        for name, kinks in rows(page).items()
+        if name in registry or hasattr(np, name)
+    }
     assert set(found) == set(listed), "run python docs/make_tables.py"
     for name, entry in listed.items():
         assert found[name] == (entry.kinks.replace("|", "\\|") or "-")

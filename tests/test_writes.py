@@ -51,9 +51,10 @@ ALIASES = {
     "frombuffer of bytes": lambda a: np.frombuffer(memoryview(a).cast("B")),
     "pointer": by_pointer,
     "interface": lambda a: np.asarray(Interface(a)),
-    "dlpack": np.from_dlpack,
     "ctypes": lambda a: np.frombuffer((ctypes.c_double * 6).from_buffer(a)),
 }
+if np.from_dlpack(np.ones(1)).flags.writeable:  # As of NumPy 2.1.
+    ALIASES["dlpack"] = np.from_dlpack
 WRITES = {
     "operator": lambda t: t.__imul__(2.0),
     "item": lambda t: t.__setitem__(..., 7.0),

@@ -25,7 +25,7 @@ import tensorgrad as tg
 from tensorgrad.capture import calls, kernels
 from tensorgrad.core.writes import record_write
 
-CHUNK, JOINED = (5000, 50) if NIGHTLY else (500, 15)
+CHUNK, JOINED = (5000, 50) if NIGHTLY else (500, 4)
 FIRST = int(os.environ.get("TENSORGRAD_SEED", "0"))
 """Where the seeds begin, to try others than those of every day."""
 

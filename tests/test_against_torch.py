@@ -86,7 +86,7 @@ def test_a_choice_has_no_gradient_of_what_it_leaves_out():
         lambda x: torch.where(x > 0, torch.sqrt(torch.clamp(x, min=0)), 0.0), x
     )[0]
     np.testing.assert_allclose(mine, [0, 0.5], atol=1e-12)
-    # PyTorch gave NaN up to 2.13, and gives 0 as of 2.15.
+    # PyTorch gave NaN up to 2.13, and gives 0 as of 2.14.
     np.testing.assert_allclose(np.nan_to_num(other), mine, atol=1e-12)
 
 

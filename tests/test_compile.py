@@ -863,3 +863,17 @@ def test_labels_out_of_range_are_refused_before_anything_changes(fused, computed
     np.testing.assert_array_equal(w.data, before)
     replayed(x, good)
     assert (w.data != before).any()
+
+
+@pytest.mark.parametrize("name", ["neg", "pos", "invert", "abs", "lshift", "rshift"])
+def test_operators_of_python_integers_as_arguments(name):
+    function = getattr(operator, name)
+
+    def step(x, n):
+        m = function(n, 2) + function(1, n) if "shift" in name else function(n)
+        return x * m
+
+    compiled = tg.compile(step, fused=False)
+    for n in (1, 2, 3, 5):
+        found = compiled(np.ones(2), n)
+        np.testing.assert_array_equal(np.asarray(found), step(np.ones(2), n))

@@ -416,10 +416,20 @@ class TracedNumber(_Reading):
     __and__, __rand__ = _arithmetic(operator.and_), _arithmetic(operator.and_, True)
     __or__, __ror__ = _arithmetic(operator.or_), _arithmetic(operator.or_, True)
     __xor__, __rxor__ = _arithmetic(operator.xor), _arithmetic(operator.xor, True)
+    __lshift__ = _arithmetic(operator.lshift)
+    __rlshift__ = _arithmetic(operator.lshift, True)
+    __rshift__ = _arithmetic(operator.rshift)
+    __rrshift__ = _arithmetic(operator.rshift, True)
     __hash__ = object.__hash__
 
     def __neg__(self) -> Any:
         return self.recorder.compute(operator.neg, (self,))
+
+    def __pos__(self) -> Any:
+        return self.recorder.compute(operator.pos, (self,))
+
+    def __invert__(self) -> Any:
+        return self.recorder.compute(operator.invert, (self,))
 
     def __abs__(self) -> Any:
         return self.recorder.compute(abs, (self,))

@@ -15,7 +15,7 @@ from .cases import Case
 from .page import page
 from .peers import Peer
 from .plot import plot
-from .rows import groups
+from .rows import group
 from .session import Settings, measure
 from .table import HEADER, LEGEND, block
 
@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
         "--output",
         type=Path,
         default=Path("benchmark-results.json"),
-        help="where the record goes, and the plots beside it (default %(default)s)",
+        help="where the record goes, and the chart beside it (default %(default)s)",
     )
     option(
         "--page",
@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="?",
         const=PAGE,
         metavar="RECORD",
-        help="measure nothing: write the page and the plots of a record beside it "
+        help="measure nothing: write the page and the chart of a record beside it "
         "(default docs/performance.json)",
     )
     option("--list", action="store_true", help="name the cases and the peers")
@@ -89,12 +89,11 @@ def run(found: list[Case], able: list[Peer], options: argparse.Namespace) -> int
     for case in found:
         for count in threads(options):
             results = measure(case, able, count, how)
-            record.add(made, results)
-            record.write(made, options.output)
-            for group in groups(made["results"][-len(results) :] if results else []):
-                print(block(group), flush=True)
-    conclude(made, options.output)
-    return sum(bool(result["problem"]) for result in made["results"])
+            if results:
+                made["groups"].append(group(results))
+                record.write(made, options.output)
+                print(block(made["groups"][-1]), flush=True)
+    return conclude(made, options.output)
 
 
 def reason(peer: Peer, options: argparse.Namespace) -> str | None:
@@ -119,25 +118,26 @@ def introduce(made: dict[str, Any]) -> None:
 THREADS_TITLE = {"0": "all", "1": "1"}
 
 
-def conclude(made: dict[str, Any], output: Path) -> None:
-    """Print what the columns mean, name what failed, draw the plots."""
+def conclude(made: dict[str, Any], output: Path) -> int:
+    """Print what the columns mean, draw the chart, name and count what failed."""
     print(f"\n{LEGEND}\n\nwrote {output}")
     try:
-        for path in plot(groups(made["results"]), output.with_suffix("")):
+        for path in plot(made["groups"], output.with_suffix(".png")):
             print(f"wrote {path}")
     except ImportError as error:
         print(error)
-    for result in made["results"]:
-        if result["problem"]:
-            print(f"{result['case']}: {result['peer']} {result['problem']}")
+    failed = [(g.case, row) for g in made["groups"] for row in g.rows if row.problem]
+    for case, row in failed:
+        print(f"{case}: {row.peer} {row.problem}")
+    return len(failed)
 
 
 def write_page(path: Path) -> None:
-    """Write the page and the plots of a record."""
+    """Write the page and the chart of a record."""
     made = record.read(path)
     target = path.with_suffix(".md")
     target.write_text(page(made, path.stem), "utf-8")
-    for written in (target, *plot(groups(made["results"]), path.with_suffix(""))):
+    for written in (target, *plot(made["groups"], path.with_suffix(".png"))):
         print(f"wrote {written}")
 
 

@@ -4,19 +4,29 @@ from typing import Any
 
 from .cases import AXES, CASES
 from .peers import PEERS
-from .rows import Group, Row, groups
+from .rows import Group, Row, steps
 from .table import figure, percent, quartiles, times
 
 INTRODUCTION = """\
 # Performance
 
-Made by `python -m benchmarks --page` from [{stem}.json]({stem}.json); do not edit. The
-record was made with
+The time of one training step, forward, backward and update, beside other libraries:
+{processor}, {threads}, {made}. [How it is measured](#how-it-is-measured) stands below.
+
+![Time of a step over that of tensorgrad, for each library and model]({stem}.png)
+
+{table}
+"""
+REPEAT = """\
+## Repeat it
+
+`python -m benchmarks --page` makes this page from [{stem}.json]({stem}.json), so do not
+edit it. The record was made with
 
     pip install -e '.[plot]' -r benchmarks/requirements-peers.txt
     {command}
 
-and any machine can make its own. {machine}
+{machine}
 """
 BUSY = """
 
@@ -25,31 +35,30 @@ METHOD = """\
 ## How it is measured
 
 Each library runs in a process of its own, one case at a time. The processes take turns,
-one batch of steps each, so that a slow spell of the machine falls on all; {rounds}
-rounds of about {milliseconds:.0f} ms are taken of each, fewer but three where they are
-slow. A table gives the median over the rounds and the quartiles. The ratios are medians
-of the ratios round by round, to tensorgrad eager and to tensorgrad compiled (fused,
-where numba is installed), above 1 where tensorgrad is ahead. *Products* is the time
-that the matrix products alone take which the gradient needs, written into arrays
-allocated once, over the time of the step.
+a batch of steps each, so that a slow spell of the machine hits all of them alike. Each
+takes {rounds} turns of about {milliseconds:.0f} ms; where steps are slow, fewer, but at
+least three. A table gives the median of the turns and the quartiles. A ratio is the
+median of the ratios turn by turn, to tensorgrad eager or to tensorgrad compiled (fused,
+where numba is installed): above 1, tensorgrad is faster. *Products* is the share of the
+step that its matrix products would take alone, written into arrays allocated once.
 
-Before anything is timed all libraries take the first steps from the same parameters, in
-float32; one whose losses differ from those of the loop by hand by more than half the
-digits of float32 is named and not timed. The variables `OPENBLAS_CORETYPE` and
-`OPENBLAS_L2_SIZE` are unset for every process, and the number of threads is set for
-each library by the variables it reads. One thread is one core besides, on Linux: JAX
-keeps another busy whatever it is told. With all threads there is a pause of 0.1 s
-before each turn, because idle threads of the one before go on spinning for a while.
+Before anything is timed, all libraries take the first steps in float32 from the same
+parameters. A library whose losses differ from those of the loop by hand by more than
+half the digits of float32 is named and not timed. Every process runs without the
+variables `OPENBLAS_CORETYPE` and `OPENBLAS_L2_SIZE`, and each library's own variables
+set its number of threads. On Linux, one thread also means one core, because JAX keeps a
+second core busy regardless of its settings. With all threads there is a pause of 0.1 s
+before each turn, because the idle threads of the library before go on spinning.
 
-- By hand: NumPy, operation by operation as the text does, without the gradient of the
-  samples.
-- PyTorch: `torch.nn.Linear`, its own loss and optimizers; compiled are the loss with
+- By hand: a loop in NumPy, operation by operation, as textbooks write it; the gradient
+  of the samples, which nobody needs, is left out.
+- PyTorch: `torch.nn.Linear`, its own loss and optimizers. Compiled are the loss with
   its gradient and the optimizer's step.
-- JAX: the whole step under one `jit`, with parameters and state donated.
+- JAX: the whole step under one `jit`, parameters and state donated.
 - MyGrad: its own loss, memory guarding off. HIPS autograd has no loss: it is written
-  out. Both update in NumPy as by hand.
-- tinygrad: the whole step under `TinyJit`, with its own loss and optimizers.
-- Scalar nodes: `y = y + x` until so many nodes are alive, then the gradient; building
+  out. Both update by the loop in NumPy.
+- tinygrad: the whole step under `TinyJit`, its own loss and optimizers.
+- Scalar nodes: `y = y + x` until that many nodes are alive, then the gradient. Building
   and differentiating are timed, freeing is not (MyGrad frees while it differentiates).
 - Memory: the peak of the process over three steps after the first ones, beyond what it
   holds once the library has trained a tiny model, 8 wide, of as many layers.
@@ -57,26 +66,31 @@ before each turn, because idle threads of the one before go on spinning for a wh
 
 
 def page(record: dict[str, Any], stem: str) -> str:
-    """Return the page of a record."""
-    found = groups(record["results"])
-    steps = [g for g in found if not along(g)]
-    scaled = [g for g in found if along(g)]
-    parts = [
-        INTRODUCTION.format(
-            stem=stem, command=record["command"], machine=machine(record)
-        ),
-        ahead(found),
-        f"## Figures\n\n![relative times]({stem}.png)",
-        *map(section, steps),
-    ]
-    if scaled:
-        parts += [f"## Scaling\n\n![scaling]({stem}-scaling.png)", scaling(scaled)]
-    return "\n\n".join(part.strip() for part in (*parts, method(record))) + "\n"
+    """Return the page of a record: a chart, a table, and the details folded."""
+    found = record["groups"]
+    parts = [introduction(record, stem), ahead(found), "## Every case"]
+    parts += [details(name, found) for name in CASES if not axis_of(name)]
+    parts += [scaling(axis, found) for axis in AXES]
+    parts += [method(record), repeat(record, stem)]
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
-def along(group: Group) -> bool:
-    """Whether a case is a point of an axis of the scaling."""
-    return group.case.split("-")[0] in AXES
+def introduction(record: dict[str, Any], stem: str) -> str:
+    """Return the head of the page, with the table of all models."""
+    models = steps(record["groups"])
+    return INTRODUCTION.format(
+        stem=stem,
+        made=record["made"][:10],
+        processor=record["machine"]["processor"],
+        threads=models[0].threads_title if models else "nothing measured",
+        table=matrix(models, [CASES[g.case].title for g in models], "us per step"),
+    )
+
+
+def axis_of(case: str) -> str | None:
+    """Return the axis of the scaling that a case is a point of, if any."""
+    axis = case.split("-")[0]
+    return axis if axis in AXES else None
 
 
 def machine(record: dict[str, Any]) -> str:
@@ -87,7 +101,7 @@ def machine(record: dict[str, Any]) -> str:
     names = ", ".join(f"{name} {number}" for name, number in versions.items())
     busy = BUSY if (box["load"] or 0) > box["cores"] / 2 else ""
     return (
-        f"This one, on {record['made'][:10]}:\n\n"
+        f"on {record['made'][:10]}, on this machine:\n\n"
         f"- {box['processor']}, {box['cores']} cores{memory}, {box['system']}, load "
         f"{box['load']} at the start\n"
         f"- NumPy's BLAS: {kernel['name']} {kernel['version']}, kernel "
@@ -104,21 +118,38 @@ def method(record: dict[str, Any]) -> str:
     )
 
 
+def repeat(record: dict[str, Any], stem: str) -> str:
+    """Return how the record was made, and on what."""
+    command = record["command"]
+    return REPEAT.format(stem=stem, command=command, machine=machine(record))
+
+
 def table(header: list[str], lines: list[list[str]]) -> str:
     """Return a Markdown table, all columns but the first to the right."""
     rules = ["---", *["---:"] * (len(header) - 1)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rules, *lines))
 
 
+def folded(title: str, parts: list[str]) -> str:
+    """Return what opens at a click on its title; nothing where there is nothing."""
+    body = "\n\n".join(parts)
+    return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>" * bool(body)
+
+
+def details(case: str, found: list[Group]) -> str:
+    """Return the tables of a case, one for each number of threads."""
+    parts = [section(group) for group in found if group.case == case]
+    return folded(CASES[case].title, parts)
+
+
 def section(group: Group) -> str:
-    """Return the table of a case."""
-    header = ["", "median", "quartiles", "/ eager", "/ compiled", "products"]
+    """Return the table of a case at a number of threads."""
+    title = f"{group.threads_title}, {CASES[group.case].unit}"
+    header = [title, "median", "quartiles", "/ eager", "/ compiled", "products"]
     lines = [cells(row) for row in group.rows if not row.problem]
     notes = [f"- {row.title}: {row.problem}" for row in group.rows if row.problem]
     notes += [f"- {r.title} kept {r.cores:.1f} cores busy." for r in group.greedy]
-    title = f"### {CASES[group.case].title}, {group.threads_title}"
-    parts = [title, f"In {CASES[group.case].unit}.", table(header, lines)]
-    return "\n\n".join([*parts, "\n".join(notes)] if notes else parts)
+    return "\n\n".join([table(header, lines), "\n".join(notes)]).strip()
 
 
 def cells(row: Row) -> list[str]:
@@ -127,34 +158,27 @@ def cells(row: Row) -> list[str]:
     return [row.title, figure(row.median), quartiles(row), *ratios]
 
 
-def scaling(found: list[Group]) -> str:
-    """Return a table for each axis and number of threads: medians in microseconds."""
-    parts = []
-    for axis in AXES:
-        for threads in dict.fromkeys(g.threads for g in found):
-            chosen = [
-                g for g in found if g.case.startswith(axis) and g.threads == threads
-            ]
-            if chosen:
-                title = f"### {axis.capitalize()}, {chosen[0].threads_title}"
-                parts += [title, "In us per step.", matrix(chosen)]
-    return "\n\n".join(parts)
+def scaling(axis: str, found: list[Group]) -> str:
+    """Return a table for each number of threads: medians along an axis."""
+    chosen = [group for group in found if axis_of(group.case) == axis]
+    tables = []
+    for threads in dict.fromkeys(group.threads for group in chosen):
+        points = [group for group in chosen if group.threads == threads]
+        sizes = [group.case.partition("-")[2] for group in points]
+        title = f"{points[0].threads_title}, us per step"
+        tables.append(matrix(points, sizes, title))
+    return folded(f"Scaling with {axis}", tables)
 
 
-def matrix(found: list[Group]) -> str:
-    """Return a row for each peer and a column for each size."""
-    header = ["", *(g.case.partition("-")[2] for g in found)]
-    peers = dict.fromkeys(row.peer for g in found for row in g.rows)
+def matrix(found: list[Group], columns: list[str], corner: str) -> str:
+    """Return a row for each peer and a column for each group."""
+    peers = dict.fromkeys(row.peer for group in found for row in group.rows)
     lines = []
     for peer in peers:
-        measured = [g.row((peer,)) for g in found]
-        lines.append(
-            [
-                PEERS[peer].title if peer in PEERS else peer,
-                *(figure(row.median) if row else "-" for row in measured),
-            ]
-        )
-    return table(header, lines)
+        measured = [group.row((peer,)) for group in found]
+        title = PEERS[peer].title if peer in PEERS else peer
+        lines.append([title, *(figure(row.median) if row else "-" for row in measured)])
+    return table([corner, *columns], lines)
 
 
 def ahead(found: list[Group]) -> str:
@@ -175,10 +199,11 @@ def leaders(group: Group) -> list[str]:
         key=lambda row: row.median,
         default=None,
     )
+    noun = "the memory" if CASES[group.case].unit == "MiB" else "the time"
     rivals = [r for r in group.rows if r.peer not in NOT_PEERS and not r.problem]
     return [
         f"- {CASES[group.case].title}, {group.threads_title}: {row.title} takes "
-        f"{row.median / best.median:.2f} of what {best.title} takes"
+        f"{row.median / best.median:.2f}x {noun} of {best.title}"
         for row in sorted(rivals, key=lambda row: row.median)
         if best and row.median < best.median
     ]

@@ -1,134 +1,64 @@
-"""Plots on logarithmic axes: the peers in each case, and scaling."""
+"""The chart of the page: each library's time of a step over that of tensorgrad."""
 
 from pathlib import Path
 from typing import Any
 
-from .cases import AXES
+from .cases import CASES
 from .peers import PEERS
-from .rows import Group, threads_title
-from .table import figure as figure_of
+from .rows import Group, steps
 
-MISSING = "the plots need matplotlib: pip install -e '.[plot]'"
+MISSING = "the chart needs matplotlib: pip install -e '.[plot]'"
+SHOWN = [
+    name
+    for name, peer in PEERS.items()
+    if "training" in peer.kinds and name not in ("fused", "products")
+]
+"""Not what the others are compared with, nor what is no library."""
+MARKERS = "os^vD*PhX<"
 
 
-def plot(groups: list[Group], stem: Path) -> list[Path]:
-    """Write what can be plotted; return the files. Raises ImportError."""
+def plot(groups: list[Group], path: Path) -> list[Path]:
+    """Draw the training steps of a record; return the files. Raises ImportError."""
+    models = [g for g in steps(groups) if any(r.over_compiled for r in g.rows)]
+    if not models:
+        return []
     try:
         import matplotlib
     except ImportError as error:
         raise ImportError(MISSING) from error
     matplotlib.use("Agg")
-    axes = {axis: along(groups, axis) for axis in AXES}
-    scaling = {axis: found for axis, found in axes.items() if found}
-    others = [g for g in groups if g.case.split("-")[0] not in AXES]
-    drawn = {"": dots(others)} if others else {}
-    drawn |= {"-scaling": lines(scaling)} if scaling else {}
-    return [save(drawn[end], stem.with_name(f"{stem.name}{end}.png")) for end in drawn]
-
-
-def save(figure: Any, path: Path) -> Path:
-    """Write a figure, let go of it, and return its file."""
     import matplotlib.pyplot as plt
 
-    figure.savefig(path, dpi=120, bbox_inches="tight")
+    figure = chart(models)
+    figure.savefig(path, dpi=110)
     plt.close(figure)
-    return path
+    return [path]
 
 
-def colours() -> dict[str, Any]:
-    """Return a colour for each peer, the same in every plot."""
-    from matplotlib import colormaps
-
-    palette = colormaps["tab20"]
-    return {name: palette(i) for i, name in enumerate(PEERS)}
-
-
-def dots(groups: list[Group]) -> Any:
-    """Return a panel for each case, with a dot for each peer."""
+def chart(models: list[Group]) -> Any:
+    """Return a line for each model and on it a mark for each library."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator, NullLocator
 
-    shown = [g for g in groups if any(not row.problem for row in g.rows)]
-    columns = min(4, len(shown)) or 1
-    rows = [shown[i : i + columns] for i in range(0, len(shown), columns)] or [[]]
-    heights = [1.2 + 0.22 * max([0, *(len(g.rows) for g in row)]) for row in rows]
-    figure, panels = plt.subplots(
-        len(rows),
-        columns,
-        figsize=(6 * columns, sum(heights)),
-        height_ratios=heights,
-        squeeze=False,
-        layout="constrained",
+    figure, axes = plt.subplots(
+        figsize=(9, 1.6 + 0.55 * len(models)), layout="constrained"
     )
-    for panel in panels.flat[len(shown) :]:
-        panel.set_axis_off()
-    for panel, group in zip(panels.flat, shown, strict=False):
-        dot(panel, group)
+    for place, peer in enumerate(SHOWN):
+        measured = [(g.row((peer,)), line) for line, g in enumerate(models)]
+        points = [(row.over_compiled, line) for row, line in measured if row]
+        style = {"color": f"C{place}", "marker": MARKERS[place % len(MARKERS)]}
+        if points:
+            axes.plot(
+                *zip(*points, strict=True), ls="", label=PEERS[peer].title, **style
+            )
+    axes.axvline(1, color="black", linewidth=1)
+    axes.set_yticks(range(len(models)), [CASES[g.case].title for g in models])
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.grid(linewidth=0.4)
+    axes.set_xlabel("time of a step / tensorgrad compiled: right of 1 is slower")
+    figure.legend(loc="outside upper center", ncols=5, fontsize=9, frameon=False)
     return figure
-
-
-def dot(panel: Any, group: Group) -> None:
-    """Draw the medians of one case and the quartiles around them."""
-    known = colours()
-    rows = [row for row in reversed(group.rows) if not row.problem]
-    for height, row in enumerate(rows):
-        colour = known.get(row.peer, "grey")
-        panel.plot([row.low, row.high], [height, height], color=colour)
-        panel.plot(row.median, height, "o", color=colour)
-        text = f"  {figure_of(row.median)}"
-        panel.annotate(text, (max(row.median, row.high), height), va="center", size=7)
-    panel.set_yticks(range(len(rows)), [row.title for row in rows])
-    panel.set_xscale("log")
-    panel.margins(x=0.15, y=0.1)
-    panel.grid(axis="y", linewidth=0.4)
-    panel.set_title(f"{group.title}; {group.threads_title}", fontsize=9, loc="left")
-    panel.tick_params(labelsize=7, which="both")
-
-
-Points = dict[str, list[tuple[int, float]]]
-
-
-def along(groups: list[Group], axis: str) -> dict[int, Points]:
-    """Return, by threads and by peer, size and median along an axis."""
-    found: dict[int, Points] = {}
-    for group in groups:
-        name, _, value = group.case.partition("-")
-        for row in group.rows if name == axis else ():
-            if not row.problem:
-                points = found.setdefault(group.threads, {}).setdefault(row.peer, [])
-                points.append((int(value), row.median))
-    return found
-
-
-def lines(scaling: dict[str, dict[int, Points]]) -> Any:
-    """Return panels of time over size: a row for each number of threads."""
-    import matplotlib.pyplot as plt
-
-    threads = sorted({t for found in scaling.values() for t in found}, reverse=True)
-    figure, panels = plt.subplots(
-        len(threads),
-        len(scaling),
-        figsize=(4.2 * len(scaling), 4.0 * len(threads)),
-        squeeze=False,
-        layout="constrained",
-    )
-    for count, across in zip(threads, panels, strict=True):
-        for (axis, found), panel in zip(scaling.items(), across, strict=True):
-            curves(panel, axis, found.get(count, {}))
-            panel.set_title(f"{axis}, {threads_title(count)}", fontsize=9)
-    panels[0][-1].legend(fontsize=7, bbox_to_anchor=(1.02, 1), loc="upper left")
-    return figure
-
-
-def curves(panel: Any, axis: str, points: Points) -> None:
-    """Draw a curve for each peer."""
-    known = colours()
-    for peer, found in points.items():
-        style = "-" if peer in PEERS and PEERS[peer].ours else "--"
-        title = PEERS[peer].title if peer in PEERS else peer
-        colour = known.get(peer, "grey")
-        panel.loglog(*zip(*found, strict=True), style, color=colour, label=title)
-    sizes = sorted({size for found in points.values() for size, _ in found})
-    panel.set_xticks(sizes, map(str, sizes))
-    panel.minorticks_off()
-    panel.set_xlabel(axis, fontsize=8)
-    panel.set_ylabel("us per step", fontsize=8)

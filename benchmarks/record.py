@@ -1,4 +1,7 @@
-"""The record of a run: what is written as JSON, and read again."""
+"""The record of a run: what is written as JSON, and read again.
+
+It holds the medians, quartiles and ratios that the page shows, not the samples.
+"""
 
 import json
 import sys
@@ -8,17 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from .machine import in_child, machine, versions
-from .session import Result, Settings
+from .rows import Group, Row
+from .session import Settings
 
-FORMAT = 1
+FORMAT = 2
+DIGITS = 8
 FIELDS = (
     *("format", "made", "command", "machine", "versions"),
-    *("blas", "settings", "missing", "results"),
+    *("blas", "settings", "missing", "groups"),
 )
 
 
 def begin(threads: list[int], settings: Settings, missing: dict[str, str]) -> Any:
-    """Return a record without results."""
+    """Return a record without a group."""
     found = {str(count): in_child(count) for count in threads}
     misleading = [name for child in found.values() for name in child["misleading"]]
     if misleading:
@@ -32,22 +37,32 @@ def begin(threads: list[int], settings: Settings, missing: dict[str, str]) -> An
         "blas": {count: child["blas"] for count, child in found.items()},
         "settings": asdict(settings),
         "missing": missing,
-        "results": [],
+        "groups": [],
     }
 
 
-def add(record: dict[str, Any], results: list[Result]) -> None:
-    """Add the results of a case."""
-    record["results"] += [asdict(result) for result in results]
-
-
 def write(record: dict[str, Any], path: Path) -> None:
-    """Write a record, a line for each result."""
+    """Write a record, a line for each row."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    head = json.dumps({**record, "results": None}, indent=1)
-    lines = ",\n  ".join(json.dumps(result) for result in record["results"])
-    text = head.replace('"results": null', f'"results": [\n  {lines}\n ]')
-    path.write_text(text + "\n", "utf-8")
+    head = json.dumps({**record, "groups": None}, indent=1)
+    groups = ",\n  ".join(map(text, record["groups"]))
+    whole = head.replace('"groups": null', f'"groups": [\n  {groups}\n ]')
+    path.write_text(whole + "\n", "utf-8")
+
+
+def text(group: Group) -> str:
+    """Return a group as JSON, a line for each row."""
+    rows = ",\n   ".join(json.dumps(rounded(row)) for row in group.rows)
+    head = json.dumps({"case": group.case, "threads": group.threads, "rows": None})
+    return head.replace("null", f"[\n   {rows}]")
+
+
+def rounded(row: Row) -> dict[str, Any]:
+    """Return the fields of a row, numbers with no more digits than are shown."""
+    return {
+        name: float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+        for name, value in asdict(row).items()
+    }
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -58,4 +73,8 @@ def read(path: Path) -> dict[str, Any]:
     absent = [name for name in FIELDS if name not in record]
     if absent:
         raise ValueError(f"{path}: expected the fields {absent}, found none")
+    record["groups"] = [
+        Group(g["case"], g["threads"], [Row(**row) for row in g["rows"]])
+        for g in record["groups"]
+    ]
     return record

@@ -1,14 +1,13 @@
-"""Rows of the tables, computed from a record of results."""
+"""Rows of the tables, computed from the results of a case."""
 
 import statistics
 from dataclasses import dataclass
-from typing import Any
 
-from .cases import CASES, Chain
+from .cases import CASES, STEPS, Chain
 from .fair import quartiles, ratio
 from .peers import PEERS
+from .session import Result
 
-Result = dict[str, Any]
 BASE = ("eager", "one")
 COMPILED = ("fused", "replay")
 FLOOR = "products"
@@ -71,38 +70,35 @@ class Group:
         return next((found[name] for name in names if name in found), None)
 
 
-def groups(results: list[Result]) -> list[Group]:
-    """Return the results, those of a case and a number of threads together."""
-    together: dict[tuple[str, int], list[Result]] = {}
-    for result in results:
-        together.setdefault((result["case"], result["threads"]), []).append(result)
-    return [
-        Group(case, threads, rows(case, found))
-        for (case, threads), found in together.items()
-    ]
+def group(results: list[Result]) -> Group:
+    """Return the results of a case at a number of threads, as medians and ratios."""
+    measured = {r.peer: r.values for r in results if r.values}
+    first = results[0]
+    return Group(first.case, first.threads, [row(r, measured) for r in results])
 
 
-def rows(case: str, results: list[Result]) -> list[Row]:
-    """Return the rows of a case."""
-    measured = {r["peer"]: r["values"] for r in results if r["values"]}
-    found = [row(case, result) for result in results]
-    for one in found:
-        if not one.problem:
-            mine = measured[one.peer]
-            one.over_base = over(mine, measured, BASE)
-            one.over_compiled = over(mine, measured, COMPILED)
-            one.share = part(mine, measured)
-    return found
+def steps(groups: list[Group]) -> list[Group]:
+    """Return the training steps, at the first number of threads that was measured."""
+    names = {case.name for case in STEPS}
+    found = [group for group in groups if group.case in names]
+    return [group for group in found if group.threads == found[0].threads]
 
 
-def row(case: str, result: Result) -> Row:
-    """Return a row without what is relative to other peers."""
-    if result["problem"]:
-        return Row(result["peer"], result["problem"])
-    values = [value * scale(case) for value in result["values"]]
-    found = Row(result["peer"], None, statistics.median(values), *quartiles(values))
-    found.cores = result["cores"]
-    return found
+def row(result: Result, measured: dict[str, list[float]]) -> Row:
+    """Return the row of a peer, beside the values of all peers."""
+    if result.problem:
+        return Row(result.peer, result.problem)
+    values = [value * scale(result.case) for value in result.values]
+    return Row(
+        result.peer,
+        None,
+        statistics.median(values),
+        *quartiles(values),
+        over_base=over(result.values, measured, BASE),
+        over_compiled=over(result.values, measured, COMPILED),
+        share=part(result.values, measured),
+        cores=result.cores,
+    )
 
 
 def scale(case: str) -> float:

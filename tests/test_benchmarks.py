@@ -1,10 +1,9 @@
 """The harness of the benchmarks is right; nothing here judges a time."""
 
-import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from benchmarks.fair import MISLEADING, THREADS, clean_environment  # noqa: E402
 from benchmarks.machine import in_child  # noqa: E402
 from benchmarks.page import page  # noqa: E402
 from benchmarks.peers import PEERS, Peer, chosen  # noqa: E402
+from benchmarks.plot import chart, plot  # noqa: E402
 from benchmarks.process import PeerError, Process  # noqa: E402
 from benchmarks.table import block  # noqa: E402
 from benchmarks.worker import describe, described, projections  # noqa: E402
@@ -46,7 +46,7 @@ def planted(tmp_path, monkeypatch):
 WRONG = """
 from benchmarks.peers.handwritten import finish
 from benchmarks.peers import handwritten
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 def training(case):
     # Without the momentum: right at the first step, wrong from the third.
@@ -212,18 +212,10 @@ def test_projections_tell_arrays_apart():
 
 
 def result(peer, values, problem=None, case="spiral", count=1):
-    return {
-        "case": case,
-        "threads": count,
-        "peer": peer,
-        "numbers": [1.0],
-        "problem": problem,
-        "values": values,
-        "cores": 1.0,
-    }
+    return session.Result(case, count, peer, [1.0], problem, values, cores=1.0)
 
 
-def made(results):
+def made(*groups):
     return {
         "format": record.FORMAT,
         "made": "2000-01-01T00:00:00+00:00",
@@ -239,7 +231,7 @@ def made(results):
         "blas": {"1": {"name": "b", "version": "1", "kernel": "k"}},
         "settings": {"rounds": 3, "seconds": 0.1, "patience": 1.0},
         "missing": {},
-        "results": results,
+        "groups": [rows.group(results) for results in groups],
     }
 
 
@@ -254,7 +246,7 @@ RESULTS = [
 
 
 def test_rows_are_medians_and_ratios_round_by_round():
-    (group,) = rows.groups(RESULTS)
+    group = rows.group(RESULTS)
     torch = group.row(("torch",))
     assert torch.median == pytest.approx(400)
     assert torch.over_base == pytest.approx(2)
@@ -264,32 +256,37 @@ def test_rows_are_medians_and_ratios_round_by_round():
 
 
 def test_chain_is_per_node_and_memory_in_mib():
-    chain, memory = rows.groups(
-        [
-            result("eager", [4e-3], case="nodes-1e3"),
-            result("eager", [2**20], case="memory"),
-        ]
-    )
+    chain = rows.group([result("eager", [4e-3], case="nodes-1e3")])
+    memory = rows.group([result("eager", [2**20], case="memory")])
     assert chain.rows[0].median == pytest.approx(4)
     assert memory.rows[0].median == pytest.approx(1)
 
 
 def test_more_cores_than_asked_for_are_noted():
-    greedy = result("jax", [1e-4]) | {"cores": 1.9}
-    (group,) = rows.groups([greedy])
-    assert "JAX jit kept 1.9 cores busy" in block(group)
-    (group,) = rows.groups([greedy | {"threads": 0}])
-    assert "busy" not in block(group)
+    greedy = replace(result("jax", [1e-4]), cores=1.9)
+    assert "JAX jit kept 1.9 cores busy" in block(rows.group([greedy]))
+    assert "busy" not in block(rows.group([replace(greedy, threads=0)]))
 
 
 def test_record_is_read_as_written(tmp_path):
     path = tmp_path / "record.json"
     record.write(made(RESULTS), path)
-    assert record.read(path) == made(RESULTS)
-    assert json.loads(path.read_text("utf-8"))["results"] == RESULTS
+    (found,), (group,) = record.read(path)["groups"], made(RESULTS)["groups"]
+    assert {**record.read(path), "groups": None} == {**made(RESULTS), "groups": None}
+    assert (found.case, found.threads) == (group.case, group.threads)
+    for one, other in zip(found.rows, group.rows, strict=True):
+        assert asdict(one) == pytest.approx(asdict(other))
 
 
-@pytest.mark.parametrize("text", ["[]", '{"format": 0}', '{"format": 1}'])
+def test_record_has_a_line_for_each_row_and_no_samples(tmp_path):
+    path = tmp_path / "record.json"
+    record.write(made(RESULTS), path)
+    text = path.read_text("utf-8")
+    assert sum('"peer"' in line for line in text.splitlines()) == len(RESULTS)
+    assert "values" not in text
+
+
+@pytest.mark.parametrize("text", ["[]", '{"format": 0}', '{"format": 2}'])
 def test_no_record_is_refused(tmp_path, text):
     (tmp_path / "record.json").write_text(text, "utf-8")
     with pytest.raises(ValueError, match="expected"):
@@ -298,7 +295,7 @@ def test_no_record_is_refused(tmp_path, text):
 
 def test_page_says_where_a_peer_is_ahead():
     text = page(made(RESULTS), "performance")
-    assert "JAX jit takes 0.50 of what tensorgrad compiled, fused takes" in text
+    assert "JAX jit takes 0.50x the time of tensorgrad compiled, fused" in text
     assert "PyTorch eager takes" not in text
     assert "matrix products alone takes" not in text
     assert "| PyTorch eager | 400 | 400-600 | 2.00 | 4.00 | 12 % |" in text
@@ -308,10 +305,32 @@ def test_page_says_where_a_peer_is_ahead():
 
 
 def test_page_of_scaling_has_a_column_for_each_size():
-    sizes = [result("eager", [n * 1e-6], case=f"batch-{n}") for n in (16, 64)]
-    text = page(made(sizes), "performance")
-    assert "|  | 16 | 64 |" in text
+    sizes = [[result("eager", [n * 1e-6], case=f"batch-{n}")] for n in (16, 64)]
+    text = page(made(*sizes), "performance")
+    assert "| 1 thread, us per step | 16 | 64 |" in text
     assert "| tensorgrad eager | 16 | 64 |" in text
+
+
+def test_page_opens_with_the_models_in_one_table_and_folds_the_rest():
+    many = [replace(one, threads=0) for one in RESULTS]
+    text = page(made(RESULTS, many), "performance")
+    title = SPIRAL.title
+    first = text.index(f"| us per step | {title} |")
+    assert text.index("| PyTorch eager | 400 |") > first
+    assert text.count(f"<summary>{title}</summary>") == 1
+    assert text.index("<details>") < text.index("| 1 thread, us | median |")
+    assert text.index("| all threads, us | median |") < text.index("</details>")
+
+
+def test_chart_has_a_mark_for_each_library(tmp_path):
+    pytest.importorskip("matplotlib")
+    groups = made(RESULTS)["groups"]
+    assert [line.get_label() for line in chart(groups).axes[0].lines][:2] == [
+        "tensorgrad eager",
+        "PyTorch eager",
+    ]
+    assert plot(groups, tmp_path / "chart.png")[0].stat().st_size > 0
+    assert plot([], tmp_path / "none.png") == []
 
 
 def test_page_in_the_documentation_is_of_its_record():
@@ -364,6 +383,7 @@ def test_command_writes_a_record_and_prints_a_table(tmp_path):
     assert "tensorgrad eager" in done.stdout
     assert "BLAS" in done.stdout
     found = record.read(path)
-    assert [r["peer"] for r in found["results"]] == ["hand", "eager"]
+    (group,) = found["groups"]
+    assert [row.peer for row in group.rows] == ["hand", "eager"]
     assert set(found["blas"]) == {"1"}
     assert found["command"].startswith("python -m benchmarks --quick")

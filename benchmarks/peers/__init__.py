@@ -88,7 +88,7 @@ PEERS = {
         _peer("loop", "Jacobians in a loop", "arms", ARMS, options={"arm": "loop"}),
         _peer("separate", "separate rules", "arms", ARMS, options={"arm": "separate"}),
         _peer("one", "one fused rule", "arms", ("rules",), options={"arm": "fused"}),
-        _peer("hand", "NumPy by hand, as the text", "handwritten", MODELS),
+        _peer("hand", "NumPy by hand", "handwritten", MODELS),
         _peer("products", "its matrix products alone", "products", ("training",)),
         _peer("torch", "PyTorch eager", "pytorch", ALL, ("torch",)),
         _peer(

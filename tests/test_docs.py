@@ -280,7 +280,7 @@ def test_spelling():
 
 @needs("rumdl")
 def test_markdown_is_tidy():
-    pages = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs"]
+    pages = [*ROOT.glob("*.md"), *ROOT.glob(".github/*.md"), "docs"]
     program = Path(sys.executable).with_name("rumdl")
     done = subprocess.run(
         [program, "check", "--no-cache", *pages],

@@ -5,7 +5,6 @@ import json
 import re
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from importlib import resources
@@ -122,34 +121,6 @@ def test_all_is_sorted_and_complete():
 
 def test_annotations_are_declared_to_type_checkers():
     assert resources.files("tensorgrad").joinpath("py.typed").is_file()
-
-
-# One version, everywhere it is written.
-
-
-def first_match(pattern: str, file: str) -> str:
-    """Return the first group of the first match in a root file."""
-    found = re.search(pattern, (ROOT / file).read_text("utf-8"), re.MULTILINE)
-    assert found, f"{file} has no line like {pattern}"
-    return found[1]
-
-
-def test_version_is_that_of_the_changelog():
-    top_release = first_match(r"^## \[(\d[^\]]*)\]", "CHANGELOG.md")
-    assert top_release == tensorgrad.__version__
-
-
-def test_version_is_that_of_the_citation():
-    assert first_match(r"^version: (\S+)$", "CITATION.cff") == tensorgrad.__version__
-
-
-@pytest.mark.parametrize("tool", ["ruff", "mypy"])
-def test_commit_hooks_use_the_release_that_is_checked_with(tool):
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    extras = project["optional-dependencies"]["dev"]
-    held = next(r.split("==")[1] for r in extras if r.startswith(f"{tool}=="))
-    hook = first_match(rf"{tool}[\w-]*\n *rev: v(\S+)$", ".pre-commit-config.yaml")
-    assert hook.startswith(held.removesuffix("*"))
 
 
 # The layers.

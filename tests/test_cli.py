@@ -20,7 +20,9 @@ from tensorgrad.cli import reproduce, save
 from tensorgrad.cli import train as training
 from tensorgrad.cli.signals import interruptible
 
-LINE = re.compile(r"epoch: (\d+), acc: (\d\.\d{3}), loss: (\d+\.\d{3}), lr: (\S+)")
+LINE = re.compile(
+    r"epoch: (\d+), acc: (\d\.\d{3}), loss: (\d+\.\d{3}), lr: ([\d.e+-]{1,8})$", re.M
+)
 
 
 @pytest.fixture
@@ -100,7 +102,8 @@ def plain_training(make, seed, epochs, batch_size=None):
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        rows.append((epoch, round(hits / 300, 3), round(total / 300, 3), lr))
+        rate = float(f"{lr:.4g}")
+        rows.append((epoch, round(hits / 300, 3), round(total / 300, 3), rate))
     return rows, {name: p.data for name, p in model.named_parameters()}
 
 

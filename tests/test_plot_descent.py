@@ -30,6 +30,20 @@ def situations():
     }
 
 
+def test_the_rates_of_the_gallery_are_what_they_are_called():
+    pytest.importorskip("matplotlib").use("Agg")
+    import matplotlib.pyplot as plt
+
+    script = runpy.run_path(str(GALLERY / "plot_3_rates.py"))
+    plt.close("all")
+    low, good, high, too_high = (
+        abs(run.points[:, 0]) for run in script["runs"].values()
+    )
+    x = script["runs"]["high, 1.8"].points[:, 0]
+    assert good[-1] < high[-1] < low[-1] < low[0] < too_high[-1]
+    assert (np.sign(x[1:]) == -np.sign(x[:-1])).all()
+
+
 def arrival(run, minimum=LOWEST):
     """Return the first step after which it stays in the valley of a minimum."""
     near = np.abs(run.points[:, 0] - minimum) < 0.9

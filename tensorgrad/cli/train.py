@@ -183,7 +183,8 @@ class Session:
             accuracy, loss = self.fit.epoch()
             if epoch % every == 0 or epoch == epochs - 1:
                 progress.line(
-                    f"epoch: {epoch}, acc: {accuracy:.3f}, loss: {loss:z.3f}, lr: {lr}"
+                    f"epoch: {epoch}, acc: {accuracy:.3f}, loss: {loss:z.3f}, "
+                    f"lr: {lr:.4g}"
                 )
             progress.advance()
 

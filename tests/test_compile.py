@@ -3,7 +3,9 @@
 import collections
 import copy
 import dataclasses
+import gc
 import operator
+import sys
 import threading
 import types
 from itertools import pairwise
@@ -15,6 +17,7 @@ from test_nine_runs import RUNS, X, Y, engine_model, engine_optimizer, every_run
 
 import tensorgrad as tg
 from tensorgrad.capture import kernels
+from tensorgrad.capture.reads import Reads
 
 SHORT = 60
 
@@ -747,15 +750,61 @@ def test_debug_mode_runs_the_step_as_it_is():
     assert "nothing captured" in str(captured.step.plan)
 
 
+class Litter:
+    """What only the garbage collector removes, running code that counts."""
+
+    removed = 0
+
+    def __init__(self):
+        self.cycle = self
+
+    def __del__(self):
+        Litter.removed += 1
+
+
+@pytest.fixture
+def hurry():
+    """Let threads take turns, and the garbage collector run, as often as they can."""
+    interval, threshold = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(1e-6)
+    gc.set_threshold(50, 2, 2)
+    yield
+    sys.setswitchinterval(interval)
+    gc.set_threshold(*threshold)
+
+
+def test_no_garbage_is_collected_while_any_thread_records():
+    begun, over = threading.Event(), threading.Event()
+
+    def record():
+        with Reads().noted(object()):
+            begun.set()
+            over.wait()
+
+    other = threading.Thread(target=record)
+    with Reads().noted(object()):
+        other.start()
+        begun.wait()
+    collects = gc.isenabled()
+    over.set()
+    other.join()
+    assert not collects
+    assert gc.isenabled()
+
+
+@pytest.mark.usefixtures("hurry")
 def test_threads_do_not_disturb_each_other():
     expected = [bits(Arm(trained()).eager(*b)) for b in batches(1)]
     found, errors = {}, []
 
     def run(name, compiled):
         try:
-            arm = Arm(trained())
-            step = arm.step if compiled else arm.eager
-            found[name] = [bits(step(*batch)) for batch in batches(40)]
+            for _ in range(5):
+                arm = Arm(trained())
+                step = arm.step if compiled else arm.eager
+                for batch in batches(4):
+                    assert [Litter() for _ in range(20)]
+                    found.setdefault(name, []).append(bits(step(*batch)))
         except Exception as error:
             errors.append(error)
 

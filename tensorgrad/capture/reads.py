@@ -11,6 +11,7 @@ import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Lock
 from types import CodeType, FrameType
 from typing import Any
 
@@ -167,6 +168,32 @@ def _place(frame: FrameType) -> Place:
     return Place(user.f_code, user.f_lasti)
 
 
+_counting = Lock()
+_uncollecting = 0
+_collects = True
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Collect no garbage while any thread is inside: it would run code of others.
+
+    The collector is one for all threads, and runs in whichever makes an object.
+    """
+    global _uncollecting, _collects
+    with _counting:
+        if not _uncollecting:
+            _collects = gc.isenabled()
+            gc.disable()
+        _uncollecting += 1
+    try:
+        yield
+    finally:
+        with _counting:
+            _uncollecting -= 1
+            if _collects and not _uncollecting:
+                gc.enable()
+
+
 class Reads:
     """What ran while a step was recorded.
 
@@ -198,19 +225,15 @@ class Reads:
         paused = self._before is not None and not callable(self._before)
         if paused:
             self._before.disable()
-        # What the collector calls is not the step's doing.
-        collects = gc.isenabled()
-        gc.disable()
-        sys.setprofile(self._note)
-        try:
-            yield
-        finally:
-            if collects:
-                gc.enable()
-            sys.setprofile(None if paused else self._before)
-            if paused:
-                self._before.enable()
-            self._recorder = None
+        with _uncollected():
+            sys.setprofile(self._note)
+            try:
+                yield
+            finally:
+                sys.setprofile(None if paused else self._before)
+                if paused:
+                    self._before.enable()
+                self._recorder = None
 
     def _note(self, frame: FrameType, event: str, argument: Any) -> None:
         if callable(self._before):

@@ -2,7 +2,7 @@
 the coverage page is made of the same checks on the described cases."""
 
 import numpy as np
-from derivatives import as_tuple
+from tensors import as_tuple
 
 import tensorgrad as tg
 from tensorgrad.core.registry import registry

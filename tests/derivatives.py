@@ -1,12 +1,9 @@
-"""Gradients at points, and derivatives of one number to any order, for the tests."""
+"""Gradients and derivatives of higher order, for the tests."""
 
 import numpy as np
+from tensors import as_tuple, leaf
 
 import tensorgrad as tg
-
-
-def leaf(values, dtype=None):
-    return tg.Tensor(values, requires_grad=True, dtype=dtype)
 
 
 def slopes(function, *values, dtype=None):
@@ -34,11 +31,6 @@ def derivatives(function, value, order=2, dtype=None):
     return found
 
 
-def as_tuple(outputs):
-    """Return one output or several as a tuple."""
-    return tuple(outputs) if isinstance(outputs, tuple | list) else (outputs,)
-
-
 def gradients(function, arrays, cotangents):
     """Return leaves of `arrays`, and the gradients of <cotangents, outputs> in them."""
     xs = [leaf(a) for a in arrays]
@@ -46,3 +38,35 @@ def gradients(function, arrays, cotangents):
     first, *others = [(y * v).sum() for v, y in pairs]
     sum(others, first).backward()
     return xs, [x.grad for x in xs]
+
+
+def gradient(function, x, v=None):
+    """Return the gradient of <v, function(x)>, of the sum where v is not given."""
+    t = leaf(x)
+    y = function(t)
+    y.backward(np.ones(y.shape, dtype=y.dtype) if v is None else v)
+    return t.grad.numpy()
+
+
+def hessian_of(function, x):
+    """Return the matrix of second derivatives of a scalar function of a vector."""
+    rows = []
+    for i in range(len(x)):
+        t = leaf(x)
+        function(t).backward(create_graph=True)
+        first, t.grad = t.grad, None
+        first[i].backward()
+        rows.append(np.zeros(len(x)) if t.grad is None else t.grad.numpy())
+    return np.array(rows)
+
+
+def second_of(call, x):
+    """Return the gradient, in x and the cotangent, of the norm of the gradient."""
+    t = leaf(x)
+    y = call(t)
+    v = leaf(np.ones(y.shape))
+    (y * v).sum().backward(create_graph=True)
+    first, t.grad, v.grad = t.grad, None, None
+    (first * first).sum().backward()
+    grads = [np.zeros(x.shape) if x.grad is None else x.grad.numpy() for x in (t, v)]
+    return np.concatenate([g.ravel() for g in grads])

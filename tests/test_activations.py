@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from derivatives import derivatives, leaf
+from derivatives import derivatives
+from tensors import leaf
 
 import tensorgrad as tg
 from tensorgrad.ops.activations import dropout, elu, gelu, leaky_relu, silu

@@ -9,12 +9,9 @@ import weakref
 
 import numpy as np
 import pytest
+from tensors import leaf
 
 import tensorgrad as tg
-
-
-def leaf(values, dtype=None):
-    return tg.Tensor(values, requires_grad=True, dtype=dtype)
 
 
 def test_gradient_needs_a_scalar_or_a_seed():

@@ -5,14 +5,11 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
+from tensors import leaf
 
 import tensorgrad as tg
 
 HERE = r"test_debug\.py:\d+ in "
-
-
-def leaf(values, dtype=None):
-    return tg.Tensor(values, requires_grad=True, dtype=dtype)
 
 
 pytestmark = pytest.mark.filterwarnings("default::RuntimeWarning")

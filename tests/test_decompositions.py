@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
-from matrices import close, gradient, orthogonal, random, restart, tensor
+from derivatives import gradient
+from matrices import close, orthogonal, random, restart
+from tensors import leaf
 
 import tensorgrad as tg
 from tensorgrad.testing import gradcheck
@@ -133,7 +135,7 @@ class TestQR:
         close(gradient(lambda x: np.linalg.qr(x, mode="r"), random(4, 3), v), 0)
 
     def test_modes_without_a_gradient_are_refused(self):
-        x = tensor(random(4, 2))
+        x = leaf(random(4, 2))
         for mode in ("complete", "raw", "full"):
             with pytest.raises(ValueError, match="use mode='reduced'"):
                 np.linalg.qr(x, mode=mode)
@@ -188,10 +190,10 @@ class TestSVD:
 
     def test_full_matrices_are_refused_unless_square(self):
         with pytest.raises(ValueError, match="pass full_matrices=False"):
-            np.linalg.svd(tensor(random(3, 2)))
+            np.linalg.svd(leaf(random(3, 2)))
         with pytest.raises(TypeError, match="use eigh"):
-            np.linalg.svd(tensor(np.eye(2)), hermitian=True)
-        u, s, vt = np.linalg.svd(tensor(random(2, 2)))
+            np.linalg.svd(leaf(np.eye(2)), hermitian=True)
+        u, s, vt = np.linalg.svd(leaf(random(2, 2)))
         assert u.shape == vt.shape == (2, 2)
         assert s.shape == (2,)
 

@@ -4,7 +4,8 @@ import inspect
 
 import numpy as np
 import pytest
-from two_orders import gradient_of, sample
+from derivatives import gradient
+from tensors import normal
 
 import tensorgrad as tg
 from tensorgrad.core.dispatch import operations
@@ -51,28 +52,28 @@ def test_parameters_are_those_of_numpy(name):
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 5])
 @pytest.mark.parametrize("axis", [0, -1])
 def test_differences_of_every_order(n, axis):
-    x = sample(4, 3)
+    x = normal(4, 3)
     y = np.diff(tg.Tensor(x), n, axis)
     np.testing.assert_array_equal(y.numpy(), np.diff(x, n, axis))
     gradgradcheck(lambda a: operations["diff"](a, n, axis), x)
-    g = gradient_of(lambda t: np.diff(t, n, axis), x)
+    g = gradient(lambda t: np.diff(t, n, axis), x)
     assert g.shape == x.shape
 
 
 def test_the_gradient_of_differences_is_the_transposed_matrix():
     for n in (1, 2, 3):
         d = matrix_of(lambda e, n=n: np.diff(e, n), 6)
-        v = sample(6 - n)
-        g = gradient_of(lambda t, n=n: np.diff(t, n), sample(6), v)
+        v = normal(6 - n)
+        g = gradient(lambda t, n=n: np.diff(t, n), normal(6), v)
         np.testing.assert_allclose(g, d.T @ v, rtol=1e-12)
 
 
 def test_differences_with_ends_are_differentiated_in_the_ends():
     f = operations["diff"]
     gradgradcheck(
-        lambda a, p, e: f(a, prepend=p, append=e), sample(2, 3), 0.5, sample(2, 2)
+        lambda a, p, e: f(a, prepend=p, append=e), normal(2, 3), 0.5, normal(2, 2)
     )
-    gradgradcheck(lambda a, p: f(a, n=2, axis=0, prepend=p), sample(2, 3), sample(1, 3))
+    gradgradcheck(lambda a, p: f(a, n=2, axis=0, prepend=p), normal(2, 3), normal(1, 3))
     y = np.diff([1.0, 4.0], prepend=tg.Tensor(0.5, requires_grad=True))
     assert y.requires_grad
     assert y.numpy().tolist() == [0.5, 3]
@@ -85,7 +86,7 @@ def test_differences_refuse_numbers_and_negative_orders():
 
 
 def test_flat_differences():
-    x, end, begin = sample(2, 3), sample(2), np.array(0.3)
+    x, end, begin = normal(2, 3), normal(2), np.array(0.3)
     f = operations["ediff1d"]
     np.testing.assert_array_equal(
         np.ediff1d(tg.Tensor(x), end, begin).numpy(), np.ediff1d(x, end, begin)
@@ -108,7 +109,7 @@ POINTS = np.array([0.0, 0.4, 0.5, 1.5])
     [(), (0.5,), (0.5, 2.0), (np.array([0.0, 1.0, 3.0]), POINTS), (2.0, POINTS)],
 )
 def test_slopes_as_numpy_spells_them(spacings, edge_order):
-    x = sample(3, 4)
+    x = normal(3, 4)
     found = np.gradient(tg.Tensor(x), *spacings, edge_order=edge_order)
     expected = np.gradient(x, *spacings, edge_order=edge_order)
     for f, e in zip(found, expected, strict=True):
@@ -121,9 +122,9 @@ def test_slopes_as_numpy_spells_them(spacings, edge_order):
 @pytest.mark.parametrize("edge_order", [1, 2])
 def test_slopes_are_differentiated_in_the_spacing(edge_order):
     f = operations["gradient"]
-    gradgradcheck(lambda a, h: f(a, h, edge_order=edge_order), sample(5), 0.7)
+    gradgradcheck(lambda a, h: f(a, h, edge_order=edge_order), normal(5), 0.7)
     gradgradcheck(
-        lambda a, p: f(a, p, axis=1, edge_order=edge_order), sample(2, 4), POINTS
+        lambda a, p: f(a, p, axis=1, edge_order=edge_order), normal(2, 4), POINTS
     )
     # Evenly spaced points are a special case in NumPy, but not for the derivative.
     even = tg.Tensor([0.0, 1.0, 2.0, 3.0], requires_grad=True)
@@ -135,7 +136,7 @@ def test_slopes_are_differentiated_in_the_spacing(edge_order):
 
 
 def test_slopes_of_one_axis_or_several():
-    x = tg.Tensor(sample(2, 3, 4))
+    x = tg.Tensor(normal(2, 3, 4))
     assert np.gradient(x, axis=1).shape == (2, 3, 4)
     assert [s.shape for s in np.gradient(x, axis=(0, -1))] == [(2, 3, 4)] * 2
     assert np.gradient(
@@ -155,17 +156,17 @@ def test_slopes_of_one_axis_or_several():
 )
 def test_slopes_refuse(args, kwargs, error, message):
     with pytest.raises(error, match=message):
-        np.gradient(tg.Tensor(sample(2, 3)), *args, **kwargs)
+        np.gradient(tg.Tensor(normal(2, 3)), *args, **kwargs)
 
 
 def test_areas():
     f = operations["trapezoid"]
-    gradgradcheck(lambda y, x: f(y, x), sample(2, 4), POINTS)
-    gradgradcheck(lambda y, x: f(y, x, axis=0), sample(4, 2), POINTS)
-    gradgradcheck(lambda y, x: f(y, x, axis=0), sample(4, 2), sample(4, 2, seed=1))
-    gradgradcheck(lambda y, d: f(y, dx=d), sample(4), 0.3)
-    y = sample(4, 2)
-    for x, axis in ((None, 0), (POINTS, 0), (sample(4, 2), 1)):
+    gradgradcheck(lambda y, x: f(y, x), normal(2, 4), POINTS)
+    gradgradcheck(lambda y, x: f(y, x, axis=0), normal(4, 2), POINTS)
+    gradgradcheck(lambda y, x: f(y, x, axis=0), normal(4, 2), normal(4, 2, seed=1))
+    gradgradcheck(lambda y, d: f(y, dx=d), normal(4), 0.3)
+    y = normal(4, 2)
+    for x, axis in ((None, 0), (POINTS, 0), (normal(4, 2), 1)):
         found = np.trapezoid(tg.Tensor(y), x, axis=axis)
         np.testing.assert_array_equal(found.numpy(), np.trapezoid(y, x, axis=axis))
     assert np.trapezoid(np.ones(4), tg.Tensor(POINTS)).item() == 1.5
@@ -181,15 +182,15 @@ def test_convolutions_of_all_lengths(name, mode):
     f = getattr(np, name)
     for n in range(1, 6):
         for m in range(1, 6):
-            a, v = sample(n), sample(m, seed=7)
+            a, v = normal(n), normal(m, seed=7)
             y = f(tg.Tensor(a), tg.Tensor(v), mode)
             np.testing.assert_array_equal(y.numpy(), f(a, v, mode))
-            g = sample(*y.shape, seed=8)
+            g = normal(*y.shape, seed=8)
             by_a = matrix_of(lambda e: f(e, v, mode), n).T @ g  # noqa: B023
             by_v = matrix_of(lambda e: f(a, e, mode), m).T @ g  # noqa: B023
-            found = gradient_of(lambda t: f(t, v, mode), a, g)  # noqa: B023
+            found = gradient(lambda t: f(t, v, mode), a, g)  # noqa: B023
             np.testing.assert_allclose(found, by_a, rtol=1e-12, atol=1e-14)
-            found = gradient_of(lambda t: f(a, t, mode), v, g)  # noqa: B023
+            found = gradient(lambda t: f(a, t, mode), v, g)  # noqa: B023
             np.testing.assert_allclose(found, by_v, rtol=1e-12, atol=1e-14)
 
 
@@ -198,9 +199,9 @@ def test_convolutions_of_all_lengths(name, mode):
 def test_convolutions_to_second_order(name, mode):
     for n, m in ((4, 2), (2, 4), (3, 3)):
         gradgradcheck(
-            lambda a, v: operations[name](a, v, mode), sample(n), sample(m, seed=7)
+            lambda a, v: operations[name](a, v, mode), normal(n), normal(m, seed=7)
         )
-    gradgradcheck(lambda a: operations[name](a, a, mode), sample(3))
+    gradgradcheck(lambda a: operations[name](a, a, mode), normal(3))
 
 
 def test_a_convolution_with_nothing_is_an_error():
@@ -213,13 +214,13 @@ def test_a_convolution_with_nothing_is_an_error():
 
 def test_values_of_polynomials():
     f = operations["polyval"]
-    for p, x in ((sample(4), sample(2, 3)), (sample(1), sample(2)), (sample(3), 0.5)):
+    for p, x in ((normal(4), normal(2, 3)), (normal(1), normal(2)), (normal(3), 0.5)):
         found = np.polyval(tg.Tensor(p), tg.Tensor(x))
         np.testing.assert_array_equal(found.numpy(), np.polyval(p, x))
         gradgradcheck(f, p, x)
-    gradgradcheck(f, sample(3, 2), sample(2))
-    assert gradient_of(lambda x: np.polyval([3.0, 2.0, 1.0], x), 2.0) == 14
-    g = gradient_of(lambda p: np.polyval(p, np.array(0.0)), [3.0, 2.0, 1.0])
+    gradgradcheck(f, normal(3, 2), normal(2))
+    assert gradient(lambda x: np.polyval([3.0, 2.0, 1.0], x), 2.0) == 14
+    g = gradient(lambda p: np.polyval(p, np.array(0.0)), [3.0, 2.0, 1.0])
     assert g.tolist() == [0, 0, 1]
     with pytest.raises(TypeError, match="got a poly1d"):
         np.polyval(tg.Tensor([1.0, 2.0]), np.poly1d([1.0]))
@@ -248,7 +249,7 @@ def test_vandermonde(n, increasing):
 )
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 def test_narrow_types_stay(call, dtype):
-    x = sample(4).astype(dtype)
+    x = normal(4).astype(dtype)
     t = tg.Tensor(x, requires_grad=True)
     y = call(t)
     np.testing.assert_array_equal(y.numpy(), call(x))
@@ -267,7 +268,7 @@ def test_powers_are_of_float64_as_in_numpy():
 
 @pytest.mark.parametrize("m", [0, 1, 2, 4])
 def test_derivatives_and_antiderivatives_of_polynomials(m):
-    p, k = sample(4), sample(4, seed=9)
+    p, k = normal(4), normal(4, seed=9)
     np.testing.assert_array_equal(np.polyder(tg.Tensor(p), m).numpy(), np.polyder(p, m))
     gradgradcheck(lambda a: operations["polyder"](a, m), p)
     for constants in (None, k, k[:1]):
@@ -282,7 +283,7 @@ def test_derivatives_and_antiderivatives_of_polynomials(m):
 def test_sums_and_products_of_polynomials(name):
     f = operations[name]
     for n, m in ((3, 3), (1, 4), (4, 2)):
-        a, b = sample(n), sample(m, seed=7)
+        a, b = normal(n), normal(m, seed=7)
         y = getattr(np, name)(tg.Tensor(a), tg.Tensor(b))
         np.testing.assert_array_equal(y.numpy(), getattr(np, name)(a, b))
         gradgradcheck(f, a, b)
@@ -290,7 +291,7 @@ def test_sums_and_products_of_polynomials(name):
         y = getattr(np, name)(tg.Tensor(a), np.array([1.0, 3.0]))
         np.testing.assert_array_equal(y.numpy(), getattr(np, name)(a, [1.0, 3.0]))
     with pytest.raises(TypeError, match="got a poly1d"):
-        getattr(np, name)(tg.Tensor(sample(2)), np.poly1d([1.0]))
+        getattr(np, name)(tg.Tensor(normal(2)), np.poly1d([1.0]))
 
 
 def test_polynomials_with_given_zeros():
@@ -298,16 +299,16 @@ def test_polynomials_with_given_zeros():
     np.testing.assert_array_equal(np.poly(tg.Tensor(z)).numpy(), np.poly(z))
     gradgradcheck(operations["poly"], z)
     with pytest.raises(TypeError, match="vector of zeros"):
-        np.poly(tg.Tensor(sample(2, 2)))
+        np.poly(tg.Tensor(normal(2, 2)))
 
 
 def test_fitting_a_polynomial():
     f = operations["polyfit"]
-    x, y, w = sample(7), sample(7, seed=7), np.abs(sample(7, seed=8)) + 0.2
+    x, y, w = normal(7), normal(7, seed=7), np.abs(normal(7, seed=8)) + 0.2
     found = np.polyfit(tg.Tensor(x), tg.Tensor(y), 2, w=w)
     np.testing.assert_array_equal(found.numpy(), np.polyfit(x, y, 2, w=w))
     gradgradcheck(lambda a, b, c: f(a, b, 2, w=c), x, y, w)
-    gradgradcheck(lambda a, b: f(a, b, 1), x, sample(7, 2))
+    gradgradcheck(lambda a, b: f(a, b, 1), x, normal(7, 2))
     for wrong in ({"full": True}, {"cov": True}):
         with pytest.raises(TypeError, match="full= and cov= have no rule"):
             np.polyfit(tg.Tensor(x), y, 1, **wrong)
@@ -329,7 +330,7 @@ def test_a_planted_fault_is_caught():
         try:
             op.vjp(a=rule)
             with pytest.raises(AssertionError):
-                gradgradcheck(op, sample(4), sample(3))
+                gradgradcheck(op, normal(4), normal(3))
         finally:
             op.vjp(a=right)
-    gradgradcheck(op, sample(4), sample(3))
+    gradgradcheck(op, normal(4), normal(3))

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 from battery import SMOOTH, described_calls
-from derivatives import as_tuple, derivatives, leaf, slopes
+from derivatives import derivatives, hessian_of, slopes
 from hypothesis import settings
-from two_orders import hessian_of
+from tensors import as_tuple, leaf
 
 import tensorgrad as tg
 from tensorgrad.core.registry import registry

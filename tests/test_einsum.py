@@ -11,14 +11,11 @@ import pytest
 from derivatives import gradients
 from hypothesis import given
 from hypothesis import strategies as st
+from tensors import leaf
 
 import tensorgrad as tg
 
 SIZE = {"a": 2, "B": 3, "c": 1, "d": 3, "e": 0}
-
-
-def tensor(x):
-    return tg.Tensor(x, requires_grad=True)
 
 
 @st.composite
@@ -79,14 +76,14 @@ def check(subscripts, arrays, rng, function=np.einsum):
 
 def check_second_order(subscripts, arrays, v, i, u, function):
     """<gradient i, u> is the einsum with u for operand i, so it has its gradients."""
-    xs, w = [tensor(a) for a in arrays], tensor(v)
+    xs, w = [leaf(a) for a in arrays], leaf(v)
     y = function(subscripts, *xs)
     (w * y).sum().backward(create_graph=True)
     inner = (xs[i].grad * u).sum()
     for t in (*xs, w):
         t.grad = None
     inner.backward()
-    others = [tensor(a) for a in arrays]
+    others = [leaf(a) for a in arrays]
     z = function(subscripts, *with_operand(others, i, tg.Tensor(u)))
     if z.requires_grad:
         (v * z).sum().backward()
@@ -151,7 +148,7 @@ def test_the_check_sees_a_wrong_gradient():
 
 
 def test_numbers():
-    x = tensor([[1.0, 2.0], [3.0, 4.0]])
+    x = leaf([[1.0, 2.0], [3.0, 4.0]])
     y = np.einsum("ii,jk->k", x, x)
     np.testing.assert_array_equal(y.numpy(), [20.0, 30.0])
     y.sum().backward()
@@ -161,26 +158,26 @@ def test_numbers():
 
 def test_a_diagonal_keeps_infinities_on_it():
     """The gradient is put onto the diagonal, not multiplied by an identity."""
-    x = tensor(np.ones((2, 2)))
+    x = leaf(np.ones((2, 2)))
     np.einsum("ii->i", x).backward(np.array([np.inf, 1.0]))
     np.testing.assert_array_equal(x.grad.numpy(), [[np.inf, 0.0], [0.0, 1.0]])
 
 
 def test_the_same_tensor_twice():
-    x = tensor([1.0, 2.0, 3.0])
+    x = leaf([1.0, 2.0, 3.0])
     np.einsum("i,i", x, x).backward()
     np.testing.assert_array_equal(x.grad.numpy(), [2.0, 4.0, 6.0])
 
 
 def test_operands_that_are_arrays_lists_and_numbers_are_constants():
-    x = tensor([1.0, 2.0])
+    x = leaf([1.0, 2.0])
     y = np.einsum("i,ij,,j->j", [3.0, 4.0], np.array([[1, 0], [0, 2]]), 0.5, x)
     y.sum().backward()
     np.testing.assert_array_equal(x.grad.numpy(), [1.5, 4.0])
 
 
 def test_a_path_found_before_is_taken():
-    a, b, c = (tensor(np.ones((2, 2))) for _ in range(3))
+    a, b, c = (leaf(np.ones((2, 2))) for _ in range(3))
     path, description = np.einsum_path("ij,jk,kl->il", a, b, c)
     assert path[0] == "einsum_path"
     assert "Complete contraction" in description
@@ -190,7 +187,7 @@ def test_a_path_found_before_is_taken():
 
 def test_a_single_operand_is_not_kept():
     """Its gradient needs no value, so writing to it afterwards is no error."""
-    x = tensor(np.ones((2, 3)))
+    x = leaf(np.ones((2, 3)))
     y = np.einsum("ij->j", x)
     with tg.no_grad():
         x[:] = 5.0
@@ -211,12 +208,12 @@ def test_large_products_go_to_matrix_multiplication():
 )
 def test_keywords_that_are_refused(keywords):
     with pytest.raises(TypeError, match=f"einsum: {next(iter(keywords))} cannot be"):
-        np.einsum("ij->i", tensor(np.ones((2, 2))), **keywords)
+        np.einsum("ij->i", leaf(np.ones((2, 2))), **keywords)
 
 
 def test_wrong_subscripts_raise_what_numpy_raises():
     with pytest.raises(ValueError, match="einstein sum"):
-        np.einsum("ijk->i", tensor(np.ones((2, 2))))
+        np.einsum("ijk->i", leaf(np.ones((2, 2))))
 
 
 def test_float32_stays():

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from battery import SMOOTH, described_calls
-from derivatives import as_tuple
+from tensors import as_tuple
 
 import tensorgrad as tg
 from tensorgrad.core.observe import observed, observers

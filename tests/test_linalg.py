@@ -8,9 +8,11 @@ import itertools
 
 import numpy as np
 import pytest
+from derivatives import gradient
 from hypothesis import given
 from hypothesis import strategies as st
-from matrices import close, gradient, random, restart, tensor
+from matrices import close, random, restart
+from tensors import leaf
 
 import tensorgrad as tg
 from tensorgrad.testing import gradcheck
@@ -34,7 +36,7 @@ class TestProducts:
             where = [order.index(i) for i in range(n)]
             axes.append([w - len(order) if w % 2 else w for w in where])
             arrays.append(random(*np.array([*sizes, *f], dtype=int)[order]))
-        a, b = (tensor(x) for x in arrays)
+        a, b = (leaf(x) for x in arrays)
         y = np.tensordot(a, b, axes)
         v = random(*y.shape)
         y.backward(v)
@@ -46,7 +48,7 @@ class TestProducts:
     @pytest.mark.parametrize("shapes", [((2, 3, 4), (4, 2)), ((2, 3), (2, 4, 3, 5))])
     def test_dot_of_more_axes(self, shapes):
         a, b = (random(*s) for s in shapes)
-        y = np.dot(tensor(a), b)
+        y = np.dot(leaf(a), b)
         close(y.numpy(), a.dot(b))
 
     def test_a_vector_as_a_row_and_as_a_column(self):
@@ -56,21 +58,21 @@ class TestProducts:
         close(gradient(lambda x: np.matmul(x, m).sum(), [1.0, 1.0]), [3.0, 7.0])
 
     def test_cross_is_orthogonal_to_both(self):
-        a, b = tensor(random(5, 3)), tensor(random(5, 3))
+        a, b = leaf(random(5, 3)), leaf(random(5, 3))
         np.vecdot(np.cross(a, b), a).sum().backward()
         close(a.grad.numpy(), 0)
         close(b.grad.numpy(), 0)
 
     def test_cross_in_the_plane_is_refused(self):
         with pytest.raises(ValueError, match="got 2 and 2; in the plane, write"):
-            np.cross(tensor([1.0, 2.0]), tensor([3.0, 4.0]))
+            np.cross(leaf([1.0, 2.0]), leaf([3.0, 4.0]))
 
     def test_trace_puts_nothing_beside_the_diagonal(self):
         g = gradient(np.trace, np.ones((2, 3)), np.inf)
         np.testing.assert_array_equal(g, [[np.inf, 0, 0], [0, np.inf, 0]])
 
     def test_kron_of_numbers(self):
-        a, b = tensor([1.0, 2.0]), tensor([3.0, 4.0])
+        a, b = leaf([1.0, 2.0]), leaf([3.0, 4.0])
         y = np.kron(a, b)
         y.backward(np.array([1.0, 10.0, 100.0, 1000.0]))
         np.testing.assert_array_equal(y.numpy(), [3, 4, 6, 8])
@@ -83,21 +85,21 @@ class TestProducts:
         sizes = (30, 35, 15, 5, 10, 20, 25)  # Cormen et al., section 15.2
         assert _cheapest(sizes, 0, 6) == (15125, 3)
         arrays = [random(n, m) for n, m in itertools.pairwise(sizes)]
-        y = np.linalg.multi_dot([tensor(a) for a in arrays])
+        y = np.linalg.multi_dot([leaf(a) for a in arrays])
         close(y.numpy(), np.linalg.multi_dot(arrays))
 
     def test_multi_dot_refuses_what_is_no_chain(self):
         with pytest.raises(ValueError, match="at least two arrays, got 1"):
-            np.linalg.multi_dot([tensor([[1.0]])])
+            np.linalg.multi_dot([leaf([[1.0]])])
         with pytest.raises(ValueError, match="vectors only at the ends"):
-            np.linalg.multi_dot([tensor([[1.0]]), np.ones(1), np.ones((1, 1))])
+            np.linalg.multi_dot([leaf([[1.0]]), np.ones(1), np.ones((1, 1))])
 
     def test_linalg_outer_takes_vectors_only(self):
         with pytest.raises(ValueError, match=r"numpy\.outer flattens"):
-            np.linalg.outer(tensor([[1.0]]), tensor([1.0]))
+            np.linalg.outer(leaf([[1.0]]), leaf([1.0]))
 
     def test_nothing_is_silently_ignored(self):
-        x = tensor(np.ones((2, 2)))
+        x = leaf(np.ones((2, 2)))
         for call, word in (
             (lambda: np.matmul(x, x, dtype=np.float32), "dtype"),
             (lambda: np.dot(x, x, out=np.ones((2, 2))), "out="),
@@ -121,7 +123,7 @@ class TestSystems:
         """NumPy 2: b of shape (3, 3) is a matrix even beside a stack of matrices."""
         a = random(3, 3, 3) + 4 * np.eye(3)
         for b in (random(3), random(3, 3), random(3, 3, 2)):
-            x = tensor(b)
+            x = leaf(b)
             y = np.linalg.solve(a, x)
             close(y.numpy(), np.linalg.solve(a, b))
             v = random(*y.shape)
@@ -131,7 +133,7 @@ class TestSystems:
             close(x.grad.numpy(), expected.sum(0) if b.ndim == 2 else expected)
 
     def test_solve_of_a_product_gives_back(self):
-        a, b = tensor(random(2, 3, 3)), tensor(random(2, 3, 4))
+        a, b = leaf(random(2, 3, 3)), leaf(random(2, 3, 4))
         v = random(2, 3, 4)
         np.linalg.solve(a, np.matmul(a, b)).backward(v)
         close(a.grad.numpy(), 0, atol=1e-9)
@@ -139,7 +141,7 @@ class TestSystems:
 
     def test_a_singular_matrix_raises_as_in_numpy(self):
         with pytest.raises(np.linalg.LinAlgError, match="Singular"):
-            np.linalg.inv(tensor(np.ones((2, 2))))
+            np.linalg.inv(leaf(np.ones((2, 2))))
 
     def test_pinv_along_matrices_of_one_rank(self):
         """A = B C of rank 2: the derivative through B and C needs no full rank."""
@@ -166,7 +168,7 @@ class TestSystems:
 
     def test_lstsq_gives_residuals_rank_and_singular_values(self):
         a, b = random(5, 2), random(5)
-        xs = tensor(a), tensor(b)
+        xs = leaf(a), leaf(b)
         x, residuals, rank, s = np.linalg.lstsq(*xs)
         (residuals.sum() + s.sum()).backward()
         rest = b - a @ x.numpy()
@@ -181,20 +183,20 @@ class TestSystems:
         minus = gradient(lambda x: np.linalg.matrix_power(x, -2), a, v)
         again = gradient(lambda x: np.linalg.inv(np.matmul(x, x)), a, v)
         close(minus, again, rtol=1e-8)
-        nothing = np.linalg.matrix_power(tensor(a), 0)
+        nothing = np.linalg.matrix_power(leaf(a), 0)
         np.testing.assert_array_equal(nothing.numpy(), np.eye(3))
         with pytest.raises(TypeError):
-            np.linalg.matrix_power(tensor(a), 0.5)
+            np.linalg.matrix_power(leaf(a), 0.5)
         with pytest.raises(np.linalg.LinAlgError, match="expected square"):
-            np.linalg.matrix_power(tensor(random(2, 3)), 2)
+            np.linalg.matrix_power(leaf(random(2, 3)), 2)
 
     def test_a_system_that_is_not_square_is_refused(self):
         with pytest.raises(np.linalg.LinAlgError, match="expected a square system"):
-            np.linalg.tensorsolve(tensor(random(2, 3)), random(2))
+            np.linalg.tensorsolve(leaf(random(2, 3)), random(2))
         with pytest.raises(ValueError, match="expected ind > 0"):
-            np.linalg.tensorinv(tensor(random(2, 2)), 0)
+            np.linalg.tensorinv(leaf(random(2, 2)), 0)
         with pytest.raises(TypeError, match="hermitian=True is not supported"):
-            np.linalg.pinv(tensor(np.eye(2)), hermitian=True)
+            np.linalg.pinv(leaf(np.eye(2)), hermitian=True)
 
 
 def leibniz(x):
@@ -243,7 +245,7 @@ class TestDeterminants:
 
     def test_slogdet_is_the_logarithm_of_det(self):
         a = random(3, 3)
-        sign, log = np.linalg.slogdet(tensor(a))
+        sign, log = np.linalg.slogdet(leaf(a))
         assert sign.item() == np.sign(np.linalg.det(a))
         assert not sign.requires_grad
         assert log.requires_grad
@@ -297,7 +299,7 @@ class TestNorms:
         close(gradient(lambda x: np.linalg.norm(x, 2), 3 * np.eye(2)), np.eye(2) / 2)
 
     def test_order_zero_counts(self):
-        y = np.linalg.norm(tensor([0.0, 2.0, 3.0]), 0)
+        y = np.linalg.norm(leaf([0.0, 2.0, 3.0]), 0)
         assert y.item() == 2.0
         assert not y.requires_grad
 
@@ -308,7 +310,7 @@ class TestNorms:
         )
 
     def test_orders_that_do_not_exist_are_refused(self):
-        x = tensor(random(2, 2))
+        x = leaf(random(2, 2))
         for call in (
             lambda: np.linalg.norm(x, "fro", axis=0),
             lambda: np.linalg.norm(x, 3),
@@ -322,17 +324,17 @@ class TestNorms:
         a = np.diag([4.0, 2.0])
         close(gradient(np.linalg.cond, a), np.diag([0.5, -1.0]))
         close(gradient(lambda x: np.linalg.cond(x, -2), a), np.diag([-0.125, 0.25]))
-        assert np.linalg.cond(tensor(np.zeros((2, 2)))).item() == np.inf
+        assert np.linalg.cond(leaf(np.zeros((2, 2)))).item() == np.inf
 
 
 class TestRefusals:
     @pytest.mark.parametrize("function", [np.linalg.eig, np.linalg.eigvals])
     def test_complex_results(self, function):
         with pytest.raises(TypeError, match="complex in general.*numpy.linalg.eigh"):
-            function(tensor(np.eye(2)))
+            function(leaf(np.eye(2)))
 
     def test_rank_is_a_constant(self):
-        assert np.linalg.matrix_rank(tensor(np.eye(3))) == 3
+        assert np.linalg.matrix_rank(leaf(np.eye(3))) == 3
 
     def test_plain_arrays_stay_plain(self):
         from tensorgrad.ops.decompositions import eigh, svd

@@ -16,9 +16,9 @@ from battery import (
     described_calls,
     is_numpy,
 )
-from derivatives import as_tuple
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from tensors import as_tuple
 
 import tensorgrad as tg
 from tensorgrad import ops

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from derivatives import leaf, slopes
+from derivatives import slopes
+from tensors import leaf
 
 import tensorgrad as tg
 from tensorgrad.core.registry import registry

@@ -12,6 +12,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from hypothesis import settings
+from tensors import leaf, over
 
 import tensorgrad as tg
 
@@ -264,16 +265,6 @@ class Program:
         np.testing.assert_array_equal(found, wanted)
         found[...] = 99.0
         self.count["pulled"] += 1
-
-
-def leaf(array):
-    return tg.Tensor(array, requires_grad=True)
-
-
-def over(array):
-    tensor = tg.Tensor(np.zeros_like(array))
-    tensor.data = array
-    return tensor
 
 
 def halve(g):

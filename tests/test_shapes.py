@@ -7,10 +7,11 @@ numbers are small integers.
 
 import numpy as np
 import pytest
-from derivatives import as_tuple, gradients
+from derivatives import gradients
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, valid_tuple_axes
+from tensors import as_tuple
 
 import tensorgrad as tg
 from tensorgrad.core.backward import interior

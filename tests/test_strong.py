@@ -5,7 +5,8 @@ import math
 
 import numpy as np
 import pytest
-from derivatives import derivatives, leaf, slopes
+from derivatives import derivatives, slopes
+from tensors import leaf
 
 from tensorgrad.core.registry import registry
 

@@ -6,12 +6,9 @@ import pickle
 
 import numpy as np
 import pytest
+from tensors import leaf
 
 import tensorgrad as tg
-
-
-def leaf(values, dtype=None):
-    return tg.Tensor(values, requires_grad=True, dtype=dtype)
 
 
 def test_attributes():

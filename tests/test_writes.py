@@ -10,20 +10,10 @@ from functools import partial
 
 import numpy as np
 import pytest
+from tensors import leaf, over
 
 import tensorgrad as tg
 from tensorgrad.core import backward, writes
-
-
-def leaf(values):
-    return tg.Tensor(values, requires_grad=True)
-
-
-def over(array):
-    """Return a tensor whose value is that array, not a copy of it."""
-    tensor = tg.Tensor(np.zeros_like(array))
-    tensor.data = array
-    return tensor
 
 
 class Interface:

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import operator
 import struct
 from math import log as logarithm
 
@@ -109,6 +110,8 @@ def test_what_asks_for_the_number_in_so_many_words_gets_it(caplog):
     text = "%.1f, %d"
     text %= (t, t)
     assert text == "1.5, 1"
+    assert operator.mod("%.2f", t) == "1.50"
+    assert operator.imod("%d", t) == "1"
     logging.getLogger("fit").info("loss %.2f", t)
     assert caplog.messages == ["loss 1.50"]
     assert t > 1

@@ -6,6 +6,7 @@ format, a comparison, gets it. What a function asks for behind the caller's back
 """
 
 import dis
+import operator
 import sys
 from types import FrameType, ModuleType
 from typing import Any
@@ -58,7 +59,9 @@ def _library(frame: FrameType) -> str:
 def formats_text(frame: FrameType) -> bool:
     """Whether a frame is at a ``%``, which asks for a number to write it in a text."""
     *_, now = _instructions(frame)
-    return now.opname == "BINARY_OP" and now.argrepr in ("%", "%=")
+    if now.opname == "BINARY_OP":
+        return now.argrepr in ("%", "%=")
+    return _called_by(frame) in (operator.mod, operator.imod)
 
 
 def _instructions(frame: FrameType) -> list[dis.Instruction]:

@@ -721,6 +721,15 @@ class TestCreation:
             assert type(y) is tg.Tensor
             assert (y.shape, y.requires_grad) == ((2, 3), False)
 
+    @pytest.mark.parametrize("dtype", [complex, object, "U3"])
+    def test_the_like_functions_refuse_what_a_tensor_cannot_hold(self, dtype):
+        likes = [np.zeros_like, np.ones_like, np.empty_like]
+        likes.append(lambda t, dtype: np.full_like(t, 1.0, dtype))
+        likes.append(lambda t, dtype: np.full_like(TENSOR, t[0, 0], dtype))
+        for like in likes:
+            with pytest.raises(TypeError, match="_like: a Tensor holds real numbers"):
+                like(TENSOR, dtype)
+
 
 class TestApply:
     def test_along_an_axis(self):

@@ -45,8 +45,6 @@ for _reference in (
     np.argmin,
     np.any,
     np.all,
-    np.zeros_like,
-    np.ones_like,
     np.shape,
     np.ndim,
     np.size,

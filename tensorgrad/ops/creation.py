@@ -31,6 +31,11 @@ def _cast(x, dtype, order, casting):
 _cast.vjp(x=lambda g: g)
 
 
+def _require_real(who: str, dtype: np.dtype[Any]) -> None:
+    if dtype.kind not in "fiub":
+        raise TypeError(f"{who}: a Tensor holds real numbers, got {dtype}")
+
+
 def astype(
     x: Any,
     dtype: Any,
@@ -43,8 +48,7 @@ def astype(
 
     The walk casts the gradient back to the type of x.
     """
-    if np.dtype(dtype).kind not in "fiub":
-        raise TypeError(f"astype: a Tensor holds real numbers, got {np.dtype(dtype)}")
+    _require_real("astype", np.dtype(dtype))
     if not copy and np.dtype(dtype) == detached(x).dtype:
         return x
     if np.dtype(dtype).kind == "f":
@@ -97,6 +101,8 @@ def full_like(
     Tensor(3.)
     """
     like: Any = np.empty_like(detached(a), dtype, order, shape=shape)
+    if Tensor in (type(a), type(fill_value)):
+        _require_real("full_like", like.dtype)
     value = cast_to("full_like", operand(fill_value), like.dtype)
     y: Any = np.copy(np.broadcast_to(value, like.shape))
     return y if type(y) is Tensor or type(a) is not Tensor else wrap(y, None)
@@ -120,4 +126,18 @@ describe(
     ],
 )
 
-constant(np.empty_like)
+
+def _shaped_like(reference: Any) -> None:
+    """Let a NumPy function that makes an array like a tensor make a constant."""
+    make = constant(reference)
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        y = make(*args, **kwargs)
+        _require_real(reference.__name__, y.dtype)
+        return y
+
+    implement(reference.__name__, function, reference)
+
+
+for _reference in (np.zeros_like, np.ones_like, np.empty_like):
+    _shaped_like(_reference)

@@ -333,6 +333,12 @@ def test_inputs_that_are_no_real_numbers(x):
             check(square, slope, x)
 
 
+@pytest.mark.parametrize("check", [as_gradient, as_vjp])
+def test_no_inputs_at_all(check):
+    with pytest.raises(TypeError, match="x must be an array or a tuple .* empty tuple"):
+        check(lambda: 1.0, tuple, ())
+
+
 @every_way
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_inputs_that_are_not_finite(check, bad):

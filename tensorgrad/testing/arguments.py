@@ -83,9 +83,14 @@ def points_of(who: str, x: Any) -> tuple[list[Array], list[Finding]]:
     Raises
     ------
     TypeError
-        For what is not real numbers.
+        For what is not real numbers, or no arrays at all.
     """
     points = [np.asarray(a) for a in (x if isinstance(x, tuple) else (x,))]
+    if not points:
+        raise TypeError(
+            f"{who}: x must be an array or a tuple of arrays, got an empty tuple; pass "
+            "what to differentiate by"
+        )
     for a in points:
         if a.dtype.kind not in "fiub":
             raise TypeError(

@@ -440,6 +440,10 @@ def refuses(x):
     raise ForeignError("no complex numbers")
 
 
+def leaves(x):
+    raise SystemExit("no complex numbers")
+
+
 def drops(x):
     warnings.warn("imaginary part is dropped", UserWarning, stacklevel=1)
     return square(x.real)
@@ -447,6 +451,7 @@ def drops(x):
 
 COMPLEX = {
     "raises": refuses,
+    "exits": leaves,
     "returns nothing": lambda x: None,
     "drops the imaginary part": drops,
     "loses it in silence": lambda x: square(x.real) + 0j,
@@ -468,6 +473,17 @@ def test_whatever_happens_at_complex_numbers(check, at_complex, factor):
         warnings.simplefilter("error")
         result = check(f, lambda x: factor * slope(x), X)
     assert result.verdict == ("agrees" if factor == 1 else "disagrees")
+
+
+@by_hand
+def test_an_interrupt_at_complex_numbers_goes_through(check):
+    def f(x):
+        if np.iscomplexobj(x):
+            raise KeyboardInterrupt
+        return square(x)
+
+    with pytest.raises(KeyboardInterrupt):
+        check(f, slope, X)
 
 
 @by_hand

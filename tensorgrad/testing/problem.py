@@ -209,7 +209,7 @@ class Problem:
                 return None
             found = self.out.pack([y.imag / h for y in outputs])
         # A function need not take complex numbers, and may say so as it likes.
-        except Exception:
+        except (Exception, SystemExit):
             self.analytic = None
             return None
         return found if found.size == self.out.size else None

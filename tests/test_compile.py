@@ -914,6 +914,17 @@ def test_labels_out_of_range_are_refused_before_anything_changes(fused, computed
     assert (w.data != before).any()
 
 
+def test_divmod_of_python_numbers_as_arguments():
+    def step(x, s):
+        quotient, remainder = divmod(s, 0.75)
+        return x * quotient + remainder + divmod(7, s)[1]
+
+    compiled = tg.compile(step, fused=False)
+    for s in (3.1, 2.5, 5.9, -1.4):
+        expected = bits(step(np.ones(2), s))
+        assert bits(compiled(np.ones(2), s)) == expected
+
+
 @pytest.mark.parametrize("name", ["neg", "pos", "invert", "abs", "lshift", "rshift"])
 def test_operators_of_python_integers_as_arguments(name):
     function = getattr(operator, name)

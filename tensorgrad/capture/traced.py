@@ -409,6 +409,7 @@ class TracedNumber(_Reading):
     __floordiv__ = _arithmetic(operator.floordiv)
     __rfloordiv__ = _arithmetic(operator.floordiv, True)
     __mod__, __rmod__ = _arithmetic(operator.mod), _arithmetic(operator.mod, True)
+    __divmod__, __rdivmod__ = _arithmetic(divmod), _arithmetic(divmod, True)
     __pow__, __rpow__ = _arithmetic(operator.pow), _arithmetic(operator.pow, True)
     __lt__, __le__ = _arithmetic(operator.lt), _arithmetic(operator.le)
     __gt__, __ge__ = _arithmetic(operator.gt), _arithmetic(operator.ge)

@@ -1,6 +1,7 @@
-"""Configuration of the documentation: Sphinx, MyST, numpydoc and the gallery."""
+"""Configuration of the documentation: Sphinx, MyST-NB, numpydoc and the gallery."""
 
 import functools
+import os
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +25,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "sphinx-mathjax-offline",
     "numpydoc",
-    "myst_parser",
+    "myst_nb",
 ]
 
 templates_path = ["_templates"]
@@ -35,6 +36,7 @@ exclude_patterns = [
     "**/README.rst",
     "sg_execution_times.rst",
     "auto_gallery/sg_execution_times.rst",
+    "**/*.ipynb",
 ]
 nitpicky = False
 
@@ -44,6 +46,16 @@ myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"
 myst_heading_anchors = 4
 # "python" blocks hold sessions too, whose output is no Python.
 suppress_warnings = ["misc.highlighting_failure"]
+
+# Pages with cells are run, and show what they print and draw. Messages name a file and
+# a line: of cells that would be a temporary file.
+
+os.environ["IPYKERNEL_CELL_NAME"] = "example.py"
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120
+nb_merge_streams = True
+nb_output_stderr = "warn"
 
 # Reference.
 

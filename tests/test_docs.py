@@ -1,4 +1,4 @@
-"""The documentation as a whole: complete, validated, its tutorial run as notebooks."""
+"""The documentation as a whole: complete, validated, its cells run when it is built."""
 
 import ast
 import importlib
@@ -22,11 +22,6 @@ import tensorgrad
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-TUTORIAL = [
-    page
-    for page in sorted((DOCS / "tutorial").glob("*.md"))
-    if "```python" in page.read_text("utf-8")
-]
 PUBLIC = [
     "tensorgrad",
     "tensorgrad.data",
@@ -205,34 +200,46 @@ def test_numpydoc_lint_reads_the_files_of_what_is_public():
             assert not outside.match(file), f"{name} is in {file}"
 
 
-# Notebooks.
+# Pages with cells are run when they are built.
+
+PLANTED = """
+import runpy
+
+conf = runpy.run_path({conf!r})
+extensions = ["myst_nb"]
+globals().update((name, conf[name]) for name in conf if name.startswith("nb_"))
+"""
+PAGE = """---
+file_format: mystnb
+kernelspec:
+  name: python3
+---
+
+# Page
+
+```{code-cell}
+print(6 * 7 / divisor)
+```
+"""
 
 
-def execute(page: str) -> None:
-    """Make a notebook of a page, and run it from top to bottom."""
-    import jupytext
-    import nbclient
-
-    notebook = jupytext.read(page)
-    assert any(cell.cell_type == "code" for cell in notebook.cells)
-    nbclient.NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
-
-
-@needs("jupytext", "nbclient", "ipykernel")
-@pytest.mark.parametrize("page", TUTORIAL, ids=lambda page: page.stem)
-def test_tutorial_runs_as_a_notebook(page, tmp_path):
+@needs("myst_nb")
+@pytest.mark.parametrize("divisor", ["1", "0"])
+def test_a_failing_cell_fails_the_build(tmp_path, divisor):
+    source, made = tmp_path / "source", tmp_path / "html"
+    source.mkdir()
+    conf = PLANTED.format(conf=str(DOCS / "conf.py"))
+    (source / "conf.py").write_text(conf, "utf-8")
+    page = PAGE.replace("divisor", divisor)
+    (source / "index.md").write_text(page, "utf-8")
     quiet = {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "IPYTHONDIR": str(tmp_path)}
-    done = run(__file__, page, env={**os.environ, **quiet})
-    assert done.returncode == 0, done.stderr
-
-
-@needs("jupytext", "nbclient", "ipykernel")
-def test_a_failing_cell_would_be_seen(tmp_path):
-    page = tmp_path / "page.md"
-    page.write_text("# Page\n\n```python\n1 / 0\n```\n", "utf-8")
-    done = run(__file__, page)
-    assert done.returncode
-    assert "ZeroDivisionError" in done.stderr
+    done = run("-m", "sphinx", "-q", source, made, env={**os.environ, **quiet})
+    if divisor == "0":
+        assert done.returncode
+        assert re.search(r"ExecutionError: .*index\.md", done.stderr)
+    else:
+        assert done.returncode == 0, done.stderr
+        assert "42.0" in (made / "index.html").read_text("utf-8")
 
 
 # Pictures.
@@ -295,7 +302,3 @@ def test_scripts_of_the_pages_say_how_they_are_run():
     for script in sorted(DOCS.glob("*.py")):
         doc = ast.get_docstring(ast.parse(script.read_text("utf-8"))) or ""
         assert script.name == "conf.py" or script.name in doc
-
-
-if __name__ == "__main__":
-    execute(sys.argv[1])

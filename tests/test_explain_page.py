@@ -84,6 +84,25 @@ class Page:
     def path(self):
         return self.browser.find_element("id", "path").text
 
+    def heads(self):
+        """Return at which ends arrows have heads: at the start, at the end."""
+        ends = self.run("""
+            return [...document.querySelectorAll("path[data-to]")].map((path) => {
+              const style = getComputedStyle(path);
+              return [style.markerStart, style.markerEnd];
+            });""")
+        return {tuple(end.split("(")[0] for end in both) for both in ends}
+
+    def flows(self):
+        """Return what is written beside the arrows."""
+        found = self.browser.find_elements("css selector", ".flow")
+        return [text.text for text in found]
+
+    def room(self, what):
+        """Return where an element stands."""
+        code = "return document.querySelector(arguments[0]).getBoundingClientRect()"
+        return self.run(f"{code}.toJSON()", what)
+
     def errors(self):
         return [e for e in self.browser.get_log("browser") if e["level"] == "SEVERE"]
 
@@ -112,6 +131,15 @@ def page(browser, small):
     page = Page(browser, small)
     yield page
     assert page.errors() == []
+
+
+@pytest.fixture
+def phone(browser):
+    """The browser in the size of a phone."""
+    size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    yield browser
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_steps_through_both_passes(page):
@@ -187,31 +215,100 @@ def test_keys(page):
     wait_until(lambda: page.where.startswith("forward"))
 
 
+def test_space_after_a_click_plays(page):
+    page.press("turn")
+    page.key(webdriver.Keys.SPACE)
+    wait_until(lambda: page.where == "backward, 2 of 6")
+
+
+def test_space_presses_a_button_that_the_keys_have_reached(page):
+    page.key(webdriver.Keys.TAB)
+    assert page.run("return document.activeElement.id") == "start"
+    page.key(webdriver.Keys.SPACE)
+    time.sleep(1.2)
+    assert page.where == "before the first operation"
+
+
+def test_end_is_the_last_step_and_arrows_have_turned(page):
+    assert page.heads() == {("none", "url")}
+    page.press("turn")
+    assert page.heads() == {("none", "url"), ("url", "none")}
+    page.key(webdriver.Keys.END)
+    assert page.where == "backward, 6 of 6"
+    assert page.heads() == {("url", "none")}
+
+
+def test_the_gradient_stands_at_the_head_of_its_arrow(page):
+    assert page.flows() == []
+    page.press("turn")
+    assert page.flows() == ["1", "1"]
+    page.key(webdriver.Keys.END)
+    assert page.flows() == ["[[0.1, 0], [0.1, 0.2]]", "[0.2, 0.2]"]
+    page.press("start")
+    assert page.flows() == []
+
+
+def test_a_phone_shows_the_drawing_above_the_panel(phone, small):
+    page = Page(phone, small)
+    drawing, panel = (page.room(what) for what in ("main", "aside"))
+    assert drawing["width"] == panel["width"] == 390
+    assert drawing["bottom"] <= panel["top"]
+    assert page.run("return document.documentElement.scrollWidth") == 390
+
+
+def test_a_wide_drawing_is_fitted_enlarged_and_follows_the_pass(phone, small):
+    page = Page(phone, small)
+    page.press("fit")
+    width = page.room("main svg")["width"]
+    assert width <= 390
+    for _ in range(8):
+        page.press("larger")
+    assert page.room("main svg")["width"] > 4 * width
+    for _ in range(12):
+        page.press("next")
+        box, room = page.room(".box.now rect"), page.room("main")
+        assert box["right"] > room["left"]
+        assert box["left"] < room["right"]
+    page.key("0")
+    assert page.room("main svg")["width"] == width
+
+
 def test_the_page_asks_for_nothing_else(page):
     assert page.run("return performance.getEntriesByType('resource').length") == 0
 
 
-def test_letters_can_be_read(page):
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_letters_can_be_read(page, scheme):
     """The contrast of every text with what it stands on is that of WCAG's level AA."""
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
     page.press("turn")
+    assert page.run("return getComputedStyle(document.body).backgroundColor") == (
+        "rgb(255, 255, 255)" if scheme == "light" else "rgb(22, 24, 28)"
+    )
     assert page.run(CONTRASTS) >= 4.5
+    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
 CONTRASTS = """
 const light = (css) => {
-  const parts = css.match(/[\\d.]+/g).slice(0, 3).map((v) => v / 255).map(
+  const parts = css.match(/[\\d.]+/g).slice(0, 3).map(
+    (v) => css.startsWith("color(") ? Number(v) : v / 255).map(
     (v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
   return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
 };
 const contrast = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
 const found = [];
+const page = light(getComputedStyle(document.body).backgroundColor);
 for (const box of document.querySelectorAll(".box")) {
   const paper = light(getComputedStyle(box.querySelector("rect")).fill);
   for (const text of box.querySelectorAll("text"))
     found.push(contrast(light(getComputedStyle(text).fill), paper));
 }
 for (const text of document.querySelectorAll("header *, aside p, aside h2, aside h3"))
-  found.push(contrast(light(getComputedStyle(text).color), 1));
+  found.push(contrast(light(getComputedStyle(text).color), page));
+for (const text of document.querySelectorAll(".flow"))
+  found.push(contrast(light(getComputedStyle(text).fill), page));
 for (const cell of document.querySelectorAll("td"))
   found.push(contrast(light(getComputedStyle(cell).color),
                       light(getComputedStyle(cell).backgroundColor)));

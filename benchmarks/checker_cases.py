@@ -8,7 +8,7 @@ import numpy as np
 
 import tensorgrad as tg
 from tensorgrad.core.primitive import Primitive
-from tensorgrad.core.registry import Entry, registry
+from tensorgrad.ops.support.registry import Entry, registry
 from tensorgrad.testing import gradcheck
 from tensorgrad.testing.calls import LAYOUTS, Call, calls, differentiable, forms
 from tensorgrad.testing.mutants import Mutant, planted, primitives_below

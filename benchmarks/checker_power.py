@@ -30,8 +30,8 @@ from checker_cases import (
     tied,
 )
 
-from tensorgrad.core.registry import Entry
-from tensorgrad.ops.strong import nothing
+from tensorgrad.ops.support.registry import Entry
+from tensorgrad.ops.support.strong import nothing
 from tensorgrad.testing import gradcheck
 from tensorgrad.testing.calls import Call
 from tensorgrad.testing.mutants import (

@@ -22,7 +22,7 @@ from checker_power import kind_of, same
 from conditional_faults import CONDITIONAL
 from written_faults import WRITTEN
 
-from tensorgrad.core.registry import Entry
+from tensorgrad.ops.support.registry import Entry
 from tensorgrad.testing import Result, gradcheck
 from tensorgrad.testing.calls import calls
 from tensorgrad.testing.mutants import (

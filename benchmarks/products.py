@@ -22,7 +22,7 @@ SIZES = [
 
 
 def main() -> None:
-    from tensorgrad.capture.matmul import kernel, registers
+    from tensorgrad.capture.gemm.matmul import kernel, registers
 
     if registers() is None:
         raise SystemExit("on this processor compiled steps leave all products to BLAS")

@@ -16,7 +16,7 @@ sys.path.insert(0, str(HERE.parent / "tests"))
 
 from battery import CHECKS, described_calls, is_numpy  # noqa: E402
 
-from tensorgrad.core.registry import registry  # noqa: E402
+from tensorgrad.ops.support.registry import registry  # noqa: E402
 
 COLUMNS = list(CHECKS)
 

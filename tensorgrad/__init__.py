@@ -21,9 +21,7 @@ from .core.mode import enable_grad, is_grad_enabled, no_grad
 from .core.primitive import Primitive, primitive
 from .core.tensor import Tensor
 from .core.writes import debug
-from .ops.activations import dropout, elu, gelu, leaky_relu, silu
-from .ops.creation import full_like
-from .ops.elementwise import (
+from .ops.elementwise.arithmetic import (
     add,
     divide,
     exp,
@@ -36,16 +34,29 @@ from .ops.elementwise import (
     subtract,
     tanh,
 )
-from .ops.joining import array, concatenate, stack
-from .ops.linalg import dot, matmul
-from .ops.logspace import log_softmax, logsumexp, sigmoid, softplus
-from .ops.losses import categorical_cross_entropy, one_hot, softmax_cross_entropy
-from .ops.neural import dense, relu, softmax, softmax_jacobian
-from .ops.piecewise import absolute, clip, maximum, minimum, where
-from .ops.reduce import max, mean, min, sum
-from .ops.shape import broadcast_to, expand_dims, reshape, squeeze, swapaxes, transpose
-from .ops.special import erf, erfc
-from .ops.update import index_add, index_update, put, put_along_axis
+from .ops.elementwise.logspace import log_softmax, logsumexp, sigmoid, softplus
+from .ops.elementwise.piecewise import absolute, clip, maximum, minimum, where
+from .ops.elementwise.special import erf, erfc
+from .ops.linalg.products import dot, matmul
+from .ops.networks.activations import dropout, elu, gelu, leaky_relu, silu
+from .ops.networks.losses import (
+    categorical_cross_entropy,
+    one_hot,
+    softmax_cross_entropy,
+)
+from .ops.networks.neural import dense, relu, softmax, softmax_jacobian
+from .ops.reductions.reduce import max, mean, min, sum
+from .ops.shapes.creation import full_like
+from .ops.shapes.joining import array, concatenate, stack
+from .ops.shapes.shape import (
+    broadcast_to,
+    expand_dims,
+    reshape,
+    squeeze,
+    swapaxes,
+    transpose,
+)
+from .ops.shapes.update import index_add, index_update, put, put_along_axis
 from .transforms import (
     checkpoint,
     grad,

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 from .core.foreign import NATIVE, values
 from .core.operators import unary
 from .core.tensor import Tensor
-from .ops.neural import dense, relu, softmax
+from .ops.networks.neural import dense, relu, softmax
 from .random import Normals, normals
 
 _relu = unary(relu)

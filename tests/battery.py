@@ -5,7 +5,7 @@ import numpy as np
 from tensors import as_tuple
 
 import tensorgrad as tg
-from tensorgrad.core.registry import registry
+from tensorgrad.ops.support.registry import registry
 from tensorgrad.testing import gradcheck
 from tensorgrad.testing.calls import LAYOUTS, calls
 

@@ -68,7 +68,8 @@ def uncompiled(monkeypatch):
     """Let kernels run as they are written, in plain Python."""
     from plain_kernels import in_python
 
-    from tensorgrad.capture import fuse, matmul
+    from tensorgrad.capture.gemm import matmul
+    from tensorgrad.capture.kernels import fuse
 
     monkeypatch.setattr(fuse, "require_numba", lambda: None)
     monkeypatch.setattr(fuse, "unusable", str)

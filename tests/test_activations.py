@@ -8,9 +8,14 @@ from derivatives import derivatives
 from tensors import leaf
 
 import tensorgrad as tg
-from tensorgrad.ops.activations import dropout, elu, gelu, leaky_relu, silu
-from tensorgrad.ops.logspace import log_softmax, logsumexp, sigmoid, softplus
-from tensorgrad.ops.neural import relu, softmax
+from tensorgrad.ops.elementwise.logspace import (
+    log_softmax,
+    logsumexp,
+    sigmoid,
+    softplus,
+)
+from tensorgrad.ops.networks.activations import dropout, elu, gelu, leaky_relu, silu
+from tensorgrad.ops.networks.neural import relu, softmax
 
 INF, NAN = math.inf, math.nan
 

@@ -486,7 +486,7 @@ def test_threads_build_and_differentiate_apart():
 
 
 def test_plans_of_long_joins_are_not_kept():
-    from tensorgrad.ops import joining
+    from tensorgrad.ops.shapes import joining
 
     xs = [leaf([1.0]) for _ in range(40)]
     tg.concatenate(xs).sum().backward()

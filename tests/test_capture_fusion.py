@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from plain_kernels import in_python
 
-from tensorgrad.capture import fuse as fusion
-from tensorgrad.capture import kernels
+from tensorgrad.capture.kernels import compile as kernels
+from tensorgrad.capture.kernels import fuse as fusion
 from tensorgrad.capture.program import (
     Call,
     Constant,

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import tensorgrad as tg
-from tensorgrad.capture import fuse, kernels
+from tensorgrad.capture.kernels import compile as kernels
+from tensorgrad.capture.kernels import fuse
 
 needs_numba = pytest.mark.skipif(
     not kernels.installed(), reason="needs numba, of the extra 'fast'"
@@ -146,7 +147,7 @@ def run_apart(code, **environment):
 APART = (
     "import numpy as np, tensorgrad as tg, test_capture_kernels as t\n"
     "assert t.check()\n"
-    "import tensorgrad.capture.kernels as k, gc\n"
+    "import tensorgrad.capture.kernels.compile as k, gc\n"
     "from numba.core.dispatcher import Dispatcher\n"
     "ours = [o for o in gc.get_objects() if type(o).__name__ == 'CPUDispatcher'"
     " and o.__name__ == 'kernel']\n"

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from test_capture_fusion import Writing, run
 
-from tensorgrad.capture import calls, fuse, kernels
+from tensorgrad.capture.kernels import compile as kernels
+from tensorgrad.capture.kernels import fuse
+from tensorgrad.capture.kernels import fusible as calls
 from tensorgrad.capture.program import Value
 
 needs_numba = pytest.mark.skipif(

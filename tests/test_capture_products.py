@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tensorgrad as tg
-from tensorgrad.capture import kernels, matmul
+from tensorgrad.capture.gemm import matmul
+from tensorgrad.capture.kernels import compile as kernels
 from tensorgrad.capture.program import Call, Live, Result
 
 pytestmark = pytest.mark.skipif(

@@ -6,7 +6,7 @@ from profiles import NIGHTLY
 from random_steps import array_of
 
 import tensorgrad as tg
-from tensorgrad.capture import kernels
+from tensorgrad.capture.kernels import compile as kernels
 
 rng = np.random.default_rng(7)
 X = rng.standard_normal((8, 5))

@@ -22,7 +22,8 @@ from profiles import NIGHTLY
 from random_steps import RandomStep, State, kept, quiet, run, same_bits, within_rounding
 
 import tensorgrad as tg
-from tensorgrad.capture import calls, kernels
+from tensorgrad.capture.kernels import compile as kernels
+from tensorgrad.capture.kernels import fusible as calls
 from tensorgrad.core.writes import record_write
 
 CHUNK, JOINED = (5000, 50) if NIGHTLY else (500, 4)

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tensorgrad.capture.buffers import assigned
-from tensorgrad.capture.plan import plan_text
+from tensorgrad.capture.numpy.buffers import assigned
+from tensorgrad.capture.numpy.plan import plan_text
+from tensorgrad.capture.numpy.prune import pruned
+from tensorgrad.capture.numpy.replay import Replay, replay
 from tensorgrad.capture.program import (
     Call,
     Constant,
@@ -23,8 +25,6 @@ from tensorgrad.capture.program import (
     filled,
     owner,
 )
-from tensorgrad.capture.prune import pruned
-from tensorgrad.capture.replay import Replay, replay
 
 
 def kind(array):

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 import tensorgrad as tg
-from tensorgrad.capture import watch
+from tensorgrad.capture.recording import watch
 
 
 @dataclasses.dataclass

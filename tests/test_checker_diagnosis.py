@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tensorgrad as tg
-from tensorgrad.core.registry import registry
+from tensorgrad.ops.support.registry import registry
 from tensorgrad.testing import check_gradient, check_vjp, gradcheck
 from tensorgrad.testing.mutants import (
     MUTANTS,

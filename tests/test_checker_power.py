@@ -8,7 +8,7 @@ import pytest
 
 import tensorgrad as tg
 from tensorgrad.core import backward as engine
-from tensorgrad.core.registry import registry
+from tensorgrad.ops.support.registry import registry
 from tensorgrad.testing import gradcheck
 from tensorgrad.testing.mutants import MUTANTS, overwriting_walk, planted
 

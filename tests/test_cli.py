@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tensorgrad as tg
-from tensorgrad import cli, data, table
-from tensorgrad.cli import reproduce, save
+from tensorgrad import cli, data
+from tensorgrad.cli import reproduce, save, table
 from tensorgrad.cli import train as training
 from tensorgrad.cli.signals import interruptible
 

@@ -16,8 +16,8 @@ from profiles import NIGHTLY
 from test_nine_runs import RUNS, X, Y, engine_model, engine_optimizer, every_run
 
 import tensorgrad as tg
-from tensorgrad.capture import kernels
-from tensorgrad.capture.reads import Reads
+from tensorgrad.capture.kernels import compile as kernels
+from tensorgrad.capture.recording.reads import Reads
 
 SHORT = 60
 

@@ -25,7 +25,7 @@ from battery import ENTRIES
 from profiles import NIGHTLY
 
 import tensorgrad as tg
-from tensorgrad.core.registry import registry
+from tensorgrad.ops.support.registry import registry
 from tensorgrad.testing.calls import calls
 
 VALUES = {

@@ -205,7 +205,7 @@ def product_of_svd(x):
 
 def test_a_planted_fault_is_caught():
     """Eigenvectors that stand still are seen by the test of the factors."""
-    from tensorgrad.ops.decompositions import _diagonal, _folded, symmetric_eigen
+    from tensorgrad.ops.linalg.decompositions import _diagonal, _folded, symmetric_eigen
 
     right = symmetric_eigen.rules[0][0]
     try:

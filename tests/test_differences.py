@@ -9,7 +9,7 @@ from tensors import normal
 
 import tensorgrad as tg
 from tensorgrad.core.dispatch import operations
-from tensorgrad.ops import convolution
+from tensorgrad.ops.numerical import convolution
 from tensorgrad.testing import gradgradcheck
 
 MODES = ["full", "same", "valid"]

@@ -169,7 +169,7 @@ def test_docstrings_are_valid(name):
 
 @needs("numpydoc")
 def test_an_undocumented_parameter_would_be_seen():
-    # What ops/docstrings.py does for an operation, undone.
+    # What ops/support/docstrings.py does for an operation, undone.
     doc = tensorgrad.exp.__doc__
     tensorgrad.exp.__doc__ = "Exponential."
     try:

@@ -10,8 +10,8 @@ import pytest
 import tensorgrad
 
 EXTRAS = {
-    "tensorgrad.capture.intrinsics": "numba",
-    "tensorgrad.capture.tiles": "numba",
+    "tensorgrad.capture.kernels.intrinsics": "numba",
+    "tensorgrad.capture.gemm.tiles": "numba",
     "tensorgrad.plot": "matplotlib",
     "tensorgrad.testing.strategies": "hypothesis",
 }

@@ -10,7 +10,7 @@ from hypothesis import settings
 from tensors import as_tuple, leaf
 
 import tensorgrad as tg
-from tensorgrad.core.registry import registry
+from tensorgrad.ops.support.registry import registry
 
 INF, NAN = math.inf, math.nan
 EXAMPLES = settings().max_examples

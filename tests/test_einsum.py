@@ -133,7 +133,7 @@ def test_lists_of_labels_are_the_same_as_a_string(drawn):
 
 
 def test_the_check_sees_a_wrong_gradient():
-    from tensorgrad.ops.einsum import einsum_two
+    from tensorgrad.ops.linalg.einsum import einsum_two
 
     rng = np.random.default_rng(0)
     arrays = [rng.normal(size=(2, 2)), rng.normal(size=(2, 2))]
@@ -196,7 +196,7 @@ def test_a_single_operand_is_not_kept():
 
 
 def test_large_products_go_to_matrix_multiplication():
-    from tensorgrad.ops.einsum import _way_back
+    from tensorgrad.ops.linalg.einsum import _way_back
 
     small, large = [(8, 8), (8, 8)], [(40, 40), (40, 40)]
     assert not _way_back(0, "ij,jk->ik", tuple(small)).optimize

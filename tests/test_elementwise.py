@@ -8,8 +8,8 @@ from derivatives import derivatives, slopes
 from tensors import leaf
 
 import tensorgrad as tg
-from tensorgrad.core.registry import registry
-from tensorgrad.ops.special import erf, erfc
+from tensorgrad.ops.elementwise.special import erf, erfc
+from tensorgrad.ops.support.registry import registry
 
 INF, NAN = math.inf, math.nan
 UNARY = [

@@ -17,9 +17,9 @@ import tensorgrad as tg
 from tensorgrad.core.observe import observed, observers
 from tensorgrad.explanation.boxes import boxes
 from tensorgrad.explanation.drawing import LOW
-from tensorgrad.explanation.groups import FEW, Group, grouped, steps_of
 from tensorgrad.explanation.layout import KNOT, layout
 from tensorgrad.explanation.page import unpacked
+from tensorgrad.explanation.sections import FEW, Group, grouped, steps_of
 from tensorgrad.explanation.steps import Variable, summary
 from tensorgrad.explanation.text import KEEP, WIDTH
 

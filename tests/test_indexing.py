@@ -20,10 +20,10 @@ from hypothesis.extra.numpy import (
 
 import tensorgrad as tg
 from tensorgrad.core.backward import interior
-from tensorgrad.ops.gather import choose, compress, extract, select, take
-from tensorgrad.ops.index import getitem, plain_index, put_part
-from tensorgrad.ops.scatter import add_at, is_last, places
-from tensorgrad.ops.update import index_add, index_update, put, put_along_axis
+from tensorgrad.ops.shapes.gather import choose, compress, extract, select, take
+from tensorgrad.ops.shapes.index import getitem, plain_index, put_part
+from tensorgrad.ops.shapes.update import index_add, index_update, put, put_along_axis
+from tensorgrad.ops.support.scatter import add_at, is_last, places
 from tensorgrad.testing.calls import LAYOUTS, lay_out
 
 SHAPES = array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
@@ -158,7 +158,8 @@ class TestGetitem:
         x = tg.Tensor(np.zeros((3, 2)), requires_grad=True)
         index = np.array([0, 2, 2])
         v = np.arange(6.0).reshape(3, 2)
-        monkeypatch.setattr("tensorgrad.ops.index.repeats_nothing", lambda _: True)
+        never = "tensorgrad.ops.shapes.index.repeats_nothing"
+        monkeypatch.setattr(never, lambda _: True)
         x[index].backward(v)
         expected = scattered((3, 2), index, v)
         assert not np.array_equal(x.grad.numpy(), expected)

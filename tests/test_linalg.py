@@ -80,7 +80,7 @@ class TestProducts:
         np.testing.assert_array_equal(b.grad.numpy(), [201.0, 2010.0])
 
     def test_multi_dot_takes_the_cheapest_order(self):
-        from tensorgrad.ops.chains import _cheapest
+        from tensorgrad.ops.linalg.chains import _cheapest
 
         sizes = (30, 35, 15, 5, 10, 20, 25)  # Cormen et al., section 15.2
         assert _cheapest(sizes, 0, 6) == (15125, 3)
@@ -337,7 +337,7 @@ class TestRefusals:
         assert np.linalg.matrix_rank(leaf(np.eye(3))) == 3
 
     def test_plain_arrays_stay_plain(self):
-        from tensorgrad.ops.decompositions import eigh, svd
+        from tensorgrad.ops.linalg.decompositions import eigh, svd
 
         assert type(eigh(np.eye(2)).eigenvalues) is np.ndarray
         assert type(svd(np.eye(2)).Vh) is np.ndarray

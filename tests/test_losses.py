@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tensorgrad as tg
-from tensorgrad.ops.losses import CLIP
+from tensorgrad.ops.networks.losses import CLIP
 from tensorgrad.testing import (
     GradientError,
     gradcheck,

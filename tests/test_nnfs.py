@@ -65,7 +65,7 @@ def one_call(tg, entry, rng):
 
 def ops(tg):
     """Return, for each operation, a digest of its float64 gradients to second order."""
-    from tensorgrad.core.registry import registry
+    from tensorgrad.ops.support.registry import registry
 
     found = {}
     for name, entry in registry.items():

@@ -24,7 +24,7 @@ import tensorgrad as tg
 from tensorgrad import ops
 from tensorgrad.core.backward import interior
 from tensorgrad.core.primitive import Primitive
-from tensorgrad.core.registry import POSITIVE, registry
+from tensorgrad.ops.support.registry import POSITIVE, registry
 from tensorgrad.testing import GradientError, gradcheck, strategies
 from tensorgrad.testing.calls import Call
 from tensorgrad.testing.mutants import MUTANTS, planted

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tensorgrad.core.registry import registry
+from tensorgrad.ops.support.registry import registry
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 

@@ -8,7 +8,7 @@ from derivatives import slopes
 from tensors import leaf
 
 import tensorgrad as tg
-from tensorgrad.core.registry import registry
+from tensorgrad.ops.support.registry import registry
 
 INF, NAN = math.inf, math.nan
 

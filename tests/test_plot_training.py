@@ -109,7 +109,7 @@ def test_scores_are_those_of_the_moment(short):
 
 
 def test_a_huge_model_keeps_fewer_moments(monkeypatch):
-    monkeypatch.setattr(sys.modules["tensorgrad.plot.recorder"], "MEMORY", 3000)
+    monkeypatch.setattr(sys.modules["tensorgrad.plot.history"], "MEMORY", 3000)
     recorder, _ = trained(adam, 20, kept=20)  # 99 parameters: 792 bytes a moment
     assert [m.step for m in recorder.moments] == [0, 10, 19]
 

@@ -8,7 +8,7 @@ from derivatives import gradient
 from tensors import normal
 
 import tensorgrad as tg
-from tensorgrad.ops.quantiles import METHODS
+from tensorgrad.ops.reductions.quantiles import METHODS
 
 NAN = np.nan
 WITH_Q = ["quantile", "percentile", "nanquantile", "nanpercentile"]

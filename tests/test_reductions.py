@@ -355,7 +355,7 @@ def test_histograms_are_refused(name):
     ],
 )
 def test_a_planted_fault_is_caught(name, argument, wrong):
-    from tensorgrad.ops import reduce
+    from tensorgrad.ops.reductions import reduce
 
     op = getattr(reduce, name)
     right = op.rules[op.position[argument]][0]

@@ -16,11 +16,11 @@ from tensors import as_tuple
 import tensorgrad as tg
 from tensorgrad.core.backward import interior
 from tensorgrad.core.tensor import wrap
-from tensorgrad.ops.creation import astype, full_like
-from tensorgrad.ops.joining import array, block, join
-from tensorgrad.ops.padding import pad
-from tensorgrad.ops.shape import flatten, ravel, reshape
-from tensorgrad.ops.splitting import cut, unstack
+from tensorgrad.ops.shapes.creation import astype, full_like
+from tensorgrad.ops.shapes.joining import array, block, join
+from tensorgrad.ops.shapes.padding import pad
+from tensorgrad.ops.shapes.shape import flatten, ravel, reshape
+from tensorgrad.ops.shapes.splitting import cut, unstack
 from tensorgrad.testing.calls import LAYOUTS, lay_out
 
 TENSOR = tg.Tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], requires_grad=True)
@@ -65,15 +65,15 @@ def check(function, *xs, seed=0):
 
 
 def test_a_planted_wrong_rule_is_caught():
-    right = tg.ops.rearrange.roll.rules[0][0]
+    right = tg.ops.shapes.rearrange.roll.rules[0][0]
     x = np.arange(5.0)
     check(lambda a: np.roll(a, 1), x)
     try:
-        tg.ops.rearrange.roll.vjp(a=lambda g, shift: np.roll(g, shift))
+        tg.ops.shapes.rearrange.roll.vjp(a=lambda g, shift: np.roll(g, shift))
         with pytest.raises(AssertionError):
             check(lambda a: np.roll(a, 1), x)
     finally:
-        tg.ops.rearrange.roll.vjp(a=right)
+        tg.ops.shapes.rearrange.roll.vjp(a=right)
     check(lambda a: np.roll(a, 1), x)
 
 

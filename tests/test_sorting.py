@@ -9,7 +9,7 @@ from tensors import normal
 
 import tensorgrad as tg
 from tensorgrad.core.dispatch import operations
-from tensorgrad.ops import sorting
+from tensorgrad.ops.shapes import sorting
 from tensorgrad.testing import gradgradcheck
 
 NAN = np.nan

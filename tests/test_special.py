@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tensorgrad.ops.special import erf, erfc
+from tensorgrad.ops.elementwise.special import erf, erfc
 
 INF, NAN = math.inf, math.nan
 

@@ -8,7 +8,7 @@ import pytest
 from derivatives import derivatives, slopes
 from tensors import leaf
 
-from tensorgrad.core.registry import registry
+from tensorgrad.ops.support.registry import registry
 
 INF, NAN = math.inf, math.nan
 

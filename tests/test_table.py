@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tensorgrad import table
-from tensorgrad.table import Table, TableError
+from tensorgrad.cli import table
+from tensorgrad.cli.table import Table, TableError
 
 PLAIN = "a,b,kind\n1,2,x\n3,4.5,y\n-5,6e1,x\n"
 

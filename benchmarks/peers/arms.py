@@ -9,12 +9,12 @@
 import numpy as np
 
 import tensorgrad as tg
-from tensorgrad.ops.losses import (
+from tensorgrad.ops.networks.losses import (
     as_target,
     cross_entropy_vjp,
     negative_log_likelihood_vjp,
 )
-from tensorgrad.ops.neural import softmax_vjp
+from tensorgrad.ops.networks.neural import softmax_vjp
 
 
 def finish(value):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core.tensor import Tensor
-from .watch import changeable, own_attributes
+from .recording.watch import changeable, own_attributes
 
 SEQUENCES = (tuple, list, deque)
 DICTS = (dict, OrderedDict, defaultdict, Counter)

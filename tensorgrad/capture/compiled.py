@@ -18,16 +18,16 @@ from ..core.recording import current
 from ..core.tensor import Tensor, wrap
 from ..core.writes import Key, is_stamped, stamp, watched
 from .checking import State, both
-from .compare import Comparison
+from .numpy.prune import pruned
+from .numpy.replay import Replay
 from .overlap import Written
 from .program import Program, written_by
-from .prune import pruned
-from .reads import Draws
-from .record import Recording, Slot, filled_with, record, tensors_of
-from .replay import Replay
-from .search import SURE, Found, Search, watch
-from .signature import Given
-from .watch import AGAIN, FIRM, LOOSE, Watch, Watched
+from .recording.compare import Comparison
+from .recording.reads import Draws
+from .recording.recording import Recording, Slot, filled_with, record, tensors_of
+from .recording.search import SURE, Found, Search, watch
+from .recording.signature import Given
+from .recording.watch import AGAIN, FIRM, LOOSE, Watch, Watched
 
 _MANY = 100
 """Signatures of one step: who needs more passes something that should be an array."""
@@ -96,7 +96,7 @@ class Compiled:
     @property
     def plan(self) -> Any:
         """What is replayed, to be printed."""
-        from .plan import plan_text
+        from .numpy.plan import plan_text
 
         ready = [c for c in self._captures.values() if c.replay is not None]
         if not ready:
@@ -262,7 +262,7 @@ def ready(program: Program, fused: bool | None) -> Replay:
     """Return the replay of a program, in kernels where these are wanted, or None."""
     program, gone = pruned(program)
     if fused is not False:
-        from .fuse import in_kernels
+        from .kernels.fuse import in_kernels
 
         program = in_kernels(program, required=bool(fused))
     return Replay(program, gone)

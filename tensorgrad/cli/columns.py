@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..table import MISSING, Table, TableError
+from .table import MISSING, Table, TableError
 
 FEW = 10
 """Rows below which a coincidence is likely."""

@@ -13,7 +13,7 @@ from .. import data
 from ..capture import compile  # noqa: A004
 from ..core.mode import no_grad
 from ..nn import Module
-from ..ops.losses import softmax_cross_entropy
+from ..ops.networks.losses import softmax_cross_entropy
 from ..optim import Optimizer
 from .errors import DivergedError, StoppedError
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import data, nn, optim
-from ..ops.losses import softmax_cross_entropy
+from ..ops.networks.losses import softmax_cross_entropy
 from . import pictures
 from .progress import Progress
 from .recipes import RECIPES

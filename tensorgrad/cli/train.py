@@ -15,8 +15,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import data, nn, table
-from . import pictures, save
+from .. import data, nn
+from . import pictures, save, table
 from .columns import examined
 from .errors import CommandError, DivergedError, StoppedError, UsageError
 from .fit import Fit, evaluate

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .plan import pick
+from .saves import pick
 
 if TYPE_CHECKING:
     from .node import Node

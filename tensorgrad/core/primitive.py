@@ -18,7 +18,7 @@ from .node import Node, clock, shape_and_dtype
 from .observe import current_observers, observers
 from .parts import PartPlan
 from .place import user_place
-from .plan import OUTPUT, SHAPE, Plan, Rule
+from .saves import OUTPUT, SHAPE, Plan, Rule
 from .tensor import Tensor, plain, wrap
 
 __all__ = ["Primitive", "primitive"]

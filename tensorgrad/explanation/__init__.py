@@ -1,6 +1,6 @@
 """Explanations of a computation: ``explain`` and what it shows."""
 
 from .explain import Explanation, explain
-from .watch import watching
+from .observer import watching
 
 __all__ = ["Explanation", "explain", "watching"]

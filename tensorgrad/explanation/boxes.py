@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .groups import Group, Part, steps_of
+from .sections import Group, Part, steps_of
 from .steps import Step, Variable, kind
 
 OFTEN = 2

@@ -15,13 +15,13 @@ from ..core.tensor import Tensor
 from ..core.terminal import printable
 from .boxes import Box, boxes
 from .drawing import dot, mermaid, svg
-from .groups import grouped
 from .names import names_in
+from .observer import watching
 from .page import page
 from .passes import told
+from .sections import grouped
 from .steps import Step, Variable
 from .text import as_text
-from .watch import watching
 
 
 class Explanation:

@@ -11,8 +11,8 @@ import numpy as np
 from ..core.dispatch import operations
 from ..core.node import Node
 from ..core.parts import PartPlan
-from ..core.plan import OUTPUT
 from ..core.primitive import Primitive
+from ..core.saves import OUTPUT
 from .formulas import Shaped, indexed
 from .names import Names
 

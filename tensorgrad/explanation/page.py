@@ -16,8 +16,8 @@ import numpy as np
 
 from .boxes import Box, boxes
 from .drawing import ROOMY, svg
-from .groups import Group, Part, grouped, steps_of
 from .layout import rounded
+from .sections import Group, Part, grouped, steps_of
 from .steps import Array, Step, Variable, Way, kind, summary
 
 MANY = 500

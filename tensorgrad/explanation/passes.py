@@ -12,15 +12,15 @@ from ..core.errors import GraphError
 from ..core.hooks import hooked
 from ..core.node import Leaf, Node
 from ..core.parts import PartPlan, Parts
-from ..core.plan import OUTPUT
 from ..core.primitive import Primitive
+from ..core.saves import OUTPUT
 from ..core.tensor import Tensor
 from ..core.writes import check_unwritten
 from .expressions import Call
 from .mathematics import Reading, reading
 from .names import Names
+from .observer import layers, notes
 from .steps import Step, Variable, Way, line_of, summed_axes
-from .watch import layers, notes
 
 
 def told(

@@ -1,46 +1,31 @@
 """The operations: each a NumPy forward with its gradient rules beside it."""
 
 from ..core.operators import bind
-from . import (
-    activations,
-    apply,
-    chains,
+from .elementwise import (
+    arithmetic,
     constants,
-    convolution,
+    logspace,
+    piecewise,
+    rounding,
+    special,
+    trigonometric,
+)
+from .linalg import chains, decompositions, determinants, einsum, products, systems
+from .networks import activations, losses, neural
+from .numerical import apply, convolution, diff, interpolation, polynomials
+from .reductions import log_sums, nan_reduce, norms, quantiles, reduce, scan, statistics
+from .shapes import (
     creation,
-    decompositions,
-    determinants,
     diagonal,
-    differences,
-    einsum,
-    elementwise,
     gather,
     index,
-    interpolation,
     joining,
     length,
-    linalg,
-    log_sums,
-    logspace,
-    losses,
-    nan_reduce,
-    neural,
-    norms,
     padding,
-    piecewise,
-    polynomials,
-    quantiles,
     rearrange,
-    reduce,
-    rounding,
-    scan,
     shape,
     sorting,
-    special,
     splitting,
-    statistics,
-    systems,
-    trigonometric,
     update,
 )
 
@@ -49,6 +34,7 @@ bind()
 __all__ = [
     "activations",
     "apply",
+    "arithmetic",
     "chains",
     "constants",
     "convolution",
@@ -56,15 +42,13 @@ __all__ = [
     "decompositions",
     "determinants",
     "diagonal",
-    "differences",
+    "diff",
     "einsum",
-    "elementwise",
     "gather",
     "index",
     "interpolation",
     "joining",
     "length",
-    "linalg",
     "log_sums",
     "logspace",
     "losses",
@@ -74,6 +58,7 @@ __all__ = [
     "padding",
     "piecewise",
     "polynomials",
+    "products",
     "quantiles",
     "rearrange",
     "reduce",

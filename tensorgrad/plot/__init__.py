@@ -2,9 +2,9 @@
 
 from .descent import Descent, descent, descents, losses
 from .flow import gradient_flow, updates
+from .history import Recorder
 from .jacobian import jacobian
 from .pictures import comparison, training
-from .recorder import Recorder
 
 __all__ = [
     "Descent",

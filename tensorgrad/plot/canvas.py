@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from .blit import Stage, new_figure, text
 from .curves import ACCURACY, Curve, add_curve, epochs_of, figures_of, limits
+from .history import Recorder
 from .palette import INK
 from .panels import Panel, add_panels
-from .recorder import Recorder
 from .regions import Regions, add_key
 
 __all__ = ["Canvas"]

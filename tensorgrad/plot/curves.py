@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .history import Recorder
 from .palette import BLUE, INK, PALE
-from .recorder import Recorder
 
 __all__ = [
     "ACCURACY",

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .figures import blank, finished, numbers
+from .history import Recorder
 from .palette import BLUE, INK, LINE, PALE
-from .recorder import Recorder
 
 __all__ = ["gradient_flow", "updates"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .blit import plain, text
 from .calm import Follower
-from .recorder import Moment, Recorder
+from .history import Moment, Recorder
 from .squares import Field, fields_of
 
 __all__ = ["Panel", "add_panels"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .canvas import Canvas
-from .recorder import Recorder
+from .history import Recorder
 from .runs import Runs
 from .writers import MOVING, check, write
 

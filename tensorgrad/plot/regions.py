@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from .blit import plain
 from .calm import Follower
+from .history import Moment, Recorder
 from .palette import INK, class_colour, class_marker, encoded, light_of
 from .plane import Plane, class_light, edges, plane_of, probabilities
-from .recorder import Moment, Recorder
 
 __all__ = ["Regions"]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .blit import Stage, new_figure, text
 from .canvas import epoch_of
 from .curves import ACCURACY, Curve, add_curve, epochs_of, figures_of, limits
-from .recorder import Recorder
+from .history import Recorder
 from .regions import Regions
 
 __all__ = ["Runs"]

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core.registry import Entry
 from ..core.tensor import Tensor
+from ..ops.support.registry import Entry
 from .problem import Array
 
 Shapes = Sequence[Any]

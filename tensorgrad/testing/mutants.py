@@ -19,8 +19,8 @@ import numpy as np
 
 from ..core import backward as engine
 from ..core.backward import interior
-from ..core.plan import SHAPE
 from ..core.primitive import Primitive
+from ..core.saves import SHAPE
 from ..core.tensor import Tensor
 
 Rule = Callable[..., Any]

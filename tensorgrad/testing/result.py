@@ -237,7 +237,7 @@ class Result:
         ImportError
             Without matplotlib; the message names the extra.
         """
-        from .plot import draw
+        from .chart import draw
 
         return draw(self, ax)
 

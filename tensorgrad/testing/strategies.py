@@ -20,7 +20,7 @@ except ImportError as error:
 
     raise missing("hypothesis", "test", "tensorgrad.testing.strategies") from error
 
-from ..core.registry import Domain, Entry, registry
+from ..ops.support.registry import Domain, Entry, registry
 from .calls import LAYOUTS, Call, lay_out
 from .problem import Array
 

@@ -18,8 +18,8 @@ from ..core.mode import enable_grad
 from ..core.node import Leaf, Node, clock
 from ..core.parts import Bundle, Parts
 from ..core.place import Place
-from ..core.plan import pick
 from ..core.recording import concrete
+from ..core.saves import pick
 from ..core.tensor import Tensor, detached, wrap
 from ..core.writes import last_write
 

@@ -1,0 +1,1 @@
+"""Products of matrices, compiled where that is faster than BLAS."""

@@ -1,0 +1,168 @@
+"""Products of matrices, compiled: where BLAS would use one thread, and be slower.
+
+Columns of the result are computed in strips as wide as a few registers. The rows of the
+second matrix that a strip needs are gathered first where they are far apart, so that
+each is read from memory once. `benchmarks/products.py` prints what that is worth.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..kernels.compile import installed, prepared
+from ..program import Call, Result, Value
+from .small import LONG
+
+ONE_THREAD = 2**18
+"""Multiplications up to which OpenBLAS takes one thread."""
+
+NEAR = 2**17
+"""Bytes of a second matrix that is read where it is."""
+
+PAGE, CROWD = 4096, 128
+"""Bytes apart at which elements share a few lines of the cache, and how many may."""
+
+_PRODUCT = """\
+def kernel(a, b, out):
+    n, depth = a.shape
+    m, size = b.shape[1], b.itemsize
+    row, column = b.strides[0] // size, b.strides[1] // size
+    gathered = {turned} or (n >= 32 and depth * m * size > {near})
+    room = empty((depth + {lanes}) * {lanes} * 2 if gathered else 1, b.dtype)
+    j = 0
+"""
+
+_STRIP = """\
+    while m - j >= {least}:
+        start, step = memory(b, j * column), row
+        if gathered:
+            start, step = memory(room, 0), {width}
+{gather}
+        strip({rows}, {vectors}, {lanes}, {part}, a, start, step, out, j, m - j)
+        j += {width}
+"""
+
+_COPY = """\
+            for k in range(depth):
+                for x in range({width} if {width} < m - j else m - j):
+                    put(room, k * {width} + x, get(b, k * row + j + x))
+"""
+
+_TURN = """\
+            for k in range(0, depth, {lanes}):
+                for x in range(0, {width}, {lanes}):
+                    at, to = (j + x) * column + k, k * {width} + x
+                    there, left = m - j - x, depth - k
+                    if left >= {lanes}:
+                        turn({lanes}, 0, b, at, column, there, room, to, {width}, left)
+                    else:
+                        turn({lanes}, 1, b, at, column, there, room, to, {width}, left)
+"""
+
+
+def source(turned: bool, lanes: int, rows: int) -> str:
+    """Return the source of a product, for so many lanes and rows in a tile.
+
+    `turned`: the columns of the second matrix are what lies in one run of memory.
+    """
+    text = _PRODUCT.format(turned=turned, near=NEAR, lanes=lanes)
+    for vectors, part in ((2, 0), (1, 1)):
+        width = vectors * lanes
+        names = {"width": width, "lanes": lanes}
+        text += _STRIP.format(
+            least=1 if part else width,
+            gather=(_TURN if turned else _COPY).format(**names).rstrip(),
+            **names,
+            rows=rows,
+            vectors=vectors,
+            part=part,
+        )
+    return text
+
+
+class Registers(NamedTuple):
+    """How a tile fills the registers of a processor: rows, and bytes of a vector."""
+
+    rows: int
+    vector: int
+
+
+@functools.cache
+def registers() -> Registers | None:
+    """Return the tile for this processor, None where none was found to be faster."""
+    if not installed():
+        return None
+    from llvmlite.binding import get_host_cpu_features
+
+    has = get_host_cpu_features()
+    if has.get("avx512f"):
+        return Registers(8, 64)
+    if has.get("avx2") and has.get("fma"):
+        return Registers(6, 32)
+    return None
+
+
+def tiled(call: Call) -> Call:
+    """Return a product as a call of a compiled one, where that is faster than BLAS."""
+    if not _fits(call):
+        return call
+    b, out = call.args[1], call.results[0]
+    assert isinstance(out, Value)
+    turned = b.strides[1] != out.dtype.itemsize
+    product: Any = functools.partial(kernel(turned, out.dtype))
+    product.into, product.__name__ = True, "tiled_matmul"
+    return replace(call, function=product)
+
+
+def kernel(turned: bool, dtype: np.dtype[Any]) -> Callable[..., None]:
+    """Return a compiled product ``kernel(a, b, out)``; for `turned` see `source`."""
+    tile = registers()
+    assert tile is not None
+    text = source(turned, tile.vector // dtype.itemsize, tile.rows)
+    matrix = Value((1, 1), dtype, (0, 0))
+    return prepared(text, [(matrix, False), (matrix, False), (matrix, True)])
+
+
+def _fits(call: Call) -> bool:
+    if call.function is not np.matmul or call.kwargs or call.writes:
+        return False
+    (out,) = call.results
+    a, b = call.args
+    if not isinstance(a, Value) or not isinstance(b, Value):
+        return False
+    if not isinstance(out, Result) or len(a.shape) != 2 or len(b.shape) != 2:
+        return False
+    (n, depth), m, size = a.shape, b.shape[1], out.dtype.itemsize
+    return (
+        {a.dtype, b.dtype, out.dtype} in ({np.dtype("f4")}, {np.dtype("f8")})
+        and out.strides == (m * size, size)
+        and size in b.strides
+        and not any(step % size for step in (*a.strides, *b.strides))
+        and min(n, depth, m) > 0
+        and depth <= LONG
+        and not (depth > CROWD and a.strides[1] % PAGE == 0)
+        and _is_ours(n, n * depth * m)
+    )
+
+
+def _is_ours(rows: int, multiplications: int) -> bool:
+    tile = registers()
+    if tile is None or rows < tile.rows:
+        return False
+    return multiplications <= ONE_THREAD or (tile.vector == 64 and blas_threads() == 1)
+
+
+def blas_threads() -> int:
+    """Return how many threads a BLAS takes, as the environment says."""
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        if os.environ.get(name, "").isdigit():
+            return int(os.environ[name])
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

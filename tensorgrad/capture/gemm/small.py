@@ -1,0 +1,124 @@
+"""Products of matrices with a tiny side, which are loops in a kernel."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..kernels.elements import Access, Element, Operand, Unfit, destination, place
+from ..program import Call
+
+NARROW = 4
+"""Products with an inner or outer size up to that are loops; BLAS is slower there."""
+
+LONG = 4096
+"""Longer sums are NumPy's and those of BLAS, which lose fewer digits."""
+
+
+def product(number: int, call: Call) -> list[Element]:
+    """A product of matrices of which one size is tiny, as that many elements."""
+    if set(call.kwargs) - {"out"}:
+        raise Unfit
+    a, b = call.args[:2]
+    to = destination(call)
+    if len(a.shape) != 2 or len(b.shape) != 2 or len({v.dtype for v in (a, b, to)}) > 1:
+        raise Unfit
+    if a.dtype.kind != "f":
+        raise Unfit
+    (n, inner), m = a.shape, b.shape[1]
+    left, right, into = place(a), place(b), place(to)
+    if inner <= NARROW:
+        return [_outer(number, (n, inner, m), left, right, into)]
+    if inner > LONG:
+        raise Unfit
+    if n <= NARROW:
+        return [
+            _inner(number, (inner, m), _row(left, r, (1,)), right, _row(into, r, (1,)))
+            for r in range(n)
+        ]
+    if m <= NARROW:
+        return [_columns(number, (inner, n), left, right, into, c) for c in range(m)]
+    raise Unfit
+
+
+def _outer(
+    number: int, sizes: tuple[int, int, int], a: Access, b: Access, into: Access
+) -> Element:
+    """sum_k a[i, k] b[k, j], with k written out."""
+    n, inner, m = sizes
+    left = [
+        replace(a, offset=a.offset + k * a.strides[1], strides=(a.strides[0], 0))
+        for k in range(inner)
+    ]
+    right = [
+        replace(b, offset=b.offset + k * b.strides[0], strides=(0, b.strides[1]))
+        for k in range(inner)
+    ]
+
+    def text(*names: str) -> str:
+        terms = [
+            f"times({x}, {y})"
+            for x, y in zip(names[:inner], names[inner:], strict=True)
+        ]
+        total = terms[0]
+        for term in terms[1:]:
+            total = f"plus({total}, {term})"
+        return total
+
+    flags = (False, False)
+    return Element(number, (n, m), (*left, *right), into, text, a.dtype, flags)
+
+
+def _row(access: Access, row: int, axes: tuple[int, ...]) -> Access:
+    """Return a row of a matrix, along columns only."""
+    offset = access.offset + row * access.strides[0]
+    return replace(access, offset=offset, strides=(access.strides[1],))
+
+
+def _inner(
+    number: int, space: tuple[int, int], a: Access, b: Access, into: Access
+) -> Element:
+    """sum_k a[k] b[k, j]: a row of the product."""
+    left = replace(a, strides=(a.strides[0], 0))
+    write = replace(into, strides=(0, into.strides[0]))
+    return _dot(number, space, left, b, write, b.dtype)
+
+
+def _columns(
+    number: int,
+    space: tuple[int, int],
+    a: Access,
+    b: Access,
+    into: Access,
+    column: int,
+) -> Element:
+    """sum_k a[i, k] b[k]: a column of the product."""
+    left = replace(a, strides=(a.strides[1], a.strides[0]))
+    start = b.offset + column * b.strides[1]
+    right = replace(b, offset=start, strides=(b.strides[0], 0))
+    start = into.offset + column * into.strides[1]
+    write = replace(into, offset=start, strides=(0, into.strides[0]))
+    return _dot(number, space, left, right, write, a.dtype)
+
+
+def _dot(
+    number: int,
+    space: tuple[int, int],
+    a: Operand,
+    b: Operand,
+    write: Access,
+    kind: np.dtype[Any],
+) -> Element:
+    flags = (True, False)
+    return Element(
+        number,
+        space,
+        (a, b),
+        write,
+        lambda x, y: f"times({x}, {y})",
+        kind,
+        flags,
+        "plus",
+    )

@@ -1,0 +1,1 @@
+"""The kernel interpreter: groups of calls become loops, compiled by numba."""

@@ -1,0 +1,329 @@
+"""Source: the text of a kernel that computes nests of elements."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..program import Number, Value
+from .elements import Access, Element, Operand, cast, literal
+from .nests import COLUMNS, ROWS, Nest, Placed
+
+UNROLLED = 8
+"""Up to so many columns are written out one by one and stay in registers."""
+
+SMALL = 16
+"""Larger numbers of rows are arguments, so that batches of any size share a kernel."""
+
+STACK = 4096
+"""Rows of up to so many columns are gathered on the stack."""
+
+_START = {"plus": "0.0", "larger": "-inf", "smaller": "inf"}
+
+_INDENT = "    "
+
+
+@dataclass
+class Kernel:
+    """A kernel being written: its lines, and what it takes.
+
+    Attributes
+    ----------
+    lines : list of str
+    arrays : dict of Value to str
+        The names of its arguments; `written` are those it writes to.
+    numbers, sizes : dict
+        As arguments too.
+    """
+
+    lines: list[str] = field(default_factory=list)
+    arrays: dict[Value, str] = field(default_factory=dict)
+    written: dict[Value, None] = field(default_factory=dict)
+    numbers: dict[Number, str] = field(default_factory=dict)
+    sizes: dict[int, str] = field(default_factory=dict)
+    names: int = 0
+
+    def fresh(self) -> str:
+        """Return a new name of a variable."""
+        self.names += 1
+        return f"v{self.names}"
+
+    def array(self, value: Value) -> str:
+        """Return the name of an argument."""
+        return self.arrays.setdefault(value, f"a{len(self.arrays)}")
+
+    def number(self, number: Number) -> str:
+        """Return the name of a number."""
+        return self.numbers.setdefault(number, f"s{len(self.numbers)}")
+
+    def size(self, rows: int) -> str:
+        """Return the source of a number of rows."""
+        if rows <= SMALL:
+            return str(rows)
+        return self.sizes.setdefault(rows, f"n{len(self.sizes)}")
+
+    def text(self, arrays: Sequence[Value]) -> str:
+        """Return the source, given the order of the arrays."""
+        names = [self.arrays[value] for value in arrays]
+        head = [*self.sizes.values(), *self.numbers.values(), *names]
+        return f"def kernel({', '.join(head)}):\n" + "\n".join(self.lines) + "\n"
+
+
+def write(kernel: Kernel, nests: Sequence[Nest], outside: Collection[Value]) -> None:
+    """Write nests to a kernel; values `outside` are needed after it."""
+    kept = _kept(nests, outside)
+    for nest in nests:
+        kernel.lines += _Nest(kernel, nest, kept).lines()
+
+
+def _kept(nests: Sequence[Nest], outside: Collection[Value]) -> set[Value]:
+    """Return the values whose memory is written, not only variables."""
+    kept, met = {*outside}, set[Value]()
+    for nest in nests:
+        owners = nest.owners()
+        kept |= owners & met
+        met |= owners
+        if nest.columns > UNROLLED:
+            kept |= _in_several_loops(nest)
+    return kept
+
+
+def _in_several_loops(nest: Nest) -> set[Value]:
+    first: dict[Value, int] = {}
+    several: set[Value] = set()
+    for placed, phase in zip(nest.placed, nest.phases(), strict=True):
+        for access in placed.element.accesses if placed.inner else ():
+            if first.setdefault(access.owner, phase) != phase:
+                several.add(access.owner)
+    return several
+
+
+class _Nest:
+    """Writes one nest: lines before its loop, in it phase by phase, and after it."""
+
+    def __init__(self, kernel: Kernel, nest: Nest, kept: set[Value]) -> None:
+        self.kernel, self.nest, self.kept = kernel, nest, kept
+        self.phases = nest.phases()
+        count = max(self.phases) + 1
+        self.before: list[str] = []
+        self.row: list[list[str]] = [[] for _ in range(count)]
+        self.inner: list[list[str]] = [[] for _ in range(count)]
+        self.tail: list[list[str]] = [[] for _ in range(count)]
+        self.after: list[str] = []
+        self.known: dict[tuple[Access, str], str] = {}
+        self.sums: dict[tuple[Placed, str], str] = {}
+        self.made = {placed.element.write.owner for placed in nest.placed}
+        self.now: list[str] = self.before
+        self.unrolled = nest.columns <= UNROLLED
+        self.columns = [*map(str, range(nest.columns))] if self.unrolled else ["j"]
+
+    def lines(self) -> list[str]:
+        """Return the nest's lines."""
+        for phase in range(len(self.row)):
+            self._write_phase(phase)
+        body = []
+        for row, inner, tail in zip(self.row, self.inner, self.tail, strict=True):
+            over = inner if self.unrolled or not inner else self._over_columns(inner)
+            body += [*row, *over, *tail]
+        head = f"for i in range({self.kernel.size(self.nest.rows)}):"
+        loop = [head, *(_INDENT + line for line in body)] if body else []
+        return [_INDENT + line for line in (*self.before, *loop, *self.after)]
+
+    def _over_columns(self, lines: Sequence[str]) -> list[str]:
+        head = f"for j in range({self.nest.columns}):"
+        return [head, *(_INDENT + line for line in lines)]
+
+    def _write_phase(self, phase: int) -> None:
+        here = [
+            p for p, k in zip(self.nest.placed, self.phases, strict=True) if k == phase
+        ]
+        for placed in here:
+            if not placed.inner:
+                self._write(placed, phase, "0", here)
+        for j in self.columns:
+            for placed in here:
+                if placed.inner:
+                    self._write(placed, phase, j, here)
+        if not self.unrolled:
+            # Variables of a loop over columns end with it.
+            self.known = {key: v for key, v in self.known.items() if key[1][0] != "j"}
+
+    def _write(self, placed: Placed, phase: int, j: str, here: list[Placed]) -> None:
+        element = placed.element
+        self.now = lines = self.inner[phase] if placed.inner else self.row[phase]
+        texts = [self._operand(operand, phase, j) for operand in element.reads]
+        text = element.text(*texts)
+        if placed.down:
+            self._join_rows(placed, lines, text, j)
+        elif placed.across:
+            self._join_columns(placed, phase, text)
+        elif element.write.index is not None:
+            at = self._at(element.write, phase, j)
+            lines.append(self._put(element.write, at, self._final(element, text)))
+        else:
+            name = self._final(element, text)
+            if not name.isidentifier():
+                lines.append(f"{self.kernel.fresh()} = {name}")
+                name = f"v{self.kernel.names}"
+            self.known[element.write, _column(element.write, j)] = name
+            if self._stores(placed, here):
+                at = self._at(element.write, phase, j)
+                lines.append(self._put(element.write, at, name))
+
+    def _final(self, element: Element, text: str) -> str:
+        to = element.write.dtype
+        # numba computes with small integers as with large ones.
+        return (
+            f"{to.name}({text})" if to.kind in "iu" else cast(text, element.dtype, to)
+        )
+
+    def _stores(self, placed: Placed, here: list[Placed]) -> bool:
+        """Whether an element goes to memory: none later in the loop overwrites it."""
+        write = placed.element.write
+        later = here[here.index(placed) + 1 :]
+        return write.owner in self.kept and not any(
+            p.element.write == write and p.inner == placed.inner for p in later
+        )
+
+    def _join_columns(self, placed: Placed, phase: int, text: str) -> None:
+        element, write = placed.element, placed.element.write
+        name = self.sums.get((placed, "0"))
+        if name is None:
+            name = self.sums[placed, "0"] = self.kernel.fresh()
+            self.row[phase].append(f"{name} = {_start(element)}")
+            self.known[write, "0"] = name
+            if write.owner in self.kept:
+                at = self._at(write, phase, "0")
+                self.tail[phase].append(self._put(write, at, name))
+        self.inner[phase].append(f"{name} = {element.join}({name}, {text})")
+
+    def _join_rows(self, placed: Placed, lines: list[str], text: str, j: str) -> None:
+        element, write = placed.element, placed.element.write
+        j = _column(write, j)
+        if j == "j":
+            self._join_in_memory(placed, lines, text)
+            return
+        name = self.sums.get((placed, j))
+        if name is None:
+            name = self.sums[placed, j] = self.kernel.fresh()
+            self.before.append(f"{name} = {_start(element)}")
+            if write.owner in self.kept:
+                self.after.append(self._put(write, self._at(write, 0, j), name))
+        lines.append(f"{name} = {element.join}({name}, {text})")
+
+    def _join_in_memory(self, placed: Placed, lines: list[str], text: str) -> None:
+        """Join rows to a row, which is gathered in one run of memory."""
+        element, write = placed.element, placed.element.write
+        end, at = self._at(write, 0, "j"), "j"
+        if write.owner in self.kept and write.strides[COLUMNS] == 1:
+            row, at = self.kernel.array(write.owner), end
+            self.kernel.written[write.owner] = None
+        else:
+            row = self._row(write)
+        self.before += self._over_columns([f"put({row}, {at}, {_start(element)})"])
+        lines.append(f"put({row}, {at}, {element.join}(get({row}, {at}), {text}))")
+        if write.owner in self.kept and at != end:
+            line = self._put(write, end, f"get({row}, j)")
+            self.after += self._over_columns([line])
+
+    def _row(self, like: Access) -> str:
+        name, kind, size = self.kernel.fresh(), like.dtype.name, self.nest.columns
+        # The stack is quick, but small.
+        room = f"row({size}, {kind}(0))" if size <= STACK else f"empty({size}, {kind})"
+        self.before.append(f"{name} = {room}")
+        return name
+
+    def _put(self, write: Access, at: str, text: str) -> str:
+        self.kernel.written[write.owner] = None
+        return f"put({self.kernel.array(write.owner)}, {at}, {text})"
+
+    def _operand(self, operand: Operand, phase: int, j: str) -> str:
+        if isinstance(operand, Access):
+            return self._read(operand, phase, _column(operand, j))
+        if isinstance(operand, Number):
+            return self.kernel.number(operand)
+        if isinstance(operand, np.generic):
+            return f"{operand.dtype.name}({literal(operand)})"
+        if operand in self.kernel.sizes and type(operand) is int:
+            return self.kernel.sizes[operand]
+        return literal(operand)
+
+    def _read(self, access: Access, phase: int, j: str) -> str:
+        """Return the variable that holds an operand, read as rarely as can be."""
+        name = self.known.get((access, j))
+        if name is not None:
+            return name
+        if j == "j" and not _moves(access, ROWS) and access.strides[COLUMNS] != 1:
+            return self._packed(access)
+        name = self.known[access, j] = self.kernel.fresh()
+        at = self._at(access, phase, j)
+        line = f"{name} = get({self.kernel.array(access.owner)}, {at})"
+        self._lines_for(access, phase, j).append(line)
+        return name
+
+    def _lines_for(self, access: Access, phase: int, j: str) -> list[str]:
+        if any(a.owner in self.made for a in access.memory()):
+            return self.now
+        if j == "j" or (_moves(access, COLUMNS) and _moves(access, ROWS)):
+            return self.inner[phase]
+        return self.row[phase] if _moves(access, ROWS) else self.before
+
+    def _packed(self, access: Access) -> str:
+        """Return an element of a row that is brought into one run of memory first."""
+        row = self.known.get((access, "packed"))
+        if row is None:
+            row = self.known[access, "packed"] = self._row(access)
+            at, array = self._at(access, 0, "j"), self.kernel.array(access.owner)
+            self.before += self._over_columns([f"put({row}, j, get({array}, {at}))"])
+        return f"get({row}, j)"
+
+    def _at(self, access: Access, phase: int, j: str) -> str:
+        """Return the source of a place in memory."""
+        terms = [self._sized(access.offset)] if access.offset else []
+        for stride, name in zip(access.strides, ("i", j), strict=True):
+            if stride and name != "0":
+                terms.append(name if stride == 1 else f"{self._sized(stride)} * {name}")
+        if access.index is not None:
+            entry = self._entry(access, phase, j)
+            step = self._sized(access.step)
+            terms.append(entry if step == "1" else f"{step} * {entry}")
+        return " + ".join(terms) or "0"
+
+    def _entry(self, access: Access, phase: int, j: str) -> str:
+        """Return the variable with an index that is known to be within bounds."""
+        assert access.index is not None
+        index, j = access.index, _column(access.index, j)
+        key = index, f"{j} within {access.bound}"
+        name = self.known.get(key)
+        if name is None:
+            entry, bound = self._read(index, phase, j), self._sized(access.bound)
+            name = self.known[key] = self.kernel.fresh()
+            line = f"{name} = within(int64({entry}), {bound})"
+            self._lines_for(index, phase, j).append(line)
+        return name
+
+    def _sized(self, value: int) -> str:
+        rows = self.nest.rows
+        if rows <= SMALL or value <= 0 or value % rows:
+            return str(value)
+        times = value // rows
+        return (
+            self.kernel.size(rows)
+            if times == 1
+            else f"{times} * {self.kernel.size(rows)}"
+        )
+
+
+def _start(element: Element) -> str:
+    return f"{element.dtype.name}({_START[element.join]})"
+
+
+def _moves(access: Access, axis: int) -> bool:
+    return any(a.strides[axis] != 0 for a in access.memory())
+
+
+def _column(access: Access, j: str) -> str:
+    """Return the column that tells the element; "0" where it is the same for all."""
+    return j if _moves(access, COLUMNS) else "0"

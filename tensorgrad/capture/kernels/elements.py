@@ -1,0 +1,259 @@
+"""Elements: what a call does for one element, and where each element stands."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..program import Call, Number, Value, View, owner
+
+KINDS = {np.dtype(name) for name in ("bool", "i1", "u1", "i2", "u2", "i4", "u4", "i8")}
+KINDS |= {np.dtype("f4"), np.dtype("f8")}
+
+
+class Unfit(Exception):  # noqa: N818
+    """A call that stays as it is."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """Where an operand stands in the memory of its owner, in elements.
+
+    Attributes
+    ----------
+    owner : Value
+    offset : int
+    strides : tuple of int
+        For each axis of a space of iteration.
+    index : Access or None
+        What tells the entry, where it is looked up; `step` elements apart, of `bound`.
+    """
+
+    owner: Value
+    offset: int
+    strides: tuple[int, ...]
+    index: Access | None = None
+    step: int = 0
+    bound: int = 0
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the element."""
+        return self.owner.dtype
+
+    def along(self, change: Callable[[tuple[int, ...]], tuple[int, ...]]) -> Access:
+        """Return the access with other strides, also of its index."""
+        index = self.index and self.index.along(change)
+        return replace(self, strides=change(self.strides), index=index)
+
+    def memory(self) -> Iterator[Access]:
+        """Yield this and the access of the index."""
+        yield self
+        if self.index is not None:
+            yield from self.index.memory()
+
+
+Operand = Access | Number | bool | int | float | np.generic
+
+
+@dataclass(frozen=True, eq=False)
+class Element:
+    """One operation on elements, over a space of iteration.
+
+    Attributes
+    ----------
+    call : int
+        Which call it belongs to: those of one call write different elements.
+    space : tuple of int
+    reads : tuple of Operand
+    write : Access
+        With strides of 0 along the axes that are reduced.
+    text : callable
+        Given the operands' texts, the expression.
+    dtype : dtype
+        Of the expression.
+    reduced : tuple of bool
+        For each axis, whether the elements along it are joined by `join`.
+    join : str
+        "plus", "larger" or "smaller".
+    """
+
+    call: int
+    space: tuple[int, ...]
+    reads: tuple[Operand, ...]
+    write: Access
+    text: Callable[..., str]
+    dtype: np.dtype[Any]
+    reduced: tuple[bool, ...] = ()
+    join: str = ""
+
+    @property
+    def accesses(self) -> list[Access]:
+        """What it touches in memory, the write first."""
+        read = [r for r in self.reads if isinstance(r, Access)]
+        return [a for access in (self.write, *read) for a in access.memory()]
+
+    def along(
+        self, space: tuple[int, ...], change: Callable[[Sequence[Any]], tuple[Any, ...]]
+    ) -> Element:
+        """Return it over other axes; `change` takes strides, or flags, to theirs."""
+        reads = tuple(
+            r.along(change) if isinstance(r, Access) else r for r in self.reads
+        )
+        write = self.write.along(change)
+        reduced = tuple(map(bool, change(self.reduced)))
+        return replace(self, space=space, reads=reads, write=write, reduced=reduced)
+
+
+def place(value: Value) -> Access:
+    """Return where the elements of a value stand.
+
+    Raises
+    ------
+    Unfit
+        If its memory is not one block without gaps, or of a type kernels do not take.
+    """
+    base = owner(value)
+    if base.dtype not in KINDS or value.dtype != base.dtype or not _dense(base):
+        raise Unfit
+    size = base.dtype.itemsize
+    strides, offset = value.strides, 0
+    if isinstance(value, View):
+        stand_in = _like(base)
+        view = value.make(stand_in)
+        strides, offset = view.strides, _address(view) - _address(stand_in)
+        if view.shape != value.shape or min((0, *strides)) < 0:
+            raise Unfit
+    return Access(base, offset // size, tuple(s // size for s in strides))
+
+
+def _dense(value: Value) -> bool:
+    step = value.dtype.itemsize
+    for size, stride in sorted(
+        zip(value.shape, value.strides, strict=True), key=lambda axis: axis[1]
+    ):
+        if size == 1:
+            continue
+        if stride != step:
+            return False
+        step *= size
+    return 0 not in value.shape
+
+
+def _like(value: Value) -> Any:
+    memory = np.empty(value.nbytes // value.dtype.itemsize, value.dtype)
+    return np.lib.stride_tricks.as_strided(memory, value.shape, value.strides)
+
+
+def _address(array: Any) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address
+
+
+def spread(value: Any, space: tuple[int, ...]) -> Operand:
+    """Return an operand broadcast to a space."""
+    if not isinstance(value, Value):
+        if isinstance(value, Number | bool | int | float | np.generic):
+            return value
+        raise Unfit
+    access, missing = place(value), len(space) - len(value.shape)
+    strides = [
+        0 if size == 1 else stride
+        for size, stride in zip(value.shape, access.strides, strict=True)
+    ]
+    return replace(access, strides=(0,) * missing + tuple(strides))
+
+
+def target(value: Value, space: tuple[int, ...]) -> Access:
+    """Return where a result of the shape of `space` is written."""
+    access = spread(value, space)
+    assert isinstance(access, Access)
+    sizes = zip(space, access.strides, strict=True)
+    if value.shape != space or any(s == 0 and n > 1 for n, s in sizes):
+        raise Unfit
+    return access
+
+
+def destination(call: Call) -> Value:
+    """Return what a call writes to, or else makes."""
+    into = [*call.writes, *call.results][:1]
+    if not into or not isinstance(into[0], Value):
+        raise Unfit
+    return into[0]
+
+
+def weak(value: Any) -> Any:
+    """Return what promotion goes by: a dtype, or the class of a Python number."""
+    if isinstance(value, Value | np.generic):
+        return value.dtype
+    return float if isinstance(value, Number) else type(value)
+
+
+def literal(value: Any) -> str:
+    """Return the source of a number."""
+    number = value.item() if isinstance(value, np.generic) else value
+    if isinstance(number, float) and not math.isfinite(number):
+        return "nan" if number != number else "inf" if number > 0 else "(-inf)"
+    return repr(number)
+
+
+def cast(text: str, kind: Any, to: np.dtype[Any]) -> str:
+    """Return the source of a conversion."""
+    if kind == to:
+        return text
+    return f"({text} != 0)" if to.kind == "b" else f"{to.name}({text})"
+
+
+def flat(element: Element) -> Element:
+    """Return the same over at most two axes, those in one run of memory merged.
+
+    Raises
+    ------
+    Unfit
+        If there are more, or no elements.
+    """
+    if 0 in element.space:
+        raise Unfit
+    keep = [i for i, n in enumerate(element.space) if n > 1]
+    element = _picked(element, keep)
+    at = 0
+    while at + 1 < len(element.space):
+        if _merges(element, at):
+            element = _picked(element, [i for i in _axes(element) if i != at], at)
+        else:
+            at += 1
+    if len(element.space) > 2:
+        raise Unfit
+    return _inner_last(element)
+
+
+def _axes(element: Element) -> range:
+    return range(len(element.space))
+
+
+def _picked(element: Element, axes: list[int], merged: int | None = None) -> Element:
+    """Return `element` over some of its axes; axis `merged` goes into the next one."""
+    space = list(element.space)
+    if merged is not None:
+        space[merged + 1] *= space[merged]
+    return element.along(
+        tuple(space[i] for i in axes), lambda old: tuple(old[i] for i in axes)
+    )
+
+
+def _merges(element: Element, at: int) -> bool:
+    # What is reduced has a stride of 0 there: it merges with its like only.
+    size = element.space[at + 1]
+    return all(a.strides[at] == a.strides[at + 1] * size for a in element.accesses)
+
+
+def _inner_last(element: Element) -> Element:
+    """Return it with the axis last along which more of its operands are contiguous."""
+    if len(element.space) < 2:
+        return element
+    near = [sum(a.strides[i] == 1 for a in element.accesses) for i in (0, 1)]
+    return _picked(element, [1, 0]) if near[0] > near[1] else element

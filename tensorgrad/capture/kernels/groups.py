@@ -1,0 +1,156 @@
+"""Groups: the calls of a program in an order that brings fusible ones together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..program import Call, Live, Number, Program, Value, View
+from .elements import Element, Unfit
+from .fusible import elements
+from .scratch import shared
+
+LARGEST = 150
+"""Operations in one kernel at most: the time to compile grows with them."""
+
+
+def fusible(program: Program) -> dict[int, list[Element]]:
+    """Return what each call that can be fused does, by its number."""
+    found: dict[int, list[Element]] = {}
+    twice = shared(program).keys()
+    for i, call in enumerate(program.calls):
+        try:
+            found[i] = elements(i, call)
+        except Unfit:
+            continue
+        if any(a.owner in twice for element in found[i] for a in element.accesses):
+            del found[i]
+    return found
+
+
+def grouped(program: Program, fit: dict[int, list[Element]]) -> list[list[int]]:
+    """Return the calls by number, in the order they can be made, fusible ones together.
+
+    A call that cannot be fused is made as soon as what it needs is there, so that as
+    many as possible of the others are ready together. Those wait until they are needed,
+    so that what they compute need not be kept: the mask of a relu, a decayed mean.
+    """
+    order = _Order(program, fit)
+    groups: list[list[int]] = []
+    while order.ready:
+        alone = next((i for i in order.ready if i not in fit), None)
+        group = order.drained() if alone is None else [alone]
+        order.make(group)
+        groups.append(group)
+    return groups
+
+
+class _Order:
+    """What is still to be made, and what is ready to be.
+
+    Attributes
+    ----------
+    ready : list of int
+        Calls for which nothing is missing, in the order of the program.
+    """
+
+    def __init__(self, program: Program, fit: dict[int, list[Element]]) -> None:
+        self.fit = fit
+        self.after = followers(program)
+        self.waits = [0] * len(program.calls)
+        for later in self.after.values():
+            for i in later:
+                self.waits[i] += 1
+        self.ready = [i for i, count in enumerate(self.waits) if not count]
+
+    def make(self, group: list[int]) -> None:
+        """Take calls as made."""
+        made = set(group)
+        self.ready = [i for i in self.ready if i not in made]
+        freed = _released(group, self.after, self.waits)
+        self.ready = sorted({*self.ready, *freed} - made)
+
+    def drained(self) -> list[int]:
+        """Return fusible calls that are ready, or are if others of them are made."""
+        waits, ready, group = [*self.waits], [*self.ready], list[int]()
+        count = 0
+        while ready := [i for i in sorted(ready) if i in self.fit]:
+            count += len(self.fit[ready[0]])
+            if group and count > LARGEST:
+                return group
+            group.append(ready.pop(0))
+            ready += _released(group[-1:], self.after, waits)
+        return self._as_late_as_can_be(self._needed(group))
+
+    def _needed(self, group: list[int]) -> list[int]:
+        """Return those of a group that something else is waiting for, or nothing."""
+        needed: set[int] = set()
+        for i in sorted(group, reverse=True):
+            later = self.after.get(i, set())
+            if not later or any(k in needed or k not in self.fit for k in later):
+                needed.add(i)
+        return [i for i in group if i in needed]
+
+    def _as_late_as_can_be(self, group: list[int]) -> list[int]:
+        order: list[int] = []
+        for i in reversed(group):
+            later = self.after.get(i, set())
+            at = next((at for at, k in enumerate(order) if k in later), 0)
+            order.insert(at, i)
+        return order
+
+
+def _released(
+    made: list[int], after: dict[int, set[int]], waits: list[int]
+) -> list[int]:
+    """Return what nothing is missing for any more; `waits` is counted down."""
+    freed: list[int] = []
+    for i in made:
+        for later in after.get(i, ()):
+            waits[later] -= 1
+            if not waits[later]:
+                freed.append(later)
+    return freed
+
+
+def followers(program: Program) -> dict[int, set[int]]:
+    """Return for each call which later ones must stay behind it."""
+    same: dict[object, object] = dict(shared(program).items())
+    after: dict[int, set[int]] = {}
+    writer: dict[object, int] = {}
+    readers: dict[object, list[int]] = {}
+    for i, call in enumerate(program.calls):
+        reads, writes = ({same.get(x, x) for x in some} for some in touched(call))
+        before = [writer[x] for x in reads | writes if x in writer]
+        before += [r for x in writes for r in readers.get(x, ())]
+        for earlier in before:
+            if earlier != i:
+                after.setdefault(earlier, set()).add(i)
+        for x in writes:
+            writer[x], readers[x] = i, []
+        for x in reads:
+            readers.setdefault(x, []).append(i)
+    return after
+
+
+_EFFECTS = object()
+"""What calls with effects of their own read and write: they keep their order."""
+
+_CHECKED = object()
+"""What checks write, and whoever writes to memory that outlives the step reads.
+
+So what a check refuses is refused before anything has changed.
+"""
+
+
+def touched(call: Call) -> tuple[set[object], set[object]]:
+    """Return the memory and numbers that a call reads, and that it writes."""
+    reads, writes = _roots(call.reads), _roots((*call.results, *call.writes))
+    if any(isinstance(value, Live) for value in writes):
+        reads.add(_CHECKED)
+    if not writes:
+        writes.add(_CHECKED)
+    return reads, writes if call.pure else {*writes, _EFFECTS}
+
+
+def _roots(values: Iterable[Value | Number]) -> set[object]:
+    return {v.base if isinstance(v, View) else v for v in values}

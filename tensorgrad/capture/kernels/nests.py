@@ -1,0 +1,215 @@
+"""Nests: elements that share a loop over rows, and within it loops over columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..program import Value
+from .elements import Access, Element
+
+ROWS, COLUMNS = 0, 1
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """An element in a nest: its strides are those along rows and columns.
+
+    Attributes
+    ----------
+    element : Element
+        Over (rows, columns).
+    inner : bool
+        Whether it is computed for each column, or once for a row.
+    """
+
+    element: Element
+    inner: bool
+
+    @property
+    def down(self) -> bool:
+        """Whether it joins rows."""
+        return self.element.reduced[ROWS]
+
+    @property
+    def across(self) -> bool:
+        """Whether it joins columns, for each row."""
+        return self.element.reduced[COLUMNS] and not self.down
+
+
+@dataclass
+class Nest:
+    """Elements that go into one loop over rows, in the order of the program.
+
+    Attributes
+    ----------
+    rows, columns : int
+        A nest over vectors has one column.
+    placed : list of Placed
+    """
+
+    rows: int
+    columns: int
+    placed: list[Placed] = field(default_factory=list)
+
+    def owners(self) -> set[Value]:
+        """Return the values whose memory it is about."""
+        return {a.owner for p in self.placed for a in p.element.accesses}
+
+    def phases(self) -> list[int]:
+        """Return for each element which of the loops over columns it is in.
+
+        What is computed once for a row is computed before the loop of its phase.
+        """
+        found: list[int] = []
+        for i, new in enumerate(self.placed):
+            found.append(
+                max(
+                    (
+                        found[k] + _must_end(old, new)
+                        for k, old in enumerate(self.placed[:i])
+                        if _meet(old.element, new.element)
+                    ),
+                    default=0,
+                )
+            )
+        return found
+
+
+def _must_end(old: Placed, new: Placed) -> bool:
+    """Whether the loop over columns that `old` is in must have ended for `new`."""
+    return old.inner and (old.across or not new.inner)
+
+
+def _meet(old: Element, new: Element) -> bool:
+    """Whether one writes what the other touches; parts of one call never do."""
+    if old.call == new.call:
+        return False
+    return any(a.owner is new.write.owner for a in old.accesses) or any(
+        a.owner is old.write.owner for a in new.accesses
+    )
+
+
+def nested(elements: Sequence[Element]) -> list[Nest]:
+    """Return elements in nests, to be run one after the other."""
+    nests: list[Nest] = []
+    for element in elements:
+        start = max(
+            (i for i, nest in enumerate(nests) if _depends(element, nest)), default=0
+        )
+        here = sorted(
+            range(start, len(nests)), key=lambda i: _kinship(nests[i], element)
+        )
+        for i in reversed(here):
+            grown = _grown(nests[i], element)
+            if grown is not None:
+                nests[i] = grown
+                break
+        else:
+            nests.append(_alone(element))
+    return nests
+
+
+def _kinship(nest: Nest, element: Element) -> int:
+    """Return how much of what an element touches the nest does too."""
+    return len(nest.owners() & {a.owner for a in element.accesses})
+
+
+def _depends(element: Element, nest: Nest) -> bool:
+    return any(_meet(placed.element, element) for placed in nest.placed)
+
+
+def _alone(element: Element) -> Nest:
+    rows, columns = (*element.space, 1, 1)[:2]
+    nest = _arranged([element], rows, columns)
+    assert nest is not None
+    return nest
+
+
+def _grown(nest: Nest, element: Element) -> Nest | None:
+    """Return the nest with one more element, or None where it does not go with it."""
+    elements = [p.element for p in nest.placed]
+    for rows, columns in _shapes(nest, element):
+        if (rows, columns) == (nest.rows, nest.columns):
+            placed = _fitting(element, nest.placed, rows, columns)
+            if placed is not None:
+                return Nest(rows, columns, [*nest.placed, placed])
+        else:
+            grown = _arranged([*map(_plain, elements), element], rows, columns)
+            if grown is not None:
+                return grown
+    return None
+
+
+def _shapes(nest: Nest, element: Element) -> Iterator[tuple[int, int]]:
+    """Yield the shapes to try: that of the nest, or one with columns for a vector."""
+    yield nest.rows, nest.columns
+    if nest.columns == 1 and len(element.space) == 2:
+        a, b = element.space
+        if nest.rows in (a * b, a):
+            yield a, b
+
+
+def _plain(element: Element) -> Element:
+    """Return an element of a nest over vectors over its one axis again."""
+    if element.space == (1, 1):
+        return element.along((), lambda old: ())
+    return element.along(element.space[:1], lambda old: (old[ROWS],))
+
+
+def _arranged(elements: Sequence[Element], rows: int, columns: int) -> Nest | None:
+    nest = Nest(rows, columns)
+    for element in elements:
+        placed = _fitting(element, nest.placed, rows, columns)
+        if placed is None:
+            return None
+        nest.placed.append(placed)
+    return nest
+
+
+def _fitting(
+    element: Element, others: Sequence[Placed], rows: int, columns: int
+) -> Placed | None:
+    for placed in _ways(element, rows, columns):
+        if all(_agree(other, placed) for other in others):
+            return placed
+    return None
+
+
+def _ways(element: Element, rows: int, columns: int) -> Iterator[Placed]:
+    """Yield the ways in which the axes of an element can be those of a nest."""
+    space = (rows, columns)
+    if element.space == () and space == (1, 1):
+        yield Placed(element.along(space, lambda old: (0, 0)), False)
+    elif len(element.space) == 1:
+        (size,) = element.space
+        if columns > 1 and size == rows * columns:
+            split = element.along(space, lambda old: _split(old[0], columns))
+            yield Placed(split, True)
+        if size == rows:
+            yield Placed(element.along(space, lambda old: (old[0], 0)), False)
+    elif element.space == space:
+        yield Placed(element, True)
+    elif element.space == space[::-1]:
+        yield Placed(element.along(space, lambda old: (old[1], old[0])), True)
+
+
+def _split(old: Any, columns: int) -> tuple[Any, Any]:
+    return (old, old) if isinstance(old, bool) else (old * columns, old)
+
+
+def _agree(old: Placed, new: Placed) -> bool:
+    """Whether both can be in one nest: what they share they touch at the same place."""
+    if old.element.call == new.element.call:
+        return True
+    pairs = [(old, a, b) for a in [old.element.write] for b in new.element.accesses]
+    pairs += [(new, b, a) for b in [new.element.write] for a in old.element.accesses]
+    return all(
+        a.owner is not b.owner or (_same(a, b) and not writer.down)
+        for writer, a, b in pairs
+    )
+
+
+def _same(a: Access, b: Access) -> bool:
+    return a.index is None and a == b

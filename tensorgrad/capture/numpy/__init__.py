@@ -1,0 +1,1 @@
+"""The NumPy interpreter: a program replayed as straight-line calls into buffers."""

@@ -1,0 +1,161 @@
+"""What a replay need not compute: what nobody reads, and what is always the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..program import (
+    Call,
+    Constant,
+    Number,
+    Program,
+    Result,
+    Value,
+    View,
+    filled,
+    owner,
+)
+
+
+class Eliminated(NamedTuple):
+    """A call of the step that its replay does not make."""
+
+    what: str
+    why: str
+
+
+def pruned(program: Program) -> tuple[Program, list[Eliminated]]:
+    """Return the program without the calls it does not need, and what went.
+
+    A call is made once and for all where everything it reads is constant; multiplying
+    by one copies; a pure call is left out if nothing reads what it gives.
+    """
+    gone: list[Eliminated] = []
+    program = _Folding(program, gone).program()
+    calls = _needed(program, gone)
+    return replace(program, calls=calls), gone
+
+
+def _needed(program: Program, gone: list[Eliminated]) -> list[Call]:
+    """Return the calls whose results or writes matter after them."""
+    wanted: set[Value | Number] = {owner(v) for v in program.returned}
+    calls: list[Call] = []
+    for call in reversed(program.calls):
+        if _matters(call, wanted):
+            calls.append(call)
+            wanted.update(map(owner, (*call.reads, *call.writes)))
+        else:
+            gone.append(Eliminated(name(call), "nothing reads its result"))
+    return calls[::-1]
+
+
+def _matters(call: Call, wanted: set[Value | Number]) -> bool:
+    written = [owner(w) for w in call.writes]
+    if not call.pure or any(not isinstance(w, Result) for w in written):
+        return True
+    return not wanted.isdisjoint((*call.results, *written))
+
+
+class _Folding:
+    """One pass through a program in which what is constant is computed."""
+
+    def __init__(self, program: Program, gone: list[Eliminated]) -> None:
+        self.before = program
+        self.gone = gone
+        self.written = {owner(w) for call in program.calls for w in call.writes}
+        self.known: dict[Value | Number, Value | Number] = {}
+
+    def program(self) -> Program:
+        """Return the program with constants in place of the calls that made them."""
+        calls = [kept for call in self.before.calls if (kept := self._kept(call))]
+        returned: Any = [self._now(v) for v in self.before.returned]
+        return replace(self.before, calls=calls, returned=returned)
+
+    def _kept(self, call: Call) -> Call | None:
+        if self.known:
+            args, kwargs = filled((call.args, call.kwargs), self._now)
+            call = replace(call, args=args, kwargs=kwargs)
+        if self._is_constant(call):
+            self._fold(call)
+            return None
+        factor = _times_one(call)
+        if factor is None:
+            return call
+        if call.writes:
+            self.gone.append(Eliminated(name(call), "it multiplies by 1"))
+            return None
+        return replace(call, function=np.copy, args=(factor,))
+
+    def _now(self, value: Value | Number) -> Value | Number:
+        """Return what stands for a value: a constant where it has become one."""
+        if value not in self.known and isinstance(value, View):
+            base = self._now(value.base)
+            if base is not value.base:
+                assert isinstance(base, Value)
+                self.known[value] = replace(value, base=base)
+        return self.known.get(value, value)
+
+    def _is_constant(self, call: Call) -> bool:
+        return (
+            call.pure
+            and not call.writes
+            and bool(call.results)
+            and all(isinstance(owner(v), Constant) for v in call.reads)
+            and all(isinstance(r, Result) for r in call.results)
+            and self.written.isdisjoint((*call.results, *map(owner, call.reads)))
+        )
+
+    def _fold(self, call: Call) -> None:
+        args, kwargs = filled((call.args, call.kwargs), array_of)
+        with np.errstate(all="ignore"):
+            made = call.function(*args, **kwargs)
+        made = made if isinstance(made, tuple | list) else (made,)
+        for result, array in zip(call.results, map(np.asarray, made), strict=False):
+            kind = (array.shape, array.dtype, array.strides)
+            self.known[result] = Constant(*kind, array)
+        self.gone.append(Eliminated(name(call), "the same in every call, made once"))
+
+
+def array_of(value: Any) -> Any:
+    """Return the array that a constant or live value, or a view of one, stands for."""
+    if isinstance(value, View):
+        return value.make(array_of(value.base))
+    return value.array
+
+
+def _times_one(call: Call) -> Value | None:
+    """Return x where the call is x * 1 and that is x; also where x is written."""
+    if call.function is not np.multiply or len(call.args) < 2:
+        return None
+    target = [*call.results, *call.writes]
+    for x, one in (call.args[:2], call.args[1::-1]):
+        if len(target) == 1 and isinstance(x, Value) and _is_one(one):
+            made = target[0]
+            if made is x or (not call.writes and _alike(made, x)):
+                return x
+    return None
+
+
+def _is_one(x: Any) -> bool:
+    if isinstance(x, Value):
+        return isinstance(owner(x), Constant) and bool((array_of(x) == 1).all())
+    return isinstance(x, int | float | np.generic) and bool(x == 1)
+
+
+def _alike(a: Value | Number, b: Value) -> bool:
+    if isinstance(a, Number):
+        return False
+    return (a.shape, a.dtype, a.strides) == (b.shape, b.dtype, b.strides)
+
+
+def name(call: Call, origin: bool = True) -> str:
+    """Return what the call is called in a plan."""
+    function = call.function
+    of = getattr(function, "__self__", None)
+    own = getattr(function, "__name__", type(function).__name__)
+    text = f"{of.__name__}.{own}" if isinstance(of, np.ufunc) else own
+    told = origin and call.origin not in ("", own)
+    return f"{text} ({call.origin})" if told else text

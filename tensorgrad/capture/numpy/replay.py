@@ -1,0 +1,337 @@
+"""Replay: a program as straight-line code, its arrays bound once and for all."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+
+from ...core.place import Place
+from ...core.warned import PLACES
+from ..program import (
+    Array,
+    Call,
+    Constant,
+    Input,
+    Live,
+    Number,
+    Program,
+    Result,
+    Value,
+    View,
+    leaves,
+    owner,
+)
+from .buffers import Memory, assigned
+from .into import COPIES, array_in, writes_last
+from .prune import Eliminated
+from .scalars import as_array, weak_dtypes
+
+_QUIET = 'with errstate(over="ignore", invalid="ignore", divide="ignore"):'
+
+
+class Replay:
+    """A program that can be called.
+
+    Parameters
+    ----------
+    program : Program
+    eliminated : sequence of Eliminated
+        What was taken out of it before, for the plan.
+
+    Attributes
+    ----------
+    memory : Memory
+        The buffers its results are kept in from call to call.
+    source : str
+        The Python it runs.
+    names : dict
+        What values and numbers are called in it.
+    has_kernels : bool
+        Whether calls of it are compiled, and results may differ by rounding.
+    """
+
+    def __init__(self, program: Program, eliminated: Sequence[Eliminated] = ()) -> None:
+        self.program = program
+        self.eliminated = list(eliminated)
+        self.has_kernels = any(map(writes_last, program.calls))
+        self.memory = assigned(program)
+        writer = _Writer(program, self.memory)
+        self.source = writer.source()
+        writer.names[PLACES] = writer.places
+        exec(compile(self.source, "<replay>", "exec"), writer.names)
+        self.names: dict[Any, str] = writer.known
+        self._run: Callable[..., list[Any]] = writer.names["run"]
+
+    def __call__(self, arrays: Sequence[Array], numbers: Sequence[float]) -> list[Any]:
+        """Make the calls; return what the step returns, as copies.
+
+        Parameters
+        ----------
+        arrays : sequence of ndarray
+            One for each input, of its shape, dtype and strides.
+        numbers : sequence of float
+            One for each number the step is called with.
+        """
+        return self._run(arrays, numbers)
+
+
+def replay(program: Program) -> Replay:
+    """Return a function that makes the calls of a program again."""
+    return Replay(program)
+
+
+class _Writer:
+    """Writes the source and collects what its names mean."""
+
+    def __init__(self, program: Program, memory: Memory) -> None:
+        self.before = program
+        self.memory = memory
+        self.names: dict[str, Any] = {
+            "asarray": np.asarray,
+            "errstate": np.errstate,
+        }
+        self.known: dict[Any, str] = {}
+        self.used: dict[str, int] = {}
+        self.lines: list[tuple[bool, str, Place | None]] = []
+        self.places: dict[int, Place] = {}
+        self.quiet = False
+        self.place: Place | None = None
+        self.room = {id(b): b.allocate() for b in memory.buffers}
+        self.loose: dict[Value | Number, list[str]] = {}
+
+    def source(self) -> str:
+        """Return the text of a function ``run(inputs, numbers)``."""
+        self._unpack(self.before.inputs, "inputs")
+        self._unpack(self.before.numbers, "numbers")
+        for i, call in enumerate(self.before.calls):
+            self._make(call)
+            self._forget(i, call)
+        self.quiet = False
+        copies = ", ".join(map(self._copy, self.before.returned))
+        self._line(f"return [{copies}]")
+        return "\n".join(["def run(inputs, numbers):", *self._indented(), ""])
+
+    def _indented(self) -> Iterator[str]:
+        number = 1
+        for quiet, lines in groupby(self.lines, itemgetter(0)):
+            if quiet:
+                number += 1
+                yield f"    {_QUIET}"
+            indent = " " * (8 if quiet else 4)
+            for _, text, place in lines:
+                number += 1
+                if place is not None:
+                    self.places[number] = place
+                yield indent + text
+
+    def _line(self, text: str) -> None:
+        self.lines.append((self.quiet, text, self.place))
+
+    def _unpack(self, values: Sequence[Value | Number], source: str) -> None:
+        if values:
+            names = "".join(f"{self._new(v)}, " for v in values)
+            self._line(f"{names.rstrip()} = {source}")
+
+    def _make(self, call: Call) -> None:
+        self.quiet, self.place = call.quiet, call.place
+        weak = weak_dtypes(call)
+        args = [
+            self._number(call, a, weak[i]) if i in weak else self._text(a)
+            for i, a in enumerate(call.args)
+        ]
+        if self._is_kept(call):
+            self._write(call, args)
+        else:
+            self._call_loose(call, args)
+
+    def _is_kept(self, call: Call) -> bool:
+        return any(r in self.memory.at for r in call.results)
+
+    def _write(self, call: Call, args: list[str]) -> None:
+        """Write the call with its results going into buffers."""
+        results = call.results
+        if call.function in COPIES:
+            if results[0] not in self.memory.onto:
+                self._line(f"{self._text(results[0])}[...] = {args[0]}")
+            return
+        out = [self._text(r) for r in results]
+        if call.function is np.where:
+            self._choose(call, args, out[0])
+        elif writes_last(call):
+            self._line(self._called(call, [*args, *out]))
+        else:
+            into = out[0] if len(out) == 1 else f"({', '.join(out)})"
+            self._line(self._called(call, args, f"out={into}"))
+
+    def _choose(self, call: Call, args: list[str], out: str) -> None:
+        """Write ``np.where``, which cannot be told where to write."""
+        if _keeps_or_clears(call):
+            # The bits times 1 or 0, many times faster than copying under a mask.
+            size = call.args[1].dtype.itemsize
+            bits = self._static(np.dtype(f"i{size}"), "bits")
+            multiply = self._function(np.multiply)
+            self._line(
+                f"{multiply}({args[1]}.view({bits}), {args[0]}, out={out}.view({bits}))"
+            )
+            return
+        copyto, result = self._function(np.copyto), call.results[0]
+        assert isinstance(result, Result)
+        a, b = (
+            text if leaves(given) else self._static(_cast(given, result), "number")
+            for given, text in zip(call.args[1:], args[1:], strict=True)
+        )
+        if result not in self.memory.onto:
+            self._line(f"{out}[...] = {b}")
+        self._line(f"{copyto}({out}, {a}, where={args[0]})")
+
+    def _call_loose(self, call: Call, args: list[str]) -> None:
+        """Write the call as in eager mode: its results are made anew."""
+        text = self._as_statement(call, args)
+        names = [self._new(r) for r in call.results]
+        self._line(f"{', '.join(names)} = {text}" if names else text)
+        for name, result in zip(names, call.results, strict=True):
+            if isinstance(result, Value) and not result.shape:
+                # NumPy returns a scalar: no memory to view or write to, no methods.
+                self._line(f"{name} = asarray({name})")
+
+    def _as_statement(self, call: Call, args: list[str]) -> str:
+        if call.function is operator.setitem:
+            return f"{args[0]}[{args[1]}] = {args[2]}"
+        if call.function is operator.getitem:
+            return f"{args[0]}[{args[1]}]"
+        return self._called(call, args)
+
+    def _called(self, call: Call, args: list[str], *more: str) -> str:
+        given = [f"{key}={self._text(v)}" for key, v in call.kwargs.items()]
+        return f"{self._function(call.function)}({', '.join([*args, *given, *more])})"
+
+    def _function(self, function: Callable[..., Any]) -> str:
+        of = getattr(function, "__self__", None)
+        name = getattr(function, "__name__", "function")
+        if isinstance(of, np.ufunc):
+            return self._static(function, f"{of.__name__}_{name}")
+        return self._static(function, name if name.isidentifier() else "function")
+
+    def _number(self, call: Call, argument: Any, dtype: Any) -> str:
+        """Return a number as an array of `dtype`.
+
+        NumPy takes half a microsecond to make an array of a number.
+        """
+        changes = isinstance(argument, Number)
+        argument = argument.item() if isinstance(argument, np.generic) else argument
+        array = as_array(call, None if changes else argument, dtype)
+        # As text, because 0.0 == -0.0.
+        key = argument if changes else repr(argument), dtype, array.shape
+        if key not in self.known:
+            self.known[key] = self._bind(array, "number")
+            if changes:
+                self._line(f"{self.known[key]}[()] = {self._text(argument)}")
+        return self.known[key]
+
+    def _text(self, nested: Any) -> str:
+        """Return an expression for an argument."""
+        if isinstance(nested, Value | Number):
+            return self._value(nested)
+        if not leaves(nested):
+            return self._static(nested, "given")
+        if isinstance(nested, slice):
+            ends = (nested.start, nested.stop, nested.step)
+            return f"slice({', '.join(map(self._text, ends))})"
+        if isinstance(nested, dict):
+            items = (f"{key!r}: {self._text(v)}" for key, v in nested.items())
+            return f"{{{', '.join(items)}}}"
+        inner = "".join(f"{self._text(item)}, " for item in nested)
+        return f"({inner})" if isinstance(nested, tuple) else f"[{inner}]"
+
+    def _static(self, thing: Any, label: str) -> str:
+        if thing is None or thing is Ellipsis or type(thing) in (bool, int, str):
+            return repr(thing)
+        key = "static", id(thing)
+        if key not in self.known:
+            self.known[key] = self._bind(thing, label)
+        return self.known[key]
+
+    def _bind(self, thing: Any, label: str) -> str:
+        """Return a new name that means `thing` in the source."""
+        number = self.used[label] = self.used.get(label, 0) + 1
+        name = f"{label}_{number}" if len(label) > 1 else f"{label}{number}"
+        self.names[name] = thing
+        return name
+
+    def _value(self, value: Value | Number) -> str:
+        if value not in self.known:
+            if isinstance(value, View) and self._is_loose(value.base):
+                self._make_view(value)
+            else:
+                assert isinstance(value, Value)
+                self.known[value] = self._bind(self._array(value), _letter(value))
+        return self.known[value]
+
+    def _is_loose(self, base: Value) -> bool:
+        """Whether it is another array in each call, and so are views of it."""
+        return not isinstance(base, Live | Constant) and base not in self.memory.at
+
+    def _make_view(self, view: View) -> None:
+        make = self._static(view.make, "view")
+        base = self._value(view.base)
+        self._line(f"{self._new(view)} = {make}({base})")
+
+    def _array(self, value: Value) -> Array:
+        if isinstance(value, Live | Constant):
+            return value.array
+        if isinstance(value, View):
+            return value.make(self.names[self._value(value.base)])
+        assert isinstance(value, Result)
+        return array_in(self.room[id(self.memory.at[value])], value)
+
+    def _new(self, value: Value | Number) -> str:
+        """Return a new name for what the source itself computes."""
+        name = self.known[value] = self._bind(None, _letter(value))
+        if isinstance(value, Result | View):
+            self.loose.setdefault(owner(value), []).append(name)
+        return name
+
+    def _forget(self, i: int, call: Call) -> None:
+        """Let go of arrays made in this run that are not used any more."""
+        if not self.loose:
+            return
+        owners = map(owner, (*call.reads, *call.writes, *call.results))
+        for value in dict.fromkeys(owners):
+            if value in self.loose and self.memory.last.get(value, i) == i:
+                names = " = ".join(self.loose.pop(value))
+                self._line(f"{names} = None")
+
+    def _copy(self, value: Value | Number) -> str:
+        if isinstance(value, Number):
+            return self._value(value)
+        copy = "[()]" if value.shape == () else '.copy("K")'
+        return f"{self._value(value)}{copy}"
+
+
+def _keeps_or_clears(call: Call) -> bool:
+    """Whether it is ``np.where(mask, x, 0)`` of the dtype of x."""
+    _, x, other = call.args
+    (result,) = call.results
+    if not isinstance(x, Value) or not isinstance(result, Value):
+        return False
+    is_zero = type(other) in (int, float) and repr(other).strip(".0") == ""
+    known = x.dtype.kind == "f" and x.dtype.itemsize <= 8
+    return is_zero and known and x.dtype == result.dtype
+
+
+def _cast(number: Any, result: Result) -> Array:
+    """Return a number as ``np.where`` takes it: one out of bounds goes round."""
+    with np.errstate(all="ignore"):
+        return np.asarray(number).astype(result.dtype)
+
+
+_LETTERS = {Input: "x", Live: "p", Constant: "c", Result: "r", View: "v", Number: "n"}
+
+
+def _letter(value: Value | Number) -> str:
+    return _LETTERS[type(value)]

@@ -1,0 +1,169 @@
+"""One call of a step, recorded: what it returns, and what it would return again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...core.recording import recorded_by
+from ...core.tensor import Tensor, wrap
+from ..bundles import CYCLE, has_fields, leaves, rebuilt
+from ..program import Value, owner
+from .reads import Draws, Reads
+from .recorder import Recorder, refusal_in
+from .signature import Arguments
+from .traced import Traced, TracedNumber
+
+
+class Slot(NamedTuple):
+    """Where in what a step returns a value of the program stands, and as what."""
+
+    value: Value
+    kind: type
+
+
+class Boxed:
+    """A Python number that is returned, as an array."""
+
+    def __init__(self, traced: Traced) -> None:
+        self.traced = traced
+
+
+class Recording(NamedTuple):
+    """A recorded call of a step.
+
+    Attributes
+    ----------
+    recorder : Recorder
+    result : object
+        What the call returned, for the caller to keep.
+    returned : nest of Slot and objects
+        What the step returns, with slots for values of the program.
+    reads : Reads
+        The code that ran, and on what.
+    """
+
+    recorder: Recorder
+    result: Any
+    returned: Any
+    reads: Reads
+
+
+def record(
+    step: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    own: dict[int, Tensor],
+    before: Recorder | None = None,
+    draws: Draws | None = None,
+) -> Recording:
+    """Call a step once, for real, and write down what it does."""
+    recorder, reads = Recorder(before, draws), Reads()
+    arguments = Arguments(recorder, own)
+    try:
+        with recorded_by(recorder):
+            given = arguments.standing_for(args), arguments.standing_for(kwargs)
+            with reads.noted(recorder):
+                result = step(*given[0], **given[1])
+            arguments.check_unwritten()
+            result = _mapped(result, lambda x: _held(x, recorder))
+    except Exception as error:
+        # NumPy makes a ValueError of what it is told where it asks for a number.
+        refused = refusal_in(error)
+        if refused is None or refused is error:
+            raise
+        raise refused from None
+    finally:
+        recorder.closed = True
+        _settle_gradients(recorder)
+    _check_written(recorder)
+    returned = _mapped(result, _slot)
+    recorder.program.returned[:] = leaves_of(returned)
+    return Recording(recorder, _mapped(result, _own), returned, reads)
+
+
+def _held(x: Any, recorder: Recorder) -> Any:
+    """Return something returned with what stands for its arrays."""
+    if type(x) is Tensor:
+        return wrap(recorder.held(x), None)
+    if type(x) is TracedNumber:
+        return Boxed(recorder.call(np.asarray, (x,)))
+    return recorder.adopted(x)
+
+
+def _slot(x: Any) -> Any:
+    if type(x) is Tensor:
+        return Slot(x._value.value, Tensor)
+    if type(x) is Traced:
+        return Slot(x.value, np.generic if x.scalar else np.ndarray)
+    return Slot(x.traced.value, float) if type(x) is Boxed else x
+
+
+def _own(x: Any) -> Any:
+    """Return something returned as a copy for the caller."""
+    if type(x) is Tensor:
+        return wrap(_own(x._value), None)
+    if type(x) is Traced:
+        return x.array.copy("K")[()] if x.scalar else x.array.copy("K")
+    return x.traced.array.item() if type(x) is Boxed else x
+
+
+def leaves_of(returned: Any) -> list[Any]:
+    """Return the values of the program in what a step returns, in order."""
+    found: list[Any] = []
+    filled_with(returned, lambda slot: found.append(slot.value))
+    return found
+
+
+def filled_with(returned: Any, given: Callable[[Slot], Any]) -> Any:
+    """Return what a step returns, with what `given` makes of each slot."""
+    if type(returned) is Slot:
+        return given(returned)
+    return rebuilt(returned, lambda x: filled_with(x, given), _holds_recorded)
+
+
+def _mapped(returned: Any, change: Callable[[Any], Any]) -> Any:
+    """Return what a step returns, with what `change` makes of each item."""
+    if type(returned) not in _ITEMS:
+        made = rebuilt(returned, lambda x: _mapped(x, change), _holds_recorded)
+        if made is not returned:
+            return made
+    return change(returned)
+
+
+def _holds_recorded(x: Any) -> bool:
+    """Whether an object holds what the step has computed."""
+    if isinstance(x, type) or callable(x) or not has_fields(x):
+        return False
+    inner = [*leaves(x, _RECORDED)]
+    return not any(leaf is CYCLE for leaf in inner) and any(
+        type(leaf) in _RECORDED
+        or (type(leaf) is Tensor and type(leaf._value) is Traced)
+        for leaf in inner
+    )
+
+
+_RECORDED = (Traced, TracedNumber, Boxed, Slot)
+_ITEMS = (Tensor, *_RECORDED)
+
+
+def _settle_gradients(recorder: Recorder) -> None:
+    """Put arrays in place of what stood for them in gradients of tensors outside."""
+    for tensor in tensors_of(recorder):
+        if tensor._grad is not None and type(tensor._grad._value) is Traced:
+            tensor._grad = wrap(_own(tensor._grad._value), None)
+
+
+def tensors_of(recorder: Recorder) -> list[Tensor]:
+    """Return the tensors from outside that a recorded step used."""
+    return [tensor for known in recorder.outside for tensor in known.tensors]
+
+
+def _check_written(recorder: Recorder) -> None:
+    """Raise where the step has written to arrays from outside unseen."""
+    written = {owner(w) for call in recorder.program.calls for w in call.writes}
+    for known in recorder.outside:
+        if known.traced.value not in written:
+            known.check_unwritten()

@@ -1,0 +1,66 @@
+"""Operations as they are called while a step is recorded."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ...core.parts import Parts
+from ...core.primitive import Primitive
+from ...core.saves import Plan, Rule
+from ..structure import Steady
+from .traced import TracedNumber
+
+if TYPE_CHECKING:
+    from .recorder import Recorder
+
+_PLAIN = {"add", "subtract", "multiply", "divide", "maximum", "minimum"}
+"""Operations whose forward does the same whatever number it is given."""
+
+
+def twin(op: Primitive, recorder: Recorder) -> Primitive:
+    """Return an operation whose forward and rules are recorded."""
+    other = copy.copy(op)
+    other.forward = partial(_forward, recorder, op)
+    other.plans = _Plans(op, recorder)  # type: ignore[assignment]
+    return other
+
+
+def _forward(recorder: Recorder, op: Primitive, *args: Any, **kwargs: Any) -> Any:
+    numbers = any(type(a) is TracedNumber for a in (*args, *kwargs.values()))
+    with recorder.within(op.name):
+        if numbers and op.name not in _PLAIN:
+            return recorder.whole(Steady(op.forward), args, kwargs)
+        return recorder.run(op.forward, args, kwargs)
+
+
+class _Plans(dict[Any, Plan]):
+    """The plans of an operation, with rules that are recorded."""
+
+    def __init__(self, op: Primitive, recorder: Recorder) -> None:
+        self.op = op
+        self.recorder = recorder
+
+    def __missing__(self, key: Any) -> Plan:
+        plan: Plan = copy.copy(self.op.plans[key])
+        rules = [self.op.rule_for(argument)[0] for argument, _ in plan.inputs]
+        plan.steps = tuple(
+            (self._recorded(rule, argument, item), pick)
+            for rule, (argument, item), (_, pick) in zip(
+                rules, plan.inputs, plan.steps, strict=True
+            )
+        )
+        self[key] = plan
+        return plan
+
+    def _recorded(self, rule: Rule, argument: int, item: int) -> Callable[..., Any]:
+        place = (item,) if argument == self.op.variadic else ()
+
+        def recorded(g: Any, *saved: Any) -> Any:
+            g = g.filled() if type(g) is Parts else g
+            with self.recorder.within(f"gradient of {self.op.name}"):
+                return self.recorder.apply_rule(rule, (*place, g, *saved))
+
+        return recorded

@@ -1,0 +1,252 @@
+"""Arithmetic, powers, exponentials and logarithms, element by element.
+
+The rules keep a zero gradient zero (ops/support/strong.py): a value may be infinite or
+NaN where nothing flows back.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..support.axes import kernel
+from ..support.define import operation
+from ..support.registry import NONZERO, POSITIVE, REAL, Domain
+from ..support.strong import divided, nothing, scaled
+
+
+@operation(np.add, kind="linear")
+def add(a, b):
+    """a + b."""
+    return a + b
+
+
+add.vjp(a=lambda g: g, b=lambda g: g)
+
+
+@operation(np.subtract, kind="linear")
+def subtract(a, b):
+    """a - b."""
+    return a - b
+
+
+subtract.vjp(a=lambda g: g, b=lambda g: -g)
+
+
+@operation(np.multiply, kind="multilinear")
+def multiply(a, b):
+    """a * b."""
+    return a * b
+
+
+multiply.vjp(a=lambda g, b: scaled(g, b), b=lambda g, a: scaled(g, a))
+
+
+@operation(np.true_divide, kind="smooth", domains=(REAL, NONZERO))
+def divide(a, b):
+    """a / b."""
+    return a / b
+
+
+divide.vjp(a=lambda g, b: divided(g, b), b=lambda g, y, b: -divided(scaled(g, y), b))
+
+
+@operation(np.negative, kind="linear")
+def negative(x):
+    """-x."""
+    return -x
+
+
+negative.vjp(x=lambda g: -g)
+
+
+@operation(np.positive, kind="linear")
+def positive(x):
+    """+x, a copy."""
+    return np.positive(x)
+
+
+positive.vjp(x=lambda g: g)
+
+
+@operation(
+    np.reciprocal, kind="smooth", domains=NONZERO, kinks="x = 0: -inf, of whatever sign"
+)
+def reciprocal(x):
+    """1 / x."""
+    return np.reciprocal(x)
+
+
+reciprocal.vjp(x=lambda g, y: -scaled(scaled(g, y), y))
+
+
+@operation(np.square, kind="smooth")
+def square(x):
+    """x * x."""
+    return x * x
+
+
+square.vjp(x=lambda g, x: scaled(g, 2 * x))
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is Python's own: one of NumPy's may be a tensor's."""
+    return type(value) is int or type(value) is float
+
+
+_POWERS = (
+    "base 0: 0 in b, -inf where b < 0, the limit from the right, and so 0 for x**x, "
+    "not -inf; exponent 0: 0 in a; base below 0: nan in b"
+)
+
+
+@operation(np.power, kind="smooth", domains=(POSITIVE, REAL), kinks=_POWERS)
+def power(a, b):
+    """a ** b."""
+    # The operator is the faster one for numbers, but of NumPy's scalars it has
+    # another last bit than np.power and arrays have.
+    return a**b if _is_number(b) else np.power(a, b)
+
+
+@operation(np.float_power, kind="smooth", domains=(POSITIVE, REAL), kinks=_POWERS)
+def float_power(a, b):
+    """a ** b, computed in float64."""
+    return np.float_power(a, b)
+
+
+@kernel("power")
+def _quiet_power(a, b):
+    """a ** b for slopes, which matter only where something flows back."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return a**b
+
+
+def _power_by_base(g: Any, a: Any, b: Any) -> Any:
+    """Return `g * b * a ** (b - 1)`, which is 0 where b is, even at base 0."""
+    if not _is_number(b):
+        return scaled(g, scaled(b, _quiet_power(a, b - 1)))
+    if b == 0:
+        return nothing(g)
+    has_pole = b < 1 or not float(b).is_integer()
+    return scaled(g, b * (_quiet_power(a, b - 1) if has_pole else a ** (b - 1)))
+
+
+def _power_by_exponent(g: Any, y: Any, a: Any) -> Any:
+    """Return `g * y * log(a)`, at base 0 the derivative from the right."""
+    if _is_number(a) and a > 0:
+        return scaled(g, y * math.log(a))
+    base = np.where(a == 0, math.e, np.where(a < 0, math.nan, a))
+    at_zero = np.where(np.isinf(y), -y, 0)
+    return scaled(g, np.where(a == 0, at_zero, scaled(y, np.log(base))))
+
+
+for _power in (power, float_power, _quiet_power):
+    _power.vjp(a=_power_by_base, b=_power_by_exponent)
+
+
+@operation(
+    np.sqrt,
+    kind="smooth",
+    domains=POSITIVE,
+    kinks="infinite slope at 0: the gradient is 0 where the incoming one is, as in "
+    "sqrt(x)**2, else inf; below 0: nan",
+)
+def sqrt(x):
+    """Square root."""
+    return np.sqrt(x)
+
+
+sqrt.vjp(x=lambda g, y: divided(g, 2 * y))
+
+
+@operation(
+    np.cbrt,
+    kind="smooth",
+    domains=NONZERO,
+    kinks="infinite slope at 0: the gradient is 0 where the incoming one is, else inf; "
+    "its derivative, infinite of either sign beside 0, is 0",
+)
+def cbrt(x):
+    """Cube root, of negative numbers too."""
+    return np.cbrt(x)
+
+
+cbrt.vjp(x=lambda g, y: divided(g, 3 * (y * y)))
+
+
+@operation(np.exp, kind="smooth")
+def exp(x):
+    """Exponential."""
+    return np.exp(x)
+
+
+exp.vjp(x=lambda g, y: scaled(g, y))
+
+
+@operation(np.exp2, kind="smooth")
+def exp2(x):
+    """2 ** x."""
+    return np.exp2(x)
+
+
+exp2.vjp(x=lambda g, y: scaled(g, y * math.log(2)))
+
+
+@operation(np.expm1, kind="smooth")
+def expm1(x):
+    """exp(x) - 1, accurate near 0."""
+    return np.expm1(x)
+
+
+# Not y + 1, which has lost the digits of a small exponential.
+expm1.vjp(x=lambda g, x: scaled(g, np.exp(x)))
+
+
+_BELOW = "below 0: 1 / x as above, the slope of log(abs(x))"
+
+
+@operation(np.log, kind="smooth", domains=POSITIVE, kinks=_BELOW)
+def log(x):
+    """Natural logarithm."""
+    return np.log(x)
+
+
+log.vjp(x=lambda g, x: divided(g, x))
+
+
+@operation(np.log2, kind="smooth", domains=POSITIVE, kinks="below 0: as log")
+def log2(x):
+    """Logarithm to base 2."""
+    return np.log2(x)
+
+
+log2.vjp(x=lambda g, x: divided(g, x) * (1 / math.log(2)))
+
+
+@operation(np.log10, kind="smooth", domains=POSITIVE, kinks="below 0: as log")
+def log10(x):
+    """Logarithm to base 10."""
+    return np.log10(x)
+
+
+log10.vjp(x=lambda g, x: divided(g, x) * (1 / math.log(10)))
+
+
+@operation(
+    np.log1p, kind="smooth", domains=Domain(-0.7, 3.0), kinks="below -1: as log below 0"
+)
+def log1p(x):
+    """log(1 + x), accurate near 0."""
+    return np.log1p(x)
+
+
+log1p.vjp(x=lambda g, x: divided(g, 1 + x))
+
+
+@operation(np.tanh, kind="smooth")
+def tanh(x):
+    """Hyperbolic tangent."""
+    return np.tanh(x)
+
+
+tanh.vjp(x=lambda g, y: scaled(g, 1 - y * y))

@@ -1,0 +1,206 @@
+"""Rounding, parts of numbers, and remainders: constant or linear between jumps.
+
+What is constant between its jumps has the gradient 0, not none: backward passes.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from ...core.dispatch import implement
+from ...core.tensor import Tensor, detached, wrap
+from ..support.define import composed, operation
+from ..support.registry import REAL, Domain, case
+from ..support.strong import nothing, scaled
+
+_BETWEEN = Domain(away_from=tuple(k / 2 for k in range(-6, 7)), margin=0.1)
+_JUMPS = "jumps: 0, as everywhere between them"
+
+
+@operation(np.floor, kind="piecewise", domains=_BETWEEN, kinks=_JUMPS)
+def floor(x):
+    """Largest integer not above x."""
+    return np.floor(x)
+
+
+@operation(np.ceil, kind="piecewise", domains=_BETWEEN, kinks=_JUMPS)
+def ceil(x):
+    """Smallest integer not below x."""
+    return np.ceil(x)
+
+
+@operation(np.trunc, kind="piecewise", domains=_BETWEEN, kinks=_JUMPS)
+def trunc(x):
+    """x without its fraction."""
+    return np.trunc(x)
+
+
+@operation(kind="piecewise", domains=_BETWEEN, kinks=_JUMPS)
+def fix(x):
+    """x without its fraction."""
+    return np.trunc(x)
+
+
+# NumPy 2.5 deprecates its own, which nothing here may call.
+implement("fix", fix, np.fix)
+
+
+@operation(np.rint, kind="piecewise", domains=_BETWEEN, kinks=_JUMPS)
+def rint(x):
+    """Nearest integer, the even one of two."""
+    return np.rint(x)
+
+
+for _op in (floor, ceil, trunc, fix, rint):
+    _op.vjp(x=nothing)
+
+
+@operation(
+    np.round,
+    kind="piecewise",
+    domains=_BETWEEN,
+    cases=[case((2, 3)), case((), decimals=0), case((3,), decimals=-1)],
+    kinks=_JUMPS,
+)
+def round(a, decimals=0):
+    """Nearest multiple of 10 ** -decimals, the even one of two."""
+    return np.round(a, decimals)
+
+
+round.vjp(a=nothing)
+implement("round", round, np.around)
+
+
+@operation(
+    np.modf,
+    kind="piecewise",
+    domains=_BETWEEN,
+    kinks="integers: 1 for the fraction, 0 for the rest, as everywhere between them",
+    multiple=True,
+)
+def modf(x):
+    """Fraction and integral part of x, both of its sign."""
+    return np.modf(x)
+
+
+modf.vjp(x=lambda g: g[0])
+
+
+@operation(
+    np.ldexp,
+    kind="linear",
+    domains=(REAL, Domain(shaped=lambda x: np.rint(x).astype(int))),
+    cases=[case((3, 4), (4,)), case((), (2, 1)), case((2, 0), ())],
+)
+def ldexp(x, i):
+    """x * 2 ** i, for integers i."""
+    return np.ldexp(x, i)
+
+
+ldexp.vjp(x=lambda g, i: np.ldexp(g, i))
+
+
+@composed(
+    np.frexp,
+    kind="piecewise",
+    domains=Domain(-1.9, -1.1),
+    cases=[case((2, 3)), case(())],
+    kinks="powers of two: the slope of the mantissa is that above",
+)
+def frexp(x: Any) -> Any:
+    """Mantissa m from 1/2 to 1 and exponent e, a constant, of x = m * 2 ** e."""
+    if type(x) is not Tensor:
+        return np.frexp(x)
+    _, e = np.frexp(detached(x))
+    return np.ldexp(x, -e), wrap(e, None)
+
+
+@operation(np.nextafter, kind="piecewise", kinks="a = b: 1 in a, 0 in b, as everywhere")
+def nextafter(a, b):
+    """Next number of the type from a towards b."""
+    return np.nextafter(a, b)
+
+
+nextafter.vjp(a=lambda g: g, b=nothing)
+
+
+def _unequal(b: Any) -> Any:
+    """Return b with every third entry larger: a / b is between 1 and 2 there."""
+    third = np.arange(b.size).reshape(b.shape) % 3 == 0
+    return np.where(third, 1.5 * b, b)
+
+
+_RATIO_BELOW_3 = (Domain(5.2, 5.8), Domain(2.0, 2.5, shaped=_unequal))
+_AT_WHOLE = (
+    "a / b an integer: the slope of either side, 1 in a and -floor(a / b) in b; b = 0: "
+    "the same, infinite in b"
+)
+
+
+@operation(np.remainder, kind="piecewise", domains=_RATIO_BELOW_3, kinks=_AT_WHOLE)
+def remainder(a, b):
+    """a - b * floor(a / b), of the sign of b."""
+    return np.remainder(a, b)
+
+
+@operation(np.fmod, kind="piecewise", domains=_RATIO_BELOW_3, kinks=_AT_WHOLE)
+def fmod(a, b):
+    """a - b * trunc(a / b), of the sign of a."""
+    return np.fmod(a, b)
+
+
+def _whole(y: Any, a: Any, b: Any, divided: Any) -> Any:
+    """Return the integer (a - y) / b, which that is but for rounding."""
+    return np.where(np.isfinite(y), np.rint((a - y) / b), divided)
+
+
+remainder.vjp(
+    a=lambda g: g,
+    b=lambda g, y, a, b: -scaled(g, _whole(y, a, b, np.floor_divide(a, b))),
+)
+fmod.vjp(
+    a=lambda g: g, b=lambda g, y, a, b: -scaled(g, _whole(y, a, b, np.trunc(a / b)))
+)
+
+
+@operation(np.floor_divide, kind="piecewise", domains=_RATIO_BELOW_3, kinks=_JUMPS)
+def floor_divide(a, b):
+    """floor(a / b)."""
+    return np.floor_divide(a, b)
+
+
+floor_divide.vjp(a=nothing, b=nothing)
+
+
+@composed(
+    np.divmod,
+    kind="piecewise",
+    domains=_RATIO_BELOW_3,
+    cases=[case((3, 4), (4,)), case((2, 1), (3,)), case((), ())],
+    kinks="a / b an integer: as of floor_divide and remainder",
+)
+def divmod(a: Any, b: Any) -> Any:
+    """floor(a / b) and the remainder."""
+    return np.floor_divide(a, b), np.remainder(a, b)
+
+
+@operation(
+    np.unwrap,
+    kind="piecewise",
+    cases=[
+        case((5,)),
+        case((2, 4), axis=0),
+        case((2, 3), discont=4.0, axis=-1),
+        case((4,), period=2.3),
+    ],
+    kinks="where a whole period is added: 1, as everywhere",
+)
+def unwrap(p, discont=None, axis=-1, period=2 * np.pi):
+    """Angles with whole periods added so that neighbours differ by half of one at most.
+
+    The periods are constants between jumps.
+    """
+    return np.unwrap(p, discont, axis, period=period)
+
+
+unwrap.vjp(p=lambda g: g)

@@ -1,0 +1,377 @@
+"""Products of vectors, matrices and arrays of more axes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from ...core.dispatch import implement
+from ..support.axes import array, kernel, refuse_out
+from ..support.define import composed, operation
+from ..support.registry import case
+from ..support.strong import scaled
+
+_PRODUCTS = [
+    case((3, 4), (4, 2)),
+    case((4,), (4, 2)),
+    case((3, 4), (4,)),
+    case((4,), (4,)),
+    case((0, 3), (3, 2)),
+    case((3, 0), (0, 2)),
+]
+
+
+@operation(
+    np.matmul,
+    kind="multilinear",
+    cases=[
+        *_PRODUCTS,
+        case((2, 3, 4), (4, 2)),
+        case((3, 4), (2, 4, 2)),
+        case((5, 1, 3, 4), (2, 4, 2)),
+        case((4,), (2, 4, 3)),
+        case((2, 3, 4), (4,)),
+    ],
+)
+def matmul(a, b):
+    """Matrix product a @ b, batched over leading axes."""
+    return np.matmul(a, b)
+
+
+def _left(g: Any, a_shape: Any, b: Any) -> Any:
+    # g @ b^T, with a vector as a row on the left and as a column on the right.
+    if b.ndim == 1:
+        return scaled(g[..., None], b)
+    if len(a_shape) == 1:
+        return (b @ g[..., None])[..., 0]
+    return g @ b.mT
+
+
+def _right(g: Any, a: Any, b_shape: Any) -> Any:
+    # a^T @ g, with a vector as a row on the left and as a column on the right.
+    if len(b_shape) == 1:
+        return scaled(g[..., None], a) if a.ndim == 1 else (a.mT @ g[..., None])[..., 0]
+    if a.ndim == 1:
+        return scaled(g[..., None, :], a[:, None])
+    return a.mT @ g
+
+
+matmul.vjp(a=_left, b=_right)
+
+
+@kernel("tensordot")
+def contract(a, b, axes_a, axes_b):
+    """Sum of products over pairs of axes; the axes left of a come before those of b."""
+    return np.tensordot(a, b, (axes_a, axes_b))
+
+
+def _rest(axes: Sequence[int], ndim: int) -> list[int]:
+    return [i for i in range(ndim) if i not in axes]
+
+
+def _contract_a(g: Any, a_shape: Any, b: Any, axes_a: Any, axes_b: Any) -> Any:
+    """Return the tensordot of `g` and `b` over the axes of b that were left."""
+    # What is summed over are the axes of b; the axes of b that were summed remain.
+    free = _rest(axes_a, len(a_shape))
+    rest = _rest(axes_b, b.ndim)
+    if rest:
+        x = np.tensordot(g, b, (range(len(free), g.ndim), rest))
+    else:
+        x = scaled(np.expand_dims(g, tuple(range(g.ndim, g.ndim + b.ndim))), b)
+    order = [*free, *(axes_a[i] for i in np.argsort(axes_b))]
+    return x.transpose(tuple(map(int, np.argsort(order))))
+
+
+def _contract_b(g: Any, a: Any, b_shape: Any, axes_a: Any, axes_b: Any) -> Any:
+    """Return the tensordot of `a` and `g` over the axes of a that were left."""
+    free = _rest(axes_a, a.ndim)
+    if free:
+        x = np.tensordot(a, g, (free, range(len(free))))
+    else:
+        x = scaled(g, np.expand_dims(a, tuple(range(a.ndim, a.ndim + g.ndim))))
+    order = [*(axes_b[i] for i in np.argsort(axes_a)), *_rest(axes_b, len(b_shape))]
+    return x.transpose(tuple(map(int, np.argsort(order))))
+
+
+contract.vjp(a=_contract_a, b=_contract_b)
+
+
+@composed(
+    np.tensordot,
+    kind="multilinear",
+    cases=[
+        case((2, 3, 4), (3, 4, 2)),
+        case((2, 3), (4,), axes=0),
+        case((2, 3, 4), (4, 5, 2), axes=((0, -1), (2, 0))),
+        case((3, 2), (2, 4), axes=1),
+        case((3,), (3,), axes=(0, 0)),
+        case((3, 0), (0, 2), axes=1),
+        case((2, 3, 4), (4, 3, 2), axes=([2, 0], [0, 2])),
+    ],
+)
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    """Sum of products over the last and first `axes` axes, or over pairs of axes."""
+    a, b = array(a), array(b)
+    if hasattr(axes, "__len__"):
+        axes_a, axes_b = axes
+    else:
+        axes_a, axes_b = tuple(range(-axes, 0)), tuple(range(axes))
+    return contract(
+        a, b, normalize_axis_tuple(axes_a, a.ndim), normalize_axis_tuple(axes_b, b.ndim)
+    )
+
+
+@composed(
+    np.dot,
+    kind="multilinear",
+    cases=[
+        *_PRODUCTS,
+        case((), (3,)),
+        case((2,), ()),
+        case((2, 3, 4), (4, 2)),
+        case((2, 3, 4), (4,)),
+        case((3,), (2, 3, 4)),
+        case((2, 3), (2, 3, 2)),
+    ],
+)
+def dot(a: Any, b: Any, out: Any = None) -> Any:
+    """Sum of products over the last axis of a and the last but one of b."""
+    refuse_out("dot", out)
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return np.multiply(a, b)
+    return np.matmul(a, b) if np.ndim(b) <= 2 else tensordot(a, b, (-1, -2))
+
+
+@composed(
+    np.inner,
+    kind="multilinear",
+    cases=[
+        case((3,), (3,)),
+        case((2, 3), (4, 3)),
+        case((2, 3), (3,)),
+        case((2, 2, 3), (2, 3)),
+        case((), (2, 3)),
+    ],
+)
+def inner(a: Any, b: Any) -> Any:
+    """Sum of products over the last axis of both."""
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return np.multiply(a, b)
+    return tensordot(a, b, (-1, -1))
+
+
+@composed(
+    np.vdot,
+    kind="multilinear",
+    cases=[case((3,), (3,)), case((2, 3), (6,)), case((), ())],
+)
+def vdot(a: Any, b: Any) -> Any:
+    """Sum of products of the elements of both, in C order."""
+    a, b = array(a), array(b)
+    return np.matmul(np.reshape(a, -1), np.reshape(b, -1))
+
+
+@composed(
+    np.outer,
+    kind="multilinear",
+    cases=[case((3,), (2,)), case((2, 2), (3, 1)), case((), (2,)), case((0,), (2,))],
+)
+def outer(a: Any, b: Any, out: Any = None) -> Any:
+    """Product of each element of a with each of b, both in C order."""
+    refuse_out("outer", out)
+    a, b = array(a), array(b)
+    return np.multiply(np.reshape(a, (-1, 1)), np.reshape(b, (1, -1)))
+
+
+@composed(
+    np.kron,
+    kind="multilinear",
+    cases=[
+        case((2, 3), (3, 2)),
+        case((3,), (2, 2)),
+        case((2, 1, 2), (3,)),
+        case((), (2, 2)),
+        case((2,), ()),
+    ],
+)
+def kron(a: Any, b: Any) -> Any:
+    """Blocks of b, each times one element of a, in the places of a's elements."""
+    a, b = array(a), array(b)
+    ndim = max(np.ndim(a), np.ndim(b))
+    shape_a = (1,) * (ndim - np.ndim(a)) + np.shape(a)
+    shape_b = (1,) * (ndim - np.ndim(b)) + np.shape(b)
+    blocks = np.multiply(
+        np.reshape(a, tuple(k for n in shape_a for k in (n, 1))),
+        np.reshape(b, tuple(k for n in shape_b for k in (1, n))),
+    )
+    return np.reshape(
+        blocks, tuple(n * m for n, m in zip(shape_a, shape_b, strict=True))
+    )
+
+
+@kernel("cross")
+def cross_last(a, b):
+    """Vector product along the last axis."""
+    return np.cross(a, b)
+
+
+# <g, a x b> = <a, b x g> = <b, g x a>.
+cross_last.vjp(a=lambda g, b: np.cross(b, g), b=lambda g, a: np.cross(g, a))
+
+
+@composed(
+    np.cross,
+    kind="multilinear",
+    cases=[
+        case((3,), (3,)),
+        case((2, 3), (3,)),
+        case((2, 1, 3), (4, 3)),
+        case((3, 2), (2, 3), axisa=0, axisc=0),
+        case((3, 2), (3, 2), axis=0),
+    ],
+)
+def cross(
+    a: Any,
+    b: Any,
+    axisa: int = -1,
+    axisb: int = -1,
+    axisc: int = -1,
+    axis: int | None = None,
+) -> Any:
+    """Vector product of vectors of three components."""
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = np.moveaxis(array(a), axisa, -1), np.moveaxis(array(b), axisb, -1)
+    if a.shape[-1] != 3 or b.shape[-1] != 3:
+        raise ValueError(
+            f"cross: expected vectors of 3 components, got {a.shape[-1]} and "
+            f"{b.shape[-1]}; in the plane, write a[..., 0] * b[..., 1] - "
+            "a[..., 1] * b[..., 0]"
+        )
+    return np.moveaxis(cross_last(a, b), -1, axisc)
+
+
+@operation(
+    np.trace,
+    kind="linear",
+    cases=[
+        case((3, 3)),
+        case((2, 4), offset=1),
+        case((4, 2), offset=-1),
+        case((2, 3, 4), axis1=2, axis2=0),
+        case((2, 3, 4), axis1=-2, axis2=-1, offset=1),
+        case((2, 3), offset=5),
+    ],
+)
+def trace(a, offset=0, axis1=0, axis2=1):
+    """Sum of a diagonal of the matrices in two axes."""
+    return np.trace(a, offset, axis1, axis2)
+
+
+def _trace_vjp(g: Any, a_shape: Any, offset: int, axis1: int, axis2: int) -> Any:
+    """Return `g` on the diagonal of zeros."""
+    axis1, axis2 = normalize_axis_tuple((axis1, axis2), len(a_shape))
+    diagonal = np.eye(a_shape[axis1], a_shape[axis2], offset, dtype=bool)
+    diagonal = np.expand_dims(
+        diagonal if axis1 < axis2 else diagonal.T,
+        tuple(_rest((axis1, axis2), len(a_shape))),
+    )
+    return np.where(diagonal, np.expand_dims(g, (axis1, axis2)), 0)
+
+
+trace.vjp(a=_trace_vjp)
+
+
+@kernel("vecdot")
+def vecdot_last(a, b):
+    """Sum of products along the last axis."""
+    return np.vecdot(a, b)
+
+
+vecdot_last.vjp(
+    a=lambda g, b: scaled(g[..., None], b), b=lambda g, a: scaled(g[..., None], a)
+)
+
+
+@composed(
+    np.vecdot,
+    kind="multilinear",
+    cases=[
+        case((3,), (3,)),
+        case((2, 1, 3), (4, 3)),
+        case((3, 2), (3, 2), axis=0),
+        case((2, 0), (2, 0)),
+    ],
+)
+def vecdot(a: Any, b: Any, axis: int = -1) -> Any:
+    """Sum of products along an axis, batched over the others."""
+    a, b = array(a), array(b)
+    if axis == -1:
+        return vecdot_last(a, b)
+    return vecdot_last(np.moveaxis(a, axis, -1), np.moveaxis(b, axis, -1))
+
+
+def matvec(a: Any, b: Any) -> Any:
+    """Product of matrices and vectors, batched over leading axes."""
+    a, b = array(a), array(b)
+    return np.matmul(a, np.expand_dims(b, -1))[..., 0]
+
+
+def vecmat(a: Any, b: Any) -> Any:
+    """Product of vectors and matrices, batched over leading axes."""
+    a, b = array(a), array(b)
+    return np.matmul(np.expand_dims(a, -2), b)[..., 0, :]
+
+
+if hasattr(np, "matvec"):  # since NumPy 2.2
+    composed(
+        np.matvec,
+        kind="multilinear",
+        cases=[case((2, 3), (3,)), case((2, 3), (4, 3)), case((4, 2, 3), (3,))],
+    )(matvec)
+    composed(
+        np.vecmat,
+        kind="multilinear",
+        cases=[case((2,), (2, 3)), case((4, 2), (2, 3)), case((2,), (4, 2, 3))],
+    )(vecmat)
+
+
+# The same functions under the names of the array API standard, in numpy.linalg.
+
+# By name too: np.dot may be somebody's wrapper by now, while NumPy's dispatch passes
+# the original.
+implement("dot", dot, "numpy.dot")
+implement("matmul", matmul, np.linalg.matmul)
+implement("tensordot", tensordot, np.linalg.tensordot)
+implement("vecdot", vecdot, np.linalg.vecdot)
+implement("cross", cross, np.linalg.cross)
+
+
+@composed(np.linalg.outer, kind="multilinear", cases=[case((3,), (2,))])
+def linalg_outer(x1: Any, x2: Any) -> Any:
+    """Product of each element of one vector with each of another."""
+    if np.ndim(x1) != 1 or np.ndim(x2) != 1:
+        raise ValueError(
+            f"numpy.linalg.outer: expected vectors, got shapes {np.shape(x1)} and "
+            f"{np.shape(x2)}; numpy.outer flattens them"
+        )
+    return outer(x1, x2)
+
+
+@composed(np.linalg.trace, kind="linear", cases=[case((2, 3, 3), offset=-1)])
+def linalg_trace(x: Any, *, offset: int = 0) -> Any:
+    """Sum of a diagonal of the matrices in the last two axes."""
+    return trace(x, offset, -2, -1)
+
+
+@composed(np.linalg.diagonal, kind="linear", cases=[case((2, 3, 3), offset=1)])
+def linalg_diagonal(x: Any, *, offset: int = 0) -> Any:
+    """Diagonal of the matrices in the last two axes."""
+    return np.diagonal(x, offset, -2, -1)
+
+
+@composed(np.linalg.matrix_transpose, kind="linear", cases=[case((2, 3, 4))])
+def linalg_matrix_transpose(x: Any) -> Any:
+    """The last two axes exchanged."""
+    return np.swapaxes(x, -1, -2)

@@ -1,0 +1,172 @@
+"""Operations of neural networks."""
+
+from typing import Any
+
+import numpy as np
+
+from ..support.axes import summing
+from ..support.define import operation
+from ..support.registry import NONZERO, case
+from ..support.strong import scaled, selected
+
+
+@operation(
+    kind="multilinear",
+    cases=[case((5, 3), (3, 4), (4,)), case((0, 3), (3, 4), (4,))],
+)
+def dense(x, weight, bias):
+    """Affine map of each sample, x @ weight + bias.
+
+    Parameters
+    ----------
+    x : (n, in) array or Tensor
+        One sample a row.
+    weight : (in, out) array or Tensor
+        One unit a column.
+    bias : (out,) array or Tensor
+        Added to every row.
+
+    Returns
+    -------
+    (n, out) array or Tensor
+        One sample a row; a Tensor where an argument is one.
+    """
+    y = np.matmul(x, weight)
+    y += bias
+    return y
+
+
+# The gradient of the bias is that of the output summed over samples: the walk sums it.
+dense.vjp(
+    x=lambda g, weight: g @ weight.T,
+    weight=lambda g, x: x.T @ g,
+    bias=lambda g: g,
+)
+
+
+_SMALL = 2**18
+"""Elements up to which zeros of their own are kept for relu."""
+
+_MANY = 16
+"""Arrays of zeros that are kept at most."""
+
+
+class _Zeros(dict[tuple[int, ...], Any]):
+    """Zeros to compare with, by shape: NumPy is twice as fast with an array.
+
+    Measured, 300 x 64 in float32: 3.5 us, against 7.9 us with the number 0.
+    """
+
+    def like(self, x: Any) -> Any:
+        """Return zeros of the shape and dtype of an array."""
+        zeros = self.get(x.shape)
+        if zeros is None or zeros.dtype is not x.dtype:
+            if len(self) >= _MANY:
+                self.clear()
+            zeros = np.zeros(x.shape, x.dtype)
+            zeros.flags.writeable = False
+            self[x.shape] = zeros
+        return zeros
+
+
+_zeros = _Zeros()
+
+
+@operation(kind="piecewise", domains=NONZERO, kinks="x = 0: 0")
+def relu(x):
+    """Rectified linear unit, max(x, 0)."""
+    if type(x) is np.ndarray and x.size <= _SMALL and x.flags.c_contiguous:
+        return np.maximum(x, _zeros.like(x))
+    return np.maximum(x, 0)
+
+
+def _relu_vjp(g: Any, y: Any) -> Any:
+    """Return `g * (y > 0)`, 0 where y is 0 even of an infinite `g`."""
+    return selected(g, y > 0)
+
+
+relu.vjp(x=_relu_vjp)
+
+
+def row_max(x: Any) -> Any:
+    """Return the largest element of each row of a matrix, as a column.
+
+    NumPy goes along short rows slowly; along the columns of a copy it is five times
+    faster for 3 to 16 classes, and the maximum is the same.
+    """
+    if x.shape[1] <= 32:
+        return np.maximum.reduce(x.T.copy())[:, None]
+    return np.maximum.reduce(x, axis=1, keepdims=True)
+
+
+def row_sum(x: Any) -> Any:
+    """Return the sum of each row of a matrix.
+
+    As for the maximum, but only up to 7 columns, where the bits are the same: NumPy
+    adds longer rows pairwise.
+    """
+    wide = summing(x.dtype)
+    if x.shape[1] < 8:
+        return np.add.reduce(x.T.copy(), **wide)
+    return np.add.reduce(x, axis=1, **wide)
+
+
+@operation(
+    kind="smooth",
+    cases=[case((3, 4)), case((2, 3, 2), axis=1), case((0, 3)), case((1,))],
+)
+def softmax(x, axis=-1):
+    """exp(x) / sum(exp(x)) along an axis, unchanged by a shift of x.
+
+    Parameters
+    ----------
+    x : array_like or Tensor
+        Logits, of at least one axis.
+    axis : int
+        Along which the result sums to 1.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of the shape of `x`; a Tensor where an argument is one.
+    """
+    e = np.exp(x - np.maximum.reduce(x, axis=axis, keepdims=True))
+    e /= np.add.reduce(e, axis=axis, keepdims=True, **summing(e.dtype))
+    return e
+
+
+def softmax_vjp(g: Any, y: Any, axis: int) -> Any:
+    """y * (g - <g, y>): the product with the softmax Jacobian, never formed."""
+    mean = np.add.reduce(scaled(g, y), axis=axis, keepdims=True)
+    return scaled(g - mean, y)
+
+
+softmax.vjp(x=softmax_vjp)
+
+
+def softmax_jacobian(probabilities: Any) -> Any:
+    """Jacobian of softmax for each sample, diag(p) - p p^T.
+
+    Parameters
+    ----------
+    probabilities : (n, classes) array or Tensor
+        Outputs of softmax.
+
+    Returns
+    -------
+    (n, classes, classes) array or Tensor
+        Entry (i, j, k) is the derivative of output j of sample i in its logit k.
+
+    Raises
+    ------
+    ValueError
+        If `probabilities` is not of two axes.
+    """
+    if np.ndim(probabilities) != 2:
+        raise ValueError(
+            "softmax_jacobian: expected probabilities of shape (n, classes), got "
+            f"{np.shape(probabilities)}; reshape to two axes first"
+        )
+    p = probabilities if hasattr(probabilities, "dtype") else np.asarray(probabilities)
+    identity = np.eye(p.shape[1], dtype=p.dtype)
+    return p[:, :, None] * (identity - p[:, None, :])

@@ -1,0 +1,1 @@
+"""Operations that take an axis together: sums, extrema, statistics, norms, scans."""

@@ -1,0 +1,1 @@
+"""Operations that move elements: shapes, joining, indexing, sorting, padding."""

@@ -1,0 +1,143 @@
+"""Copies, other types, and arrays made after the shape of a tensor."""
+
+from typing import Any
+
+import numpy as np
+
+from ...core.dispatch import implement
+from ...core.tensor import Tensor, detached, wrap
+from ..support.axes import kernel
+from ..support.define import constant, operation
+from ..support.registry import REAL, Domain, case, describe
+from .joining import cast_to, operand
+
+_NUMBERS = Domain(shaped=lambda x: x.astype(np.intp))
+
+
+@operation(np.copy, kind="linear", cases=[case((2, 3)), case((2, 3), order="F")])
+def copy(a, order="K"):
+    """The same values in memory of their own."""
+    return np.array(a, order=order)
+
+
+copy.vjp(a=lambda g: g)
+
+
+@kernel("astype")
+def _cast(x, dtype, order, casting):
+    return x.astype(dtype, order, casting)
+
+
+_cast.vjp(x=lambda g: g)
+
+
+def _require_real(who: str, dtype: np.dtype[Any]) -> None:
+    if dtype.kind not in "fiub":
+        raise TypeError(f"{who}: a Tensor holds real numbers, got {dtype}")
+
+
+def astype(
+    x: Any,
+    dtype: Any,
+    order: str = "K",
+    casting: str = "unsafe",
+    subok: bool = True,
+    copy: bool = True,
+) -> Any:
+    """x as another type; a constant where that is not floating point.
+
+    The walk casts the gradient back to the type of x.
+    """
+    _require_real("astype", np.dtype(dtype))
+    if not copy and np.dtype(dtype) == detached(x).dtype:
+        return x
+    if np.dtype(dtype).kind == "f":
+        return _cast(x, dtype, order, casting)
+    return wrap(detached(x).astype(dtype, order, casting), None)
+
+
+implement("astype", astype, "numpy.astype")
+describe(
+    astype,
+    lambda x, dtype: x.astype(dtype),
+    kind="linear",
+    cases=[case((2, 3), dtype=np.float64)],
+)
+
+
+def full_like(
+    a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", *, shape: Any = None
+) -> Any:
+    """A value broadcast to the shape of an array, as ``numpy.full_like``.
+
+    Differentiable in the value. NumPy's function asks only the array whether it is a
+    tensor.
+
+    Parameters
+    ----------
+    a : Tensor or array
+        Whose shape and dtype are taken.
+    fill_value : Tensor, array or number
+        Broadcasts to the shape.
+    dtype : dtype, optional
+        In place of that of `a`.
+    order : {"K", "C", "F", "A"}
+        How the result is laid out in memory.
+    shape : tuple of int, optional
+        In place of that of `a`.
+
+    Returns
+    -------
+    Tensor or array
+        A new one; a Tensor if `a` or the value is one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tensorgrad as tg
+    >>> x = tg.Tensor(2.0, requires_grad=True)
+    >>> tg.full_like(np.zeros(3), x).sum().backward()
+    >>> x.grad
+    Tensor(3.)
+    """
+    like: Any = np.empty_like(detached(a), dtype, order, shape=shape)
+    if Tensor in (type(a), type(fill_value)):
+        _require_real("full_like", like.dtype)
+    value = cast_to("full_like", operand(fill_value), like.dtype)
+    y: Any = np.copy(np.broadcast_to(value, like.shape))
+    return y if type(y) is Tensor or type(a) is not Tensor else wrap(y, None)
+
+
+implement("full_like", full_like, np.full_like)
+describe(
+    full_like,
+    # NumPy asks only the first argument whether it is a tensor.
+    lambda a, v, **kwargs: (
+        np.full_like(type(v)(a), v, **kwargs)
+        if type(v) is Tensor
+        else np.full_like(a, v, **kwargs)
+    ),
+    kind="linear",
+    domains=(_NUMBERS, REAL),
+    cases=[
+        case((2, 3), (), dtype=np.float64),
+        case((2, 3), (3,), dtype=np.float64),
+        case((2, 3), (4, 1), shape=(4, 2), dtype=np.float64),
+    ],
+)
+
+
+def _shaped_like(reference: Any) -> None:
+    """Let a NumPy function that makes an array like a tensor make a constant."""
+    make = constant(reference)
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        y = make(*args, **kwargs)
+        _require_real(reference.__name__, y.dtype)
+        return y
+
+    implement(reference.__name__, function, reference)
+
+
+for _reference in (np.zeros_like, np.ones_like, np.empty_like):
+    _shaped_like(_reference)

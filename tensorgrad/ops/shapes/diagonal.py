@@ -1,0 +1,104 @@
+"""Diagonals and triangles of matrices."""
+
+from typing import Any
+
+import numpy as np
+
+from ...core.dispatch import hint
+from ...core.primitive import primitive
+from ..support.define import composed, constant, operation
+from ..support.registry import case
+from .joining import operand
+
+
+@operation(
+    np.diagonal,
+    kind="linear",
+    cases=[
+        case((3, 3)),
+        case((2, 4), offset=1),
+        case((4, 2), offset=-2),
+        case((2, 3, 4), offset=1, axis1=-1, axis2=0),
+        case((2, 3), offset=3),
+    ],
+)
+def diagonal(a, offset=0, axis1=0, axis2=1):
+    """The diagonal of the matrices over two axes, as the last axis."""
+    return np.diagonal(a, offset, axis1, axis2)
+
+
+@primitive
+def put_diagonal(x, shape, offset, axis1, axis2):
+    """Zeros of a shape with the last axis of x on a diagonal of the others."""
+    whole = np.zeros(shape, dtype=x.dtype)
+    at = np.arange(x.shape[-1])
+    matrices = np.moveaxis(whole, (axis1, axis2), (-2, -1))
+    matrices[..., at + max(-offset, 0), at + max(offset, 0)] = x
+    return whole
+
+
+diagonal.vjp(
+    a=lambda g, a_shape, offset, axis1, axis2: put_diagonal(
+        g, a_shape, offset, axis1, axis2
+    )
+)
+put_diagonal.vjp(x=lambda g, offset, axis1, axis2: np.diagonal(g, offset, axis1, axis2))
+
+
+@composed(
+    np.diag,
+    kind="linear",
+    cases=[case((3,)), case((2,), k=-1), case((3, 3), k=1), case((2, 4))],
+)
+def diag(v: Any, k: int = 0) -> Any:
+    """The diagonal of a matrix, or the matrix with a vector on its diagonal."""
+    v = operand(v)
+    if v.ndim not in (1, 2):
+        raise ValueError(f"diag: expected one axis or two, got shape {v.shape}")
+    return diagflat(v, k) if v.ndim == 1 else np.diagonal(v, k)
+
+
+@composed(
+    np.diagflat,
+    kind="linear",
+    cases=[case((3,)), case((2, 2), k=1), case((), k=-2), case((0,))],
+)
+def diagflat(v: Any, k: int = 0) -> Any:
+    """The matrix with all elements on a diagonal."""
+    flat = np.ravel(operand(v))
+    n = flat.shape[0] + abs(k)
+    return put_diagonal(flat, (n, n), k, 0, 1)
+
+
+_TRIANGLES = [
+    case((3, 3)),
+    case((2, 4), k=1),
+    case((2, 3, 2), k=-1),
+    case((3,)),
+    case((0, 2)),
+]
+
+
+@operation(np.tril, kind="linear", cases=_TRIANGLES)
+def tril(m, k=0):
+    """The matrix with zeros above a diagonal."""
+    return np.tril(m, k)
+
+
+@operation(np.triu, kind="linear", cases=_TRIANGLES)
+def triu(m, k=0):
+    """The matrix with zeros below a diagonal."""
+    return np.triu(m, k)
+
+
+tril.vjp(m=lambda g, k: np.tril(g, k))
+triu.vjp(m=lambda g, k: np.triu(g, k))
+
+for _reference in (np.diag_indices_from, np.tril_indices_from, np.triu_indices_from):
+    constant(_reference)
+
+hint(
+    "fill_diagonal",
+    "it would write in place; use tg.index_update(a, (i, i), value) with "
+    "i = np.arange(min(a.shape)), which returns a new tensor",
+)

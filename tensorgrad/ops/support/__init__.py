@@ -1,0 +1,1 @@
+"""How operations are defined: registry, descriptions, axes, and arithmetic of rules."""

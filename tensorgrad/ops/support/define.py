@@ -1,0 +1,110 @@
+"""How an operation of the library is defined: its NumPy reference, its description."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...core.dispatch import implement
+from ...core.foreign import NATIVE, computed, holds_array
+from ...core.primitive import Primitive, primitive
+from ...core.tensor import Tensor, detached, wrap
+from .docstrings import complete
+from .registry import REAL, Case, Domain, Kind, describe
+
+
+def operation(
+    reference: Any = None,
+    *,
+    kind: Kind,
+    domains: Domain | tuple[Domain, ...] = REAL,
+    cases: Sequence[Case] = (),
+    kinks: str = "",
+    residuals: Mapping[str, Callable[..., Any]] | None = None,
+    multiple: bool = False,
+) -> Callable[[Callable[..., Any]], Primitive]:
+    """Make a described primitive that answers to `reference` and to its own name.
+
+    Without a NumPy reference the forward itself is what values are compared with.
+    """
+
+    def make(forward: Callable[..., Any]) -> Primitive:
+        forward.__doc__ = complete(forward, reference, cases)
+        op: Primitive = primitive(forward, residuals=residuals, multiple=multiple)
+        references = () if reference is None else (reference,)
+        implement(op.name.strip("_"), op, *references)
+        describe(
+            op,
+            reference or forward,
+            kind=kind,
+            domains=domains,
+            cases=cases,
+            kinks=kinks,
+            arity=len(op.names),
+        )
+        return op
+
+    return make
+
+
+def composed(
+    reference: Any,
+    *,
+    kind: Kind,
+    domains: Domain | tuple[Domain, ...] = REAL,
+    cases: Sequence[Case],
+    kinks: str = "",
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Describe a function made of operations, and let it answer to `reference`."""
+
+    def make(function: Callable[..., Any]) -> Callable[..., Any]:
+        function.__doc__ = complete(function, reference, cases)
+        implement(function.__name__.strip("_"), function, reference)
+        describe(
+            function, reference, kind=kind, domains=domains, cases=cases, kinks=kinks
+        )
+        return function
+
+    return make
+
+
+def constant(
+    reference: Any, taken: Callable[[Any], Any] = detached
+) -> Callable[..., Any]:
+    """Let a NumPy function without a derivative work on tensors, giving constants.
+
+    With `plain` as what is taken of its arguments, none of them may need a gradient.
+    """
+
+    @functools.wraps(reference)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("out") is not None:
+            raise TypeError(
+                f"{reference.__name__}: out= is not supported with Tensors; use the "
+                "returned value"
+            )
+        strange = not NATIVE.issuperset(map(type, args))
+        if strange and holds_array(args) and _holds_tensor(args):
+            return computed(reference, reference.__name__, args, kwargs)
+        y = reference(
+            *map(taken, args), **{name: taken(v) for name, v in kwargs.items()}
+        )
+        return _constants(y) if _holds_tensor((*args, *kwargs.values())) else y
+
+    implement(reference.__name__, function, reference)
+    return function
+
+
+def _holds_tensor(values: Any) -> bool:
+    return any(
+        type(v) is Tensor or (type(v) in (tuple, list) and _holds_tensor(v))
+        for v in values
+    )
+
+
+def _constants(y: Any) -> Any:
+    """Return arrays as constant tensors, also those in a tuple; the rest as it is."""
+    if type(y) is tuple:
+        return tuple(map(_constants, y))
+    return wrap(y, None) if isinstance(y, np.ndarray | np.generic) else y

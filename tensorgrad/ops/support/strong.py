@@ -1,0 +1,124 @@
+"""Products and quotients for gradient rules, in which zero annihilates infinity.
+
+Where nothing flows back, as to the branch that `where` has not taken, a slope does not
+matter, be it infinite or NaN; but 0 * inf and 0 * nan are NaN. Nor does an infinite
+gradient, as of sqrt at 0, matter where the slope is 0: sqrt(x * x) has the gradient 0
+at 0, as abs and every norm. A NaN gradient stays NaN, but where it was not selected.
+
+These are operations of their own rather than masks on g == 0, which would cut off the
+derivative in g itself: at the minimum of a sum of squares every residual is 0, its
+curvature is not.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ...core.tensor import Tensor
+from .axes import kernel
+
+
+def selected(g: Any, mask: Any) -> Any:
+    """Return g where the mask holds, 0 elsewhere, whatever stands there."""
+    if type(g) is np.ndarray and type(mask) is np.ndarray and mask.dtype is _BOOL:
+        # The bits of a number times 1 or 0 are what np.where would choose, in a third
+        # to a tenth of its time.
+        bits = _INTEGERS.get(g.itemsize)
+        if bits is not None:
+            return np.multiply(g.view(bits), mask).view(g.dtype)
+    elif isinstance(g, np.generic) and isinstance(mask, np.bool):
+        return g if mask else g.dtype.type(0)
+    return np.where(mask, g, 0)
+
+
+_BOOL = np.dtype(bool)
+_INTEGERS = {n: np.dtype(f"i{n}") for n in (2, 4, 8)}
+
+
+def scaled(g: Any, slope: Any) -> Any:
+    """Return g * slope, 0 where g is 0 or the slope is, whatever the other."""
+    if type(g) is Tensor or type(slope) is Tensor:
+        return _scaled(g, slope)
+    if type(slope) is float and math.isfinite(slope):
+        return g * slope
+    return _product(g, slope)
+
+
+def divided(g: Any, divisor: Any) -> Any:
+    """Return g / divisor, 0 where g is 0 or 1 / divisor is, whatever the other."""
+    if type(g) is Tensor or type(divisor) is Tensor:
+        return _divided(g, divisor)
+    return _quotient(g, divisor)
+
+
+def hushed(a: Any, b: Any) -> Any:
+    """Return a * b, 0 where either is 0, even if the other is NaN."""
+    return _hushed(a, b)
+
+
+def nothing(g: Any) -> Any:
+    """Return zeros like g: the gradient of what is constant between jumps."""
+    return np.where(False, g, 0)
+
+
+def written(y: Any) -> Any:
+    """Return an array that can be written to: one of no axes for a scalar."""
+    return y if isinstance(y, np.ndarray) else np.asarray(y)
+
+
+def _holds_no_nan(y: Any) -> bool:
+    """Whether values can be looked at and none of them is NaN."""
+    if type(y) is np.ndarray:
+        total = np.add.reduce(y, axis=None)
+        return bool(total == total)
+    return isinstance(y, np.generic) and bool(y == y)
+
+
+# Looking for NaN first takes a quarter of the time that the masks take; they change
+# nothing where there is none.
+
+
+def _product(a: Any, b: Any) -> Any:
+    y = a * b
+    if _holds_no_nan(y):
+        return y
+    y = written(y)
+    np.copyto(y, 0, where=(y != y) & ((a == 0) | (b == 0) & (a == a)))
+    return y
+
+
+def _quotient(a: Any, b: Any) -> Any:
+    y = a / b
+    if _holds_no_nan(y):
+        return y
+    y = written(y)
+    np.copyto(y, 0, where=(y != y) & ((a == 0) | np.isinf(b) & (a == a)))
+    return y
+
+
+@kernel("scaled")
+def _scaled(a, b):
+    return _product(a, b)
+
+
+@kernel("divided")
+def _divided(a, b):
+    return _quotient(a, b)
+
+
+@kernel("scaled")
+def _hushed(a, b):
+    y = a * b
+    if _holds_no_nan(y):
+        return y
+    y = written(y)
+    np.copyto(y, 0, where=(y != y) & ((a == 0) | (b == 0)))
+    return y
+
+
+# How a gradient of 0 depends on a slope does not matter, be NaN what flows back to it:
+# the slope of log at -1, say.
+_scaled.vjp(a=lambda g, b: scaled(g, b), b=lambda g, a: _hushed(g, a))
+_divided.vjp(a=lambda g, b: divided(g, b), b=lambda g, y, b: -divided(_hushed(g, y), b))
+_hushed.vjp(a=lambda g, b: _hushed(g, b), b=lambda g, a: _hushed(g, a))

@@ -6,14 +6,14 @@ import sysconfig
 from types import CodeType, FrameType
 from typing import NamedTuple
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 class _Inside(dict[str, bool]):
     """Whether a source file belongs to this package, by file name."""
 
     def __missing__(self, filename: str) -> bool:
-        inside = self[filename] = filename.startswith(_PACKAGE)
+        inside = self[filename] = filename.startswith(PACKAGE)
         return inside
 
 

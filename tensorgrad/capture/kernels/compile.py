@@ -129,8 +129,9 @@ def _version() -> bytes:
     # numba notices a change of the kernel's file, not of what the kernel calls.
     import numba
 
-    names = ("intrinsics.py", "tiles.py")
-    called = [Path(__file__).with_name(name).read_bytes() for name in names]
+    room = Path(__file__).parent
+    files = (room / "intrinsics.py", room.with_name("gemm") / "tiles.py")
+    called = [file.read_bytes() for file in files]
     return b"".join(called) + str(numba.__version__).encode()
 
 

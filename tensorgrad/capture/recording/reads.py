@@ -18,15 +18,14 @@ from typing import Any
 import numpy as np
 
 from ...core.node import root
-from ...core.place import Place, user_frame
+from ...core.place import PACKAGE, Place, user_frame
 from ...core.recording import current
 from ...core.tensor import Tensor
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _SITE = os.path.dirname(os.path.dirname(os.path.abspath(np.__file__))) + os.sep
 _STANDARD = sysconfig.get_path("stdlib") + os.sep
 
-_OURS = (f"{_PACKAGE}nn", f"{_PACKAGE}optim")
+_OURS = (f"{PACKAGE}nn", f"{PACKAGE}optim")
 """Layers and optimizers read attributes that a user may change."""
 
 _COMPUTING = tuple(f"{_SITE}{name}{os.sep}" for name in ("numpy", "scipy", "numba"))
@@ -61,7 +60,7 @@ class _Followed(dict[str, bool]):
     """Whether the code of a source file is followed, by file name."""
 
     def __missing__(self, file: str) -> bool:
-        if file.startswith(_PACKAGE):
+        if file.startswith(PACKAGE):
             followed = file.startswith(_OURS)
         elif file.startswith(_READERS):
             followed = True
@@ -107,14 +106,14 @@ def is_followed(code: CodeType) -> bool:
 
 def is_users(code: CodeType | None) -> bool:
     """Whether code is the user's own."""
-    if code is None or code.co_filename.startswith(_PACKAGE):
+    if code is None or code.co_filename.startswith(PACKAGE):
         return False
     return is_followed(code)
 
 
 def reads_all(code: CodeType) -> bool | None:
     """Whether code reads attributes by any names, if that is known."""
-    if code.co_filename.startswith(_PACKAGE):
+    if code.co_filename.startswith(PACKAGE):
         return False
     return True if code.co_filename.startswith(_READERS) else None
 

@@ -31,6 +31,7 @@ import numpy as np
 
 from ...core.errors import CaptureError
 from ...core.node import root
+from ...core.place import PACKAGE
 from ...core.tensor import Tensor
 from ..program import Constant, written_by
 from ..structure import flat
@@ -267,7 +268,7 @@ class Search:
         self._follow()
         for ran in reads.ran.values():
             names = names_in(ran.code, reads_all(ran.code))
-            if not ran.code.co_filename.startswith(_PACKAGE):
+            if not ran.code.co_filename.startswith(PACKAGE):
                 self._variables(names, ran.variables)
         self._follow()
         self._work_on(reads, known)
@@ -697,7 +698,6 @@ def _parts_of(value: Any) -> Iterator[Any]:
         yield value
 
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _CALL = Names(attributes=frozenset(["__call__"]))
 
 _VISITS: list[tuple[Any, Callable[[Search, Found], None]]] = [

@@ -39,9 +39,8 @@ PARTS = {
     "ops": Part(0, 1, 8.3, "the operations: each forward beside its rules"),
     "optim": Part(8.5, 1, 1.9, "optimizers"),
     "capture": Part(10.6, 1, 1.8, "tg.compile"),
-    "core": Part(0, 0, 12.4, "tensor, graph, the walk back, the registry"),
-    "data": Part(8.5, 3, 1.2, "data sets", YELLOW),
-    "table": Part(9.9, 3, 1.2, "CSV files", YELLOW),
+    "core": Part(0, 0, 12.4, "tensor, graph, the walk back"),
+    "data": Part(8.5, 3, 2.6, "data sets", YELLOW),
     "extras": Part(11.3, 3, 1.1, "optional", YELLOW),
     "random": Part(8.5, 2, 2.6, "seed to generator", YELLOW),
     "loading": Part(11.3, 2, 1.1, "Ctrl-C", YELLOW),
@@ -57,7 +56,6 @@ USES = [
     ("optim", "core"),
     ("capture", "core"),
     ("data", "random"),
-    ("table", "random"),
 ]
 """What is drawn as an arrow: the nearest layer below that a part uses."""
 

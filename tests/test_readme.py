@@ -104,6 +104,16 @@ def test_the_readme_shows_code():
     assert len(blocks(README.read_text("utf-8"))) >= 4
 
 
+def test_the_explanation_in_the_readme_is_what_is_printed(tmp_path):
+    text = README.read_text("utf-8")
+    (block,) = (b.text for b in blocks(text) if "tg.explain" in b.text)
+    example = tmp_path / "example.py"
+    example.write_text(block, "utf-8")
+    command = [sys.executable, example]
+    child = subprocess.run(command, capture_output=True, cwd=tmp_path, text=True)
+    assert f"{block}```\n\n```text\n{child.stdout}```" in text
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_two_commands_stand_in_the_readme(command):
     assert command in README.read_text("utf-8").splitlines()

@@ -4,7 +4,7 @@ import operator
 
 import numpy as np
 import pytest
-from test_capture_fusion import Writing, run
+from programs import Writing, run
 
 from tensorgrad.capture.kernels import compile as kernels
 from tensorgrad.capture.kernels import fuse

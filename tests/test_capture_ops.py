@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from battery import SMOOTH, as_tuple, described_calls
+from tensors import bits
 
 import tensorgrad as tg
 
@@ -24,12 +25,6 @@ def step_of(call):
 
 def is_float(y):
     return y.dtype.kind == "f"
-
-
-def bits(found):
-    return [
-        None if y is None else (y.shape, y.dtype, y.numpy().tobytes()) for y in found
-    ]
 
 
 SHAPED_BY_VALUES = ["polymul", "trim_zeros", "union1d", "unique"]

@@ -5,6 +5,7 @@ import types
 
 import numpy as np
 import pytest
+from tensors import parameter
 
 import tensorgrad as tg
 from tensorgrad.core import recording
@@ -30,10 +31,6 @@ def clean():
     yield
     assert recording.recorders == 0
     assert recording.current() is None
-
-
-def parameter(n=3):
-    return tg.Tensor(np.arange(1.0, n + 1), requires_grad=True)
 
 
 # Values that Python looks at.

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tensors import bits
 
 from tensorgrad.capture.numpy.buffers import assigned
 from tensorgrad.capture.numpy.plan import plan_text
@@ -103,10 +104,6 @@ def plain(program, arrays, numbers):
         many = out if isinstance(out, tuple) else (out,)
         found.update(zip(call.results, many, strict=False))
     return [np.array(value(v)) for v in program.returned]
-
-
-def bits(array):
-    return np.asarray(array).tobytes()
 
 
 def assert_replayed(program, runs):

@@ -19,6 +19,7 @@ import weakref
 
 import numpy as np
 import pytest
+from tensors import parameter
 
 import tensorgrad as tg
 from tensorgrad.capture.recording import watch
@@ -46,10 +47,6 @@ def timed(f):
         return f(*args, **kwargs)
 
     return wrapper
-
-
-def parameter(n=3):
-    return tg.Tensor(np.arange(1.0, n + 1), requires_grad=True)
 
 
 def value(x):

@@ -5,10 +5,12 @@ import sys
 
 import numpy as np
 import pytest
+from checks import primitive, verdict
+from tensors import normal
 
 import tensorgrad as tg
 from tensorgrad.ops.support.registry import registry
-from tensorgrad.testing import check_gradient, check_vjp, gradcheck
+from tensorgrad.testing import check_gradient, check_vjp
 from tensorgrad.testing.mutants import (
     MUTANTS,
     overwriting_walk,
@@ -58,22 +60,8 @@ def trials():
                 yield pytest.param(name, mutant, id=f"{name}, {kind}: {mutant.name}")
 
 
-def verdict(f, *inputs, **options):
-    return gradcheck(f, *inputs, raise_on_failure=False, **options)
-
-
 def plain(f, vjp, *x):
     return check_vjp(f, vjp, x, raise_on_failure=False)
-
-
-def primitive(forward, **rules):
-    op = tg.primitive(forward)
-    op.vjp(**rules)
-    return op
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape)
 
 
 @pytest.mark.parametrize(("name", "mutant"), [*trials()])

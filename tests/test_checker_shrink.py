@@ -2,25 +2,11 @@
 
 import numpy as np
 import pytest
+from checks import primitive, verdict
+from tensors import normal
 
-import tensorgrad as tg
-from tensorgrad.testing import check_vjp, gradcheck
+from tensorgrad.testing import check_vjp
 from tensorgrad.testing.shrink import shrink
-
-
-def verdict(f, *inputs, **options):
-    return gradcheck(f, *inputs, raise_on_failure=False, **options)
-
-
-def primitive(forward, **rules):
-    op = tg.primitive(forward)
-    op.vjp(**rules)
-    return op
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape)
-
 
 doubled = primitive(lambda x: np.sin(x), x=lambda g, x: 2 * g * np.cos(x))
 

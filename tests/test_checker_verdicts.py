@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from checks import verdict, wrong
 
 import tensorgrad as tg
 from tensorgrad.testing import GradientError, check_gradient, check_vjp, gradcheck
@@ -9,10 +10,6 @@ from tensorgrad.testing.examine import symmetric
 from tensorgrad.testing.tensors import tensor_problem
 
 X = np.array([0.5, -1.2, 2.0])
-
-
-def verdict(f, *inputs, **options):
-    return gradcheck(f, *inputs, raise_on_failure=False, **options)
 
 
 @pytest.mark.parametrize(
@@ -34,15 +31,6 @@ def test_right_gradients_agree(f, order):
     result = gradcheck(f, X, order=order)
     assert result
     assert result.verdict == "agrees"
-
-
-def wrong(factor):
-    @tg.primitive
-    def op(x):
-        return np.sin(x)
-
-    op.vjp(x=lambda g, x: factor * g * np.cos(x))
-    return op
 
 
 @pytest.mark.parametrize("factor", [2.0, -1.0, 0.0, 1 / 3, 1.001])

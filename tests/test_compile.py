@@ -12,23 +12,15 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from nine_runs import RUNS, X, Y, engine_model, engine_optimizer, every_run
 from profiles import NIGHTLY
-from test_nine_runs import RUNS, X, Y, engine_model, engine_optimizer, every_run
+from tensors import bits
 
 import tensorgrad as tg
 from tensorgrad.capture.kernels import compile as kernels
 from tensorgrad.capture.recording.reads import Reads
 
 SHORT = 60
-
-
-def bits(x):
-    """Return what tells a result from one that is not the same in every bit."""
-    x = x.numpy() if type(x) is tg.Tensor else x
-    if isinstance(x, tuple | list):
-        return [bits(item) for item in x]
-    x = np.asarray(x)
-    return x.shape, x.dtype, x.tobytes()
 
 
 class Arm:

@@ -8,12 +8,9 @@ from math import log as logarithm
 
 import numpy as np
 import pytest
+from tensors import leaf
 
 import tensorgrad as tg
-
-
-def leaf(value=1.5):
-    return tg.Tensor(value, requires_grad=True)
 
 
 def message(function):
@@ -23,7 +20,7 @@ def message(function):
 
 
 def test_the_message_names_the_line_and_the_remedy():
-    t = leaf()
+    t = leaf(1.5)
 
     def fit():
         return float(t)  # this one
@@ -58,13 +55,13 @@ def test_a_function_of_math_is_named_with_its_counterpart():
     ],
 )
 def test_no_function_of_math_is_named_where_that_is_not_certain(function):
-    said = message(lambda: function(leaf()))
+    said = message(lambda: function(leaf(1.5)))
     assert "float()" in said
     assert "math" not in said
 
 
 def test_a_function_that_takes_the_value_is_named():
-    t = leaf()
+    t = leaf(1.5)
     assert "numpy.interp takes" in message(lambda: np.interp(0, [1, 2], [3, 4], left=t))
     assert "numpy.full takes" in message(lambda: np.full(3, t))
     assert "numpy.float64 takes" in message(lambda: np.float64(t))
@@ -98,11 +95,11 @@ def test_a_ufunc_from_elsewhere_is_named_with_its_counterpart():
 def test_the_line_is_the_users_where_a_library_takes_the_value():
     from statistics import NormalDist
 
-    assert "test_extraction.py" in message(lambda: NormalDist(leaf(), 1.0))
+    assert "test_extraction.py" in message(lambda: NormalDist(leaf(1.5), 1.0))
 
 
 def test_what_asks_for_the_number_in_so_many_words_gets_it(caplog):
-    t = leaf()
+    t = leaf(1.5)
     assert t.item() == t.numpy()[()] == t.tolist() == 1.5
     assert f"{t:.2f} {t * 2:5.1f}" == "1.50   3.0"
     assert "{:.1e}".format(t) == "1.5e+00"  # noqa: UP032
@@ -120,7 +117,7 @@ def test_what_asks_for_the_number_in_so_many_words_gets_it(caplog):
 
 
 def test_where_nothing_is_recorded_a_tensor_is_a_number():
-    t = leaf()
+    t = leaf(1.5)
     for free in (t.detach(), tg.Tensor(1.5)):
         assert float(free) == math.sqrt(free * free) == complex(free) == 1.5
         assert math.trunc(free) == int(free) == 1
@@ -132,7 +129,7 @@ def test_where_nothing_is_recorded_a_tensor_is_a_number():
 
 
 def test_writing_into_an_array_raises():
-    t, y = leaf(), np.zeros(3)
+    t, y = leaf(1.5), np.zeros(3)
 
     def write():
         y[0] = t
@@ -145,7 +142,7 @@ def test_writing_into_an_array_raises():
 
 
 def test_a_tensor_of_tensors_that_need_a_gradient_is_refused():
-    x = leaf()
+    x = leaf(1.5)
     for data in (x, [x, 2 * x], [[x], (x,)]):
         assert "tg.Tensor takes" in message(lambda data=data: tg.Tensor(data))
 
@@ -168,15 +165,15 @@ class TestPrimitives:
     @pytest.mark.parametrize("x", [x, x.detach(), np.ones(2)])
     def test_within_a_list_or_a_tuple(self, x):
         op = self.scaled_by(lambda more: more[0])
-        for more in ([leaf()], (leaf(),), (1.0, (leaf(),))):
+        for more in ([leaf(1.5)], (leaf(1.5),), (1.0, (leaf(1.5),))):
             with pytest.raises(TypeError, match="takes the value out"):
                 op(x, more)
-        assert np.sum(op(x, (leaf().detach(),)) - op(x, (1.5,))) == 0
+        assert np.sum(op(x, (leaf(1.5).detach(),)) - op(x, (1.5,))) == 0
 
     @pytest.mark.parametrize("x", [x, x.detach()])
     @pytest.mark.parametrize("options", [{}, {"multiple": True}])
     def test_from_outside(self, x, options):
-        w = leaf()
+        w = leaf(1.5)
         op = self.scaled_by(lambda more: w if more is None else more["w"], **options)
         for more in (None, {"w": w}):
             with pytest.raises(TypeError, match="op: the forward returned a Tensor"):
@@ -185,9 +182,9 @@ class TestPrimitives:
     def test_as_an_argument_without_a_rule(self):
         op = self.scaled_by(lambda more: more)
         with pytest.raises(TypeError, match="no gradient rule for argument 'more'"):
-            op(self.x, leaf())
+            op(self.x, leaf(1.5))
         with pytest.raises(TypeError, match="no gradient rule for argument 'more'"):
-            op(np.ones(2), more=leaf())
+            op(np.ones(2), more=leaf(1.5))
 
     def test_as_a_keyword_of_many_operands(self):
         @tg.primitive
@@ -195,7 +192,7 @@ class TestPrimitives:
             return sum(xs) * scale
 
         total.vjp(xs=lambda i, g, scale: g * scale)
-        for scale in (leaf(), (leaf(),)):
+        for scale in (leaf(1.5), (leaf(1.5),)):
             with pytest.raises(TypeError, match="takes the value out"):
                 total(self.x, self.x, scale=scale)
-        assert total(self.x, self.x, scale=leaf().detach()).tolist() == [3.0, 6.0]
+        assert total(self.x, self.x, scale=leaf(1.5).detach()).tolist() == [3.0, 6.0]

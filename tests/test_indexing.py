@@ -17,6 +17,7 @@ from hypothesis.extra.numpy import (
     broadcastable_shapes,
     integer_array_indices,
 )
+from tensors import whole_numbers
 
 import tensorgrad as tg
 from tensorgrad.core.backward import interior
@@ -27,10 +28,6 @@ from tensorgrad.ops.support.scatter import add_at, is_last, places
 from tensorgrad.testing.calls import LAYOUTS, lay_out
 
 SHAPES = array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
-
-
-def whole_numbers(rng, shape):
-    return rng.integers(-9, 10, shape).astype(float)
 
 
 def scattered(shape, index, v):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tensors import leaf
 
 import tensorgrad as tg
 from tensorgrad.ops.networks.losses import CLIP
@@ -18,10 +19,6 @@ EPS = np.finfo(np.float64).eps
 
 LOSSES = [tg.softmax_cross_entropy, tg.categorical_cross_entropy]
 every_loss = pytest.mark.parametrize("loss", LOSSES, ids=["fused", "categorical"])
-
-
-def leaf(values, dtype=np.float64):
-    return tg.Tensor(values, requires_grad=True, dtype=dtype)
 
 
 def value_and_gradient(loss, scores, labels, dtype=np.float64):

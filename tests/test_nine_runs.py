@@ -8,23 +8,12 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from nine_runs import RUNS, X, Y, engine_model, engine_optimizer, every_run, name
 from profiles import NIGHTLY
-from reference import drawn_weights, spiral, training_runs
+from reference import drawn_weights, spiral
 
 import tensorgrad as tg
 from tensorgrad import data
-
-RUNS = training_runs()
-X, Y = spiral(np.random.RandomState(0))
-
-
-def _name(run):
-    given = run["hyperparameters"].items()
-    return "-".join([run["optimizer"], *(f"{k}={v:g}" for k, v in given)])
-
-
-every_run = pytest.mark.parametrize("run", RUNS["runs"], ids=_name)
-
 
 # The plain loop: the order of operations is the textbook's.
 
@@ -102,25 +91,6 @@ def plain_training(run):
 
 
 # The engine.
-
-
-def engine_model():
-    rng = np.random.RandomState(0)
-    spiral(rng)
-    inputs, hidden, classes = RUNS["model"]["layers"]
-    return tg.nn.Sequential(
-        tg.nn.Dense(inputs, hidden, rng=rng, scale=0.01),
-        tg.nn.ReLU(),
-        tg.nn.Dense(hidden, classes, rng=rng, scale=0.01),
-    )
-
-
-def engine_optimizer(run, parameters):
-    given = dict(run["hyperparameters"])
-    lr = given.pop("learning_rate")
-    if "epsilon" in given:
-        given["eps"] = given.pop("epsilon")
-    return getattr(tg.optim, run["optimizer"])(parameters, lr, **given)
 
 
 def engine_training(run, epochs, replayed=False):
@@ -238,7 +208,7 @@ def test_the_data_are_those_of_the_package():
 
 
 def test_the_runs_are_those_of_the_text():
-    assert [_name(run) for run in RUNS["runs"]] == [
+    assert [name(run) for run in RUNS["runs"]] == [
         "SGD-learning_rate=1",
         "SGD-learning_rate=0.85",
         "SGD-learning_rate=1-decay=0.01",

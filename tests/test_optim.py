@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tensors import leaf
 
 import tensorgrad as tg
 from tensorgrad.optim import SGD, AdaGrad, Adam, Optimizer, RMSProp, inverse_time
@@ -31,13 +32,9 @@ DTYPES = [np.float32, np.float64]
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
 
 
-def parameter(values, dtype=np.float64):
-    return tg.Tensor(values, requires_grad=True, dtype=dtype)
-
-
 def ready(shape=(3,), dtype=np.float64):
     """Return a parameter of ones that has a gradient of ones."""
-    p = parameter(np.ones(shape), dtype)
+    p = leaf(np.ones(shape), dtype)
     p.grad = np.ones(shape, dtype)
     return p
 
@@ -94,7 +91,7 @@ def plain_loop(recurrence, w, gradients, lr, decay, options):
 
 
 def engine(kind, w, gradients, lr, decay, options):
-    p = parameter(w, w.dtype)
+    p = leaf(w, w.dtype)
     optimizer = kind([p], lr=lr, decay=decay, **options)
     for g in gradients:
         p.grad = g
@@ -189,7 +186,7 @@ def both_momenta(rate):
     gradients = list(np.random.default_rng(1).normal(size=(20, 5)))
     results = []
     for inside in (True, False):
-        p = parameter(np.ones(5))
+        p = leaf(np.ones(5))
         optimizer = SGD([p], momentum=0.9, lr_in_velocity=inside, **rate)
         for g in gradients:
             p.grad = g
@@ -215,7 +212,7 @@ def test_momentum_by_hand():
     # Gradients 1, 1 at rates 1, 1/2 and momentum 1/2.
     # Inside: v = -1, then -1/2 - 1/2 = -1. Outside: v = 1, then 3/2, times 1/2.
     for inside, expected in [(True, -2.0), (False, -1.75)]:
-        p = parameter(0.0)
+        p = leaf(0.0)
         optimizer = SGD([p], 1.0, decay=1.0, momentum=0.5, lr_in_velocity=inside)
         for _ in range(2):
             p.grad = 1.0
@@ -273,7 +270,7 @@ def test_schedule_is_asked_once_for_each_step_from_zero(kind):
 
 
 def test_the_rate_of_the_schedule_is_applied():
-    p = parameter(0.0)
+    p = leaf(0.0)
     optimizer = SGD([p], lambda step: [1.0, 10.0, 100.0][step])
     seen = []
     for _ in range(3):
@@ -328,7 +325,7 @@ def test_hyperparameters_of_numpy_type_give_the_same_bits(kind):
     number = engine(kind, w, gradients, 0.1, 0.01, {})
     scalar = engine(kind, w, gradients, np.float64(0.1), np.float64(0.01), {})
     np.testing.assert_array_equal(scalar, number)
-    p = parameter(w, np.float32)
+    p = leaf(w, np.float32)
     optimizer = kind([p], lambda step: np.float64(0.1) * (1 / (1 + 0.01 * step)))
     for g in gradients:
         p.grad = g
@@ -411,7 +408,7 @@ def test_parameters_do_not_see_each_other(kind):
     gradients = [
         [rng.normal(size=w.shape).astype(w.dtype) for _ in "123"] for w in starts
     ]
-    together = [parameter(w, w.dtype) for w in starts]
+    together = [leaf(w, w.dtype) for w in starts]
     optimizer = kind(together, lr=0.1, decay=0.1)
     for step in range(3):
         for p, g in zip(together, gradients, strict=True):
@@ -424,7 +421,7 @@ def test_parameters_do_not_see_each_other(kind):
 
 
 def test_zero_grad_forgets():
-    p = parameter([1.0, 2.0])
+    p = leaf([1.0, 2.0])
     optimizer = SGD([p], lr=0.1)
     for expected in ([2.0, 4.0], [4.0, 8.0]):
         (p * p).sum().backward()
@@ -520,7 +517,7 @@ def test_parameter_without_gradient_stops_the_step(kind, options):
     ids=["result", "constant", "detached", "array", "name"],
 )
 def test_only_leaves_that_need_a_gradient_are_taken(kind, wrong):
-    p = parameter([1.0])
+    p = leaf([1.0])
     with pytest.raises(TypeError, match=f"{kind.__name__}: parameter 1 must be a Ten"):
         kind([p, wrong(p)])
 
@@ -533,7 +530,7 @@ def test_no_parameters_are_refused(kind):
 
 def test_a_tensor_in_place_of_a_list_is_refused():
     with pytest.raises(TypeError, match="parameter 0 must be a Tensor made with"):
-        SGD(parameter([1.0, 2.0]))
+        SGD(leaf([1.0, 2.0]))
 
 
 def test_the_shared_class_updates_nothing():
@@ -549,7 +546,7 @@ def test_the_shared_class_updates_nothing():
 def test_quadratic_converges(kind, dtype):
     curvature = np.array([0.5, 1.0, 1.5], dtype)
     bottom = np.array([3.0, -2.0, 0.5], dtype)
-    p = parameter(np.zeros(3), dtype)
+    p = leaf(np.zeros(3), dtype)
     optimizer = kind([p], lr=lambda step: 0.5 * 0.99**step)
     for _ in range(1000):
         optimizer.zero_grad()

@@ -15,6 +15,7 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
+from tensors import over
 
 import tensorgrad as tg
 from tensorgrad.optim import SGD, AdaGrad, Adam, RMSProp, inverse_time
@@ -29,12 +30,6 @@ FORMS = {
 }
 every_form = pytest.mark.parametrize("form", FORMS)
 SHAPES = [(), (1,), (3,), (2, 3), (0,), (40, 60)]
-
-
-def parameter(values):
-    tensor = tg.Tensor(np.zeros_like(values), requires_grad=True)
-    tensor.data = np.asarray(values)
-    return tensor
 
 
 # The plain loop: one parameter after the other, in NumPy, in the engine's order of
@@ -130,7 +125,7 @@ class State(RuleBasedStateMachine):
                 buffer = np.ones(step * count + 3, self.dtype)
                 arrays[:] = [buffer[step * i : step * i + 3] for i in range(count)]
         kind, options = FORMS[form]
-        self.params = [parameter(w) for w in ours]
+        self.params = [over(w, requires_grad=True) for w in ours]
         self.optimizer = kind(self.params, 0.1, decay=decay, **options)
         self.plain = Plain(form, theirs, 0.1, decay)
         self.held, self.changes = [], 0
@@ -246,7 +241,7 @@ class State(RuleBasedStateMachine):
     def add(self, shared):
         self.changes += 1
         w = self.params[0].numpy() if shared else self.array()
-        self.params.append(parameter(w))
+        self.params.append(over(w, requires_grad=True))
         self.plain.arrays.append(self.plain.arrays[0] if shared else w.copy())
         self.optimizer.params.append(self.params[-1])
         self.plain.state.append(self.plain.zeros(w))
@@ -272,7 +267,7 @@ class State(RuleBasedStateMachine):
         self.changes += 1
         i = self.pick()
         w = self.array()
-        self.params[i] = self.optimizer.params[i] = parameter(w)
+        self.params[i] = self.optimizer.params[i] = over(w, requires_grad=True)
         self.plain.arrays[i] = w.copy()
         self.plain.state[i] = self.plain.zeros(w)
         self.held = []
@@ -342,7 +337,7 @@ TestState = State.TestCase
 
 
 def params_of(count, shape=(3,)):
-    return [parameter(np.full(shape, i + 1.0)) for i in range(count)]
+    return [over(np.full(shape, i + 1.0), requires_grad=True) for i in range(count)]
 
 
 def stepped(optimizer):
@@ -467,7 +462,7 @@ CHANGES = {
     "in place": lambda o: o.state[0][0].fill(0.5),
     "data": lambda o: setattr(o.params[0], "data", np.full(3, 2.0)),
     "written": lambda o: o.params[0].data.fill(2.0),
-    "added": lambda o: o.params.append(parameter(np.full(3, 2.0))),
+    "added": lambda o: o.params.append(over(np.full(3, 2.0), requires_grad=True)),
     "removed": lambda o: o.params.pop(),
     "reordered": lambda o: o.params.reverse(),
     "lr": lambda o: setattr(o, "lr", 0.7),

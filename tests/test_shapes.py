@@ -11,7 +11,7 @@ from derivatives import gradients
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, valid_tuple_axes
-from tensors import as_tuple
+from tensors import as_tuple, whole_numbers
 
 import tensorgrad as tg
 from tensorgrad.core.backward import interior
@@ -24,10 +24,6 @@ from tensorgrad.ops.shapes.splitting import cut, unstack
 from tensorgrad.testing.calls import LAYOUTS, lay_out
 
 TENSOR = tg.Tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], requires_grad=True)
-
-
-def whole_numbers(rng, shape):
-    return rng.integers(-9, 10, shape).astype(float)
 
 
 def transposed(function, xs, vs):

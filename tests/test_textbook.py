@@ -7,6 +7,7 @@ products taken in float64; half a unit of the last of 6 digits is what reproduce
 import numpy as np
 import pytest
 from reference import drawn_weights, spiral, worked_examples
+from tensors import leaf
 
 import tensorgrad as tg
 
@@ -14,8 +15,8 @@ TEXT = worked_examples()
 DENSE = TEXT["dense"]
 
 
-def leaf(values):
-    return tg.Tensor(values, requires_grad=True, dtype=np.float32)
+def single(values):
+    return leaf(values, np.float32)
 
 
 def close(ours, printed, *, atol=0.0):
@@ -41,9 +42,9 @@ def test_close_sees_the_sixth_digit():
 
 @pytest.fixture
 def layer():
-    inputs = leaf(DENSE["inputs"])
-    weights = leaf(np.transpose(DENSE["weights_per_neuron"]))
-    biases = leaf(DENSE["biases"][0])
+    inputs = single(DENSE["inputs"])
+    weights = single(np.transpose(DENSE["weights_per_neuron"]))
+    biases = single(DENSE["biases"][0])
     return inputs, weights, biases
 
 
@@ -71,7 +72,7 @@ def test_dense_gradients(layer, affine):
 
 def test_bias_kept_as_a_row_has_a_row_as_gradient(layer):
     inputs, weights, _ = layer
-    row = leaf(DENSE["biases"])
+    row = single(DENSE["biases"])
     (inputs @ weights + row).backward(DENSE["dvalues"])
     close(row.grad, DENSE["dbiases"])
 
@@ -84,7 +85,7 @@ def test_dense_forward(layer):
 
 @pytest.mark.parametrize("relu", [tg.relu, lambda z: np.maximum(0, z)])
 def test_relu(relu):
-    z = leaf(TEXT["relu"]["z"])
+    z = single(TEXT["relu"]["z"])
     y = relu(z)
     close(y, np.clip(TEXT["relu"]["z"], 0, None))
     y.backward(TEXT["relu"]["dvalues"])
@@ -113,7 +114,7 @@ def test_softmax_jacobian():
 
 def logits_of(probabilities):
     """Return logits whose softmax is `probabilities`: their logarithms."""
-    return leaf(np.log(probabilities))
+    return single(np.log(probabilities))
 
 
 def fused(probabilities, targets):
@@ -130,7 +131,7 @@ def separate(probabilities, targets):
 
 def jacobian_loop(probabilities, targets):
     """Return the gradient as the text first takes it: one Jacobian a sample."""
-    p = leaf(probabilities)
+    p = single(probabilities)
     tg.categorical_cross_entropy(p, targets).backward()
     jacobians = tg.softmax_jacobian(p.numpy())
     return np.stack([j @ g for j, g in zip(jacobians, p.grad.numpy(), strict=True)])
@@ -155,8 +156,8 @@ def test_fused_and_separate_gradient(path, one_hot):
 def network():
     stream = np.random.RandomState(0)
     x, y = spiral(stream)
-    w1, w2 = map(leaf, drawn_weights(stream, 2, 3, 3))
-    b1, b2 = leaf(np.zeros(3)), leaf(np.zeros(3))
+    w1, w2 = map(single, drawn_weights(stream, 2, 3, 3))
+    b1, b2 = single(np.zeros(3)), single(np.zeros(3))
     logits = tg.dense(tg.relu(tg.dense(x, w1, b1)), w2, b2)
     loss = tg.softmax_cross_entropy(logits, y)
     loss.backward()
@@ -212,7 +213,7 @@ def rates(optimizer, parameter, steps):
 
 def test_learning_rate_decay():
     example = TEXT["learning_rate_decay"]
-    w = leaf([1.0])
+    w = single([1.0])
     optimizer = tg.optim.SGD([w], lr=example["lr0"], decay=example["decay"])
     assert optimizer.lr == example["lr0"]
     in_force = list(rates(optimizer, w, 21))
@@ -223,7 +224,7 @@ def test_learning_rate_decay():
 
 def test_schedule_gives_the_same_decay():
     example = TEXT["learning_rate_decay"]
-    w = leaf([1.0])
+    w = single([1.0])
     schedule = tg.optim.inverse_time(example["lr0"], example["decay"])
     in_force = list(rates(tg.optim.SGD([w], lr=schedule), w, 20))
     assert in_force == example["first_20_steps"]

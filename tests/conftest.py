@@ -1,5 +1,7 @@
 """Profiles of the property tests, and a guard against tests that leak state."""
 
+import shutil
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
@@ -61,6 +63,31 @@ def no_leaks():
     assert not observers, "the test left debug mode or an explanation on"
     assert (np.random.get_state()[1] == before[0]).all(), "global random state used"
     assert np.geterr() == before[1], "the test left NumPy's error state changed"
+
+
+BROWSER = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
+    "--window-size=1400,900",
+)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium without a window."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    driver = shutil.which("chromedriver")
+    if not (chromium and driver):
+        pytest.skip("needs Chromium and its driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for option in BROWSER:
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(driver)
+    chrome = webdriver.Chrome(options=options, service=service)
+    yield chrome
+    chrome.quit()
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from test_package import LAYERS
 
 import tensorgrad
 
@@ -243,13 +242,6 @@ def test_a_failing_cell_fails_the_build(tmp_path, divisor):
 
 
 # Pictures.
-
-
-def test_the_drawing_of_the_layers_is_that_of_the_imports():
-    drawing = runpy.run_path(str(DOCS / "pictures_design.py"))
-    assert set(drawing["PARTS"]) == {*LAYERS, "cli"}
-    for user, used in drawing["USES"]:
-        assert used in LAYERS[user], f"{user} does not use {used}"
 
 
 def test_pictures_of_the_design_are_there():

@@ -1,6 +1,5 @@
 """The page of an explanation, in a browser: it plays, steps, and boxes open."""
 
-import shutil
 import time
 
 import numpy as np
@@ -9,34 +8,6 @@ import pytest
 import tensorgrad as tg
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is missing")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="Chromium or its driver is missing"
-)
-
-OPTIONS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--window-size=1400,900",
-)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium without a window."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for option in OPTIONS:
-        options.add_argument(option)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(
-        options=options, service=webdriver.ChromeService(executable_path=DRIVER)
-    )
-    yield driver
-    driver.quit()
 
 
 class Page:

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -204,6 +205,13 @@ def test_imports_follow_the_layers():
         for sentence in trespasses(name, imports(name, file.read_text("utf-8"), known))
     ]
     assert not found
+
+
+def test_the_drawing_of_the_layers_is_that_of_the_imports():
+    drawing = runpy.run_path(str(ROOT / "docs" / "pictures_design.py"))
+    assert set(drawing["PARTS"]) == {*LAYERS, "cli"}
+    for user, used in drawing["USES"]:
+        assert used in LAYERS[user], f"{user} does not use {used}"
 
 
 def test_no_import_cycles():

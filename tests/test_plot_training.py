@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import sys
 from functools import partial
 from itertools import pairwise
@@ -597,22 +596,6 @@ def test_a_page_needs_nothing_else(page):
     labels = json.loads(re.search(r"const labels = (\[.*\]);", text)[1])
     assert len(frames_in_it) == len(labels) > 5
     assert "<title>Adam, lr 0.05</title>" in text
-
-
-@pytest.fixture(scope="module")
-def browser():
-    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
-    if not (shutil.which("chromium") and shutil.which("chromedriver")):
-        pytest.skip("needs Chromium and its driver")
-    options = webdriver.ChromeOptions()
-    for flag in ("headless=new", "no-sandbox", "disable-gpu", "window-size=1300,1100"):
-        options.add_argument(f"--{flag}")
-    options.binary_location = shutil.which("chromium")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    service = webdriver.ChromeService(shutil.which("chromedriver"))
-    driver = webdriver.Chrome(options=options, service=service)
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture

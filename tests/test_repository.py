@@ -87,3 +87,21 @@ def test_the_address_is_the_same_everywhere():
     assert match(r'^repository-code: "(.+)"$', "CITATION.cff") == address
     assert PROJECT["urls"]["Issues"] == f"{address}/issues"
     assert PROJECT["urls"]["Changelog"].startswith(f"{address}/blob/main/")
+
+
+# What tests share stands in modules of its own.
+
+
+def imported(source):
+    """Return the names of the modules that a source imports from."""
+    return re.findall(r"^ *(?:from|import) (\w+)", source, re.MULTILINE)
+
+
+def test_no_test_module_imports_another():
+    for file in sorted((ROOT / "tests").glob("*.py")):
+        names = imported(file.read_text("utf-8"))
+        assert not [n for n in names if n.startswith("test_")], file.name
+
+
+def test_an_import_of_a_test_module_would_be_seen():
+    assert imported("import os\n    from test_docs import run\n") == ["os", "test_docs"]

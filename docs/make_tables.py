@@ -69,16 +69,17 @@ def coverage():
 
 Made by `python docs/make_tables.py` from the registry of operations and the checks of
 the test suite; do not edit. {len(registry)} operations, of which {covered} are NumPy
-functions that a gradient flows through, each to second order.
+functions with a gradient, each checked to second order.
 
 - **forward**: equals NumPy bit for bit, in value and dtype
-- **through NumPy**: the NumPy function gives the same, called on tensors
-- **gradient**: agrees with `tensorgrad.testing.gradcheck`: with differences, entry by
-  entry or for random cotangents; linear in the cotangent; the same bits when repeated;
-  no input is written to or shared
-- **second order**: so does the gradient of the gradient, which is symmetric and the
-  adjoint of the forward derivative
-- **float32**: float32 in gives what NumPy gives, and the gradient of float64 up to
+- **through NumPy**: the NumPy function, called on tensors, gives the same
+- **gradient**: passes `tensorgrad.testing.gradcheck`: it agrees with finite
+  differences, entry by entry or for random incoming gradients; it is linear in the
+  incoming gradient; it has the same bits when repeated; no input is written to or
+  shared
+- **second order**: the same for the gradient of the gradient, which is symmetric and
+  the adjoint of the forward derivative
+- **float32**: float32 inputs give what NumPy gives, and the gradient of float64 up to
   rounding
 
 {table(["operation", "stands for", "kind", *COLUMNS, "kinks"], rows)}
@@ -90,27 +91,30 @@ def kinks():
     rows = [[f"`{n}`", e.kinks] for n, e in sorted(registry.items()) if e.kinks]
     return f"""# Kinks
 
-Made by `python docs/make_tables.py` from the registry of operations; do not edit. Where
-a function has no derivative, the library takes one value, the same everywhere: an
-element of the subdifferential that treats equals equally.
+Made by `python docs/make_tables.py` from the registry of operations; do not edit. At a
+point where a function has no derivative, the library always takes the same value: an
+element of the subdifferential that treats equal arguments equally.
 
-- What a selection leaves out (`relu`, `clip`, `where`, `max`, `sort`, dropout, ...)
-  gets exactly 0, whatever gradient arrives: `sqrt(relu(x))` has 0 at x < 0.
-- Elsewhere a slope of 0 annihilates an infinite gradient, and a gradient of 0 any
-  slope: `sqrt(x * x)` has the gradient 0 at 0. A gradient that is NaN stays NaN.
-- Sums of several products (`matmul`, `einsum`, `convolve`, `solve`, ..., `softmax`) are
-  NumPy's: an infinite gradient there gives NaN where the others' sum is 0 or infinite,
-  and so does a value that is NaN, be the gradient 0. Everywhere else what follows may
-  select: `where(y > 0, y, 0)` has the gradient 0 where y is NaN.
-- Outside its domain, where the value is NaN, a function has the slope NaN, but for the
-  logarithms; at an infinite argument it has the limit.
-- Where a value overflows, or underflows to 0, so does the gradient that is made of it.
+- Elements that a selection leaves out (`relu`, `clip`, `where`, `max`, `sort`,
+  dropout, ...) get exactly 0, whatever gradient arrives: `sqrt(relu(x))` has gradient
+  0 at x < 0.
+- Elsewhere a slope of 0 times an infinite gradient is 0, and so is a gradient of 0
+  times any slope: `sqrt(x * x)` has gradient 0 at 0. A gradient that is NaN stays
+  NaN.
+- Sums of several products (`matmul`, `einsum`, `convolve`, `solve`, ..., `softmax`)
+  are computed by NumPy. There an infinite gradient gives NaN where the other terms
+  sum to 0 or infinity, and so does a value that is NaN, even if the gradient is 0.
+  Everywhere else a later selection still works: `where(y > 0, y, 0)` has gradient 0
+  where y is NaN.
+- Outside its domain, where its value is NaN, a function has the slope NaN, except for
+  the logarithms. At an infinite argument it has the limit of its slope.
+- Where a value overflows, or underflows to 0, so does a gradient computed from it.
 - Counts are not rounded to float16, which ends at 65,504: means and shares are right.
-- A slope taken at a kink does not change there: `abs(x)**2` and `sqrt(sum(x * x))**2`
-  have the second derivative 0 at 0, not 2. `np.linalg.norm`, `np.hypot` and `np.std`,
-  squared, have the right one.
+- The slope taken at a kink counts as constant there: `abs(x)**2` and
+  `sqrt(sum(x * x))**2` have the second derivative 0 at 0, not 2. The squares of
+  `np.linalg.norm`, `np.hypot` and `np.std` have the right one.
 
-{table(["operation", "where: what is taken"], rows)}
+{table(["operation", "where: value taken"], rows)}
 """
 
 

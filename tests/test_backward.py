@@ -198,7 +198,7 @@ MILLION = 1_000_000
 
 
 @pytest.mark.slow
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 def test_million_nodes_forward_and_backward():
     x = y = leaf(1.0)
     for _ in range(MILLION):
@@ -208,7 +208,7 @@ def test_million_nodes_forward_and_backward():
 
 
 @pytest.mark.slow
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 def test_million_nodes_dropped_without_backward():
     y = leaf(1.0)
     for _ in range(MILLION):
@@ -227,6 +227,7 @@ def test_diamond_of_depth_60_is_linear():
 
 
 @pytest.mark.slow
+@pytest.mark.unmeasured
 def test_thousands_of_steps_grow_by_nothing():
     rng = np.random.default_rng(0)
     model = tg.nn.Sequential(

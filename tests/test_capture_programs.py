@@ -379,7 +379,7 @@ def test_science_is_that_of_eager(program, replay, request):
 
 
 @pytest.mark.skipif(not kernels.installed(), reason="needs numba, of the extra 'fast'")
-@pytest.mark.no_cover
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("part", range(4) if NIGHTLY else (0, 2))
 def test_losses_and_science_compiled(part, request):
     """Some of each, in one step for each: it is compiling that takes long."""

@@ -291,3 +291,8 @@ def test_a_long_function_would_be_seen():
     statements = "\n    pass" * (LONGEST_BODY + 1)
     assert long_functions(f'def f():\n    """Say."""{statements}') == ["f: 41 lines"]
     assert not long_functions(f'def f():\n    """Say."""{statements[9:]}')
+
+
+@pytest.mark.unmeasured
+def test_what_is_unmeasured_has_no_tracer():
+    assert sys.gettrace() is None

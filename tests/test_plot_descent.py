@@ -8,6 +8,7 @@ import pytest
 
 import tensorgrad as tg
 from tensorgrad.plot import Descent, descent, descents, losses
+from tensorgrad.plot.palette import linear
 
 GALLERY = Path(__file__).resolve().parents[1] / "docs" / "gallery"
 MINIMA = (-5.518, -3.791, -1.920, 0.0)
@@ -118,18 +119,45 @@ def test_pictures_show_the_path():
     import matplotlib.pyplot as plt
 
     for start in (2.0, [2.0, 1.0]):
-        figure = descent(bowl, start, sgd, 5, title="a bowl")
+        figure = descent(bowl, start, sgd, 5, title="a bowl", span=(-3, 3))
         ax = figure.axes[0]
         drawn = np.asarray(ax.collections[-1].get_offsets())
         run = Descent.walked(bowl, start, sgd, 5)
         other = run.values if run.points.shape[1] == 1 else run.points[:, 1]
         np.testing.assert_allclose(drawn, np.column_stack([run.points[:, 0], other]))
         colours = ax.collections[-1].get_facecolors()
-        assert colours[0, 1] > colours[0, 0]
-        assert colours[-1, 0] > colours[-1, 1]
+        assert colours[0, 2] > colours[0, 0]
+        assert colours[-1, 0] > colours[-1, 2]
+        assert (np.diff(linear(colours[:, :3]) @ [0.2126, 0.7152, 0.0722]) < 0).all()
         assert ax.get_title(loc="left") == "a bowl"
+        lowest = next(line for line in ax.lines if line.get_marker() == "*")
+        np.testing.assert_allclose(lowest.get_data(), 0, atol=0.05)
+        assert f"step 5: f = {run.values[-1]:.3g}" in labels(ax)
     figure = losses({"a": Descent.walked(bowl, 2.0, sgd, 5)})
     assert len(figure.axes[0].lines[0].get_xdata()) == 6
+    plt.close("all")
+
+
+def labels(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def test_a_path_that_has_left_is_announced():
+    pytest.importorskip("matplotlib").use("Agg")
+    import matplotlib.pyplot as plt
+
+    far = descent(bowl, 2.0, lambda p: tg.optim.SGD(p, lr=2.0), 60, span=(-3, 3))
+    assert labels(far.axes[0])[-1].startswith("left at step 12, f = ")
+    plt.close("all")
+
+
+def test_no_lowest_point_is_marked_where_it_lies_outside():
+    pytest.importorskip("matplotlib").use("Agg")
+    import matplotlib.pyplot as plt
+
+    for start in (2.0, [2.0, 1.0]):
+        figure = descent(lambda x: x.sum(), start, sgd, 5)
+        assert "lowest" not in labels(figure.axes[0])
     plt.close("all")
 
 

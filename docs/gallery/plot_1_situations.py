@@ -40,7 +40,7 @@ def sgd(lr, momentum):
 
 
 # %%
-# Green is the first step and red the last.
+# Light blue is the first step, orange the last; the star is the lowest point.
 
 for name, (lr, momentum, steps) in SITUATIONS.items():
     title = f"{name}: rate {lr:g}, momentum {momentum:g}, {steps} steps"

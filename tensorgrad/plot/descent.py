@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .figures import blank, finished
-from .palette import CLASSES, INK, LINE, PALE
+from .palette import CLASSES, INK, LINE, PALE, encoded, light_of
 
 __all__ = ["Descent", "descent", "descents", "losses"]
 
@@ -19,8 +19,8 @@ Array = NDArray[Any]
 Make = Callable[[list[Any]], Any]
 """Makes an optimizer for parameters: ``lambda p: tg.optim.SGD(p, lr=0.1)``."""
 
-# From green to red by way of a dark middle, so that lightness tells the order as well.
-GREEN, MIDDLE, RED = (0.20, 0.72, 0.45), (0.38, 0.36, 0.20), (0.80, 0.16, 0.16)
+# From light to dark as well: no reader needs the hue to tell the order.
+FIRST, LAST = light_of(CLASSES[5]), light_of(CLASSES[4])
 FAR = 1e6
 """A path that has gone so far has left: nothing more is computed of it."""
 
@@ -104,9 +104,9 @@ def descent(
 ) -> Any:
     """Draw the path of an optimizer down a function of one or two variables.
 
-    The path runs from green to red and its marks grow, from the first step to the
-    last. Of two variables the function is shown by contours, evenly spaced in its
-    logarithm.
+    The path runs from light blue to orange and its marks grow, from the first step to
+    the last, whose value is written in the corner; a star is the lowest point shown. Of
+    two variables the function is shown by contours, evenly spaced in its logarithm.
 
     Parameters
     ----------
@@ -200,13 +200,17 @@ def descents(
     }
     draw = _on_curve if start.size == 1 else _on_contours
     rows = -(-len(walked) // columns)
-    wide, high = (420, 300) if len(walked) > 1 else (720, 480)
+    if start.size == 1:
+        wide, high = (420, 300) if len(walked) > 1 else (720, 480)
+    else:
+        wide, high = (320, 340) if len(walked) > 1 else (560, 580)
     figure = blank(wide * columns, high * rows, path)
     shown = span or _span(start, walked.values())
     for k, (title, run) in enumerate(walked.items()):
         ax = figure.add_subplot(rows, columns, k + 1)
         draw(ax, f, start, run, shown)
         ax.set_title(title, fontsize=11, loc="left")
+        _end(ax, run)
     return finished(figure, path)
 
 
@@ -262,15 +266,14 @@ def _span(start: Array, runs: Any) -> tuple[float, float]:
 
 
 def _colours(count: int) -> Array:
-    """Return one colour for each point, from green to red."""
+    """Return one colour for each point, from the first to the last."""
     at = np.linspace(0, 1, max(count, 2))[:count, None]
-    first = np.array(GREEN) * (1 - 2 * at) + np.array(MIDDLE) * 2 * at
-    second = np.array(MIDDLE) * (2 - 2 * at) + np.array(RED) * (2 * at - 1)
-    return np.where(at < 0.5, first, second)
+    return encoded(FIRST + at * (LAST - FIRST))
 
 
 def _sizes(count: int) -> Array:
-    return np.linspace(12, 48, max(count, 2))[:count]
+    """Return one area for each mark; many are small, so that they show the path."""
+    return np.linspace(12, 48, max(count, 2))[:count] * min(1.0, 60 / count)
 
 
 def _values(f: Callable[[Any], Any], points: Array, shape: tuple[int, ...]) -> Array:
@@ -288,8 +291,11 @@ def _on_curve(
     xs = np.linspace(span[0], span[1], 400)
     ys = _values(f, xs, start.shape)
     room = 0.06 * (ys.max() - ys.min())
-    low, high = ys.min() - room, ys.max() + room
+    low, high = ys.min() - 2 * room, ys.max() + room
     ax.plot(xs, ys, color=PALE, linewidth=2, zorder=1)
+    lowest = int(ys.argmin())
+    if 0 < lowest < len(xs) - 1:
+        _lowest(ax, xs[lowest], ys[lowest], (0, -15), ha="center")
     x, y = run.points[:, 0], run.values
     inside = (x >= span[0]) & (x <= span[1]) & (y >= low) & (y <= high)
     # Beyond the picture a line still shows where the next point is.
@@ -307,6 +313,9 @@ def _on_contours(
     z = _values(f, grid.reshape(-1, 2), start.shape).reshape(grid.shape[:2])
     heights = np.log10(z - z.min() + 1e-3)
     ax.contour(side, side, heights, levels=14, colors=PALE, linewidths=0.8)
+    row, column = np.unravel_index(z.argmin(), z.shape)
+    if 0 < min(row, column) <= max(row, column) < len(side) - 1:
+        _lowest(ax, side[column], side[row], (8, -3))
     x, y = run.points.T
     ax.plot(np.clip(x, -FAR, FAR), np.clip(y, -FAR, FAR), color=LINE, linewidth=0.8)
     inside = np.abs(run.points).max(axis=1) < FAR
@@ -319,14 +328,35 @@ def _marks(ax: Any, x: Array, y: Array, inside: Array) -> None:
     colours, sizes = _colours(len(x)), _sizes(len(x))
     ax.scatter(x[inside], y[inside], c=colours[inside], s=sizes[inside], zorder=3)
     if inside[0]:
-        ax.annotate(
-            "start",
-            (x[0], y[0]),
-            xytext=(8, 6),
-            textcoords="offset points",
-            color=INK,
-            fontsize=9,
-        )
+        _label(ax, "start", (x[0], y[0]), (8, 6))
+
+
+def _lowest(ax: Any, x: float, y: float, offset: Any, **where: Any) -> None:
+    ax.plot(x, y, "*", color=INK, markersize=9, fillstyle="none", zorder=4)
+    _label(ax, "lowest", (x, y), offset, **where)
+
+
+def _end(ax: Any, run: Descent) -> None:
+    """Write the value at the end of a path, or where it has left."""
+    step, value = len(run.points) - 1, run.values[-1]
+    text = f"left at step {step}, f = " if run.left else f"step {step}: f = "
+    place = {"xycoords": "axes fraction", "va": "bottom"}
+    _label(ax, f"{text}{value:.3g}", (0.02, 0.02), (0, 0), **place)
+
+
+def _label(ax: Any, text: str, at: Any, offset: Any, **where: Any) -> None:
+    paper = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1}
+    ax.annotate(
+        text,
+        at,
+        xytext=offset,
+        textcoords="offset points",
+        color=INK,
+        fontsize=9,
+        bbox=paper,
+        zorder=4,
+        **where,
+    )
 
 
 def _bare(ax: Any) -> None:

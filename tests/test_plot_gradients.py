@@ -67,10 +67,22 @@ def test_gradient_flow_shows_the_root_mean_square():
     (ax,) = tg.plot.gradient_flow(model).axes
     labels = [t.get_text() for t in ax.get_yticklabels()]
     assert labels == [name for name, _ in model.named_parameters()]
-    dots = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
+    weights, biases = [line for line in ax.lines if line.get_marker() == "o"]
+    assert weights.get_ydata().tolist() == [0, 2]
+    assert biases.get_ydata().tolist() == [1, 3]
     expected = [np.sqrt(np.mean(p.grad.numpy() ** 2.0)) for p in model.parameters()]
-    np.testing.assert_allclose(dots, expected, rtol=1e-6)
+    np.testing.assert_allclose(weights.get_xdata(), expected[::2], rtol=1e-6)
+    np.testing.assert_allclose(biases.get_xdata(), expected[1::2], rtol=1e-6)
     assert ax.get_xscale() == "log"
+
+
+def test_gradient_flow_of_a_deep_network_fits_a_screen():
+    deep = [tg.Tensor(np.ones((2, 2)), requires_grad=True) for _ in range(40)]
+    for p in deep:
+        p.grad = np.ones((2, 2))
+    figure = tg.plot.gradient_flow(deep, title="deep")
+    assert figure.get_size_inches()[1] * figure.dpi < 900
+    assert figure.axes[0].get_title(loc="left") == "deep"
 
 
 def test_gradient_flow_tells_zeros():

@@ -10,23 +10,27 @@ from numpy.typing import NDArray
 
 from .figures import blank, finished, numbers
 from .history import Recorder
-from .palette import BLUE, INK, LINE, PALE
+from .palette import BLUE, INK, LINE, ORANGE, PALE
 
 __all__ = ["gradient_flow", "updates"]
 
 Array = NDArray[Any]
 
 MAGNITUDE = "magnitude of the gradient (bar: middle 90 %, dot: root mean square)"
-ROW = 34
-"""Height of the row of a parameter, in pixels."""
+ROW, CLOSE = 34, 18
+"""Height of the row of a parameter in pixels, and that of one of many."""
+MANY = 16
 
 
-def gradient_flow(parameters: Any, path: str | Path | None = None) -> Any:
+def gradient_flow(
+    parameters: Any, path: str | Path | None = None, *, title: str = ""
+) -> Any:
     """Draw the sizes of the gradient in each parameter, after a ``backward()``.
 
     A bar spans the middle nine tenths of the magnitudes that are not 0, a dot is their
-    root mean square, zeros among them. Gradients that vanish or explode towards the
-    first layers show as dots that move sideways from row to row.
+    root mean square, zeros among them. A line joins the dots of the matrices, in blue,
+    another those of the biases, in orange: where gradients vanish or explode towards
+    the first layers, they lean.
 
     Parameters
     ----------
@@ -34,6 +38,8 @@ def gradient_flow(parameters: Any, path: str | Path | None = None) -> Any:
         Which have gradients.
     path : str or Path, optional
         Where to write; the ending chooses .png, .svg or .pdf.
+    title : str
+        Heads the picture.
 
     Returns
     -------
@@ -64,9 +70,16 @@ def gradient_flow(parameters: Any, path: str | Path | None = None) -> Any:
             "it after loss.backward() and before zero_grad()"
         )
     figure, ax = _rows([name for name, _ in named], path)
-    for row, (_, p) in enumerate(named):
-        _add_magnitudes(ax, row, np.abs(numbers(p.grad)).ravel())
+    sizes = [np.abs(numbers(p.grad)).ravel() for _, p in named]
+    for row, size in enumerate(sizes):
+        _add_magnitudes(ax, row, size)
+    bias = np.array([p.grad.ndim < 2 for _, p in named])
+    for chosen, colour in ((~bias, BLUE), (bias, ORANGE)):
+        rows = [i for i in np.flatnonzero(chosen) if sizes[i].any()]
+        rms = [np.sqrt(np.mean(np.square(sizes[i], dtype=float))) for i in rows]
+        ax.plot(rms, rows, "o-", color=colour, markersize=6, linewidth=0.8)
     ax.set(xscale="log", xlabel=MAGNITUDE)
+    ax.set_title(title, fontsize=11, loc="left")
     return finished(figure, path)
 
 
@@ -85,8 +98,6 @@ def _add_magnitudes(ax: Any, row: int, size: Array) -> None:
     if some.size:
         low, high = np.quantile(some, (0.05, 0.95))
         ax.plot([low, high], [row, row], color=PALE, linewidth=9, solid_capstyle="butt")
-        rms = np.sqrt(np.mean(np.square(size, dtype=float)))
-        ax.plot(rms, row, "o", color=BLUE, markersize=7)
 
 
 def updates(recorder: Recorder, path: str | Path | None = None) -> Any:
@@ -151,7 +162,8 @@ def _add_histogram(ax: Any, row: int, change: Array, weight: Array) -> None:
 
 def _rows(names: list[str], path: str | Path | None) -> Any:
     """Return a figure and its axes, with a row for each name from the top."""
-    figure = blank(760, 130 + ROW * len(names), path)
+    height = ROW if len(names) <= MANY else CLOSE
+    figure = blank(760, 130 + height * len(names), path)
     ax = figure.add_subplot()
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.3, -1)

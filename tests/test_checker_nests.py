@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tensorgrad as tg
+from tensorgrad.core import tree
 from tensorgrad.testing import check_gradient, check_vjp, gradcheck
-from tensorgrad.transforms import tree
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(8, 3)), RNG.normal(size=8)
@@ -334,21 +334,23 @@ def is_float(leaf):
 
 def cubes(nest):
     """Return the sum of the cubes of all floating-point numbers in a nest."""
-    return sum(np.sum(leaf**3) for leaf in tree.leaves(nest) if is_float(leaf))
+    return sum(
+        np.sum(leaf**3) for leaf in tree.leaves(nest, tree.nest) if is_float(leaf)
+    )
 
 
 def slopes_of(nest, at=None, factor=1.0):
     """Return the gradient of that, the leaf of a number times a factor."""
-    found = [3 * x**2 if is_float(x) else None for x in tree.leaves(nest)]
+    found = [3 * x**2 if is_float(x) else None for x in tree.leaves(nest, tree.nest)]
     if at is not None:
         found[at] = found[at] * factor
-    return tree.rebuilt(nest, found)
+    return tree.refilled(nest, found, tree.nest)
 
 
 @settings(max_examples=settings.default.max_examples // 3)
 @given(st.one_of(*(NESTED.map(lambda n, f=f: f(n)) for f in WRAPS)), st.data())
 def test_of_a_random_nest_the_wrong_leaf_is_named(point, data):
-    named = list(tree.named_leaves("nest", point))
+    named = list(tree.named_leaves("nest", point, tree.nest))
     live = [k for k, (_, leaf) in enumerate(named) if is_float(leaf)]
     if not live:
         with pytest.raises(TypeError, match="at the leaves of the point"):
@@ -387,7 +389,7 @@ def test_of_a_random_nest_the_wrong_leaf_is_named(point, data):
 def test_outputs_may_be_nested(nest):
     def vjp(factor):
         def back(g, x):
-            of_a, of_b = (leaf for leaf in tree.leaves(g) if is_float(leaf))
+            of_a, of_b = (leaf for leaf in tree.leaves(g, tree.nest) if is_float(leaf))
             return of_a * np.cos(x) + factor * of_b * 2 * x
 
         return back

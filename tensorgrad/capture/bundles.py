@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from ..core.tensor import Tensor
+from ..core.tree import Kind, container
 from .recording.watch import changeable, own_attributes
 
-SEQUENCES = (tuple, list, deque)
-DICTS = (dict, OrderedDict, defaultdict, Counter)
 CYCLE = object()
 """Stands for a container within itself: such a nest is not made again."""
-
-
-def is_sequence(kind: type) -> bool:
-    """Whether a class is known to hold nothing but items."""
-    return kind in SEQUENCES or (issubclass(kind, tuple) and hasattr(kind, "_fields"))
 
 
 def has_fields(x: Any) -> bool:
@@ -45,6 +38,21 @@ def fields(x: Any) -> dict[str, Any]:
     return found
 
 
+def _refilled(x: Any, values: list[Any]) -> Any:
+    made = copy.copy(x)
+    for name, value in zip(fields(x), values, strict=True):
+        object.__setattr__(made, name, value)
+    return made
+
+
+_OBJECT = Kind(fields, lambda x: fields(x).values(), _refilled, ".{}")
+
+
+def kind_of(x: Any, is_bundle: Callable[[Any], bool]) -> Kind | None:
+    """Return the kind of a container, and of an object that is a bundle of items."""
+    return container(x) or (_OBJECT if is_bundle(x) else None)
+
+
 def leaves(x: Any, kinds: tuple[type, ...] = ()) -> Iterator[Any]:
     """Yield what is in a nest of containers and objects, `CYCLE` for what it is in.
 
@@ -54,44 +62,15 @@ def leaves(x: Any, kinds: tuple[type, ...] = ()) -> Iterator[Any]:
 
 
 def _leaves(x: Any, whole: tuple[type, ...], around: tuple[Any, ...]) -> Iterator[Any]:
-    inner = None if isinstance(x, whole) else _inner(x)
-    if inner is None:
+    kind = None if isinstance(x, whole) else kind_of(x, _holds_data)
+    if kind is None:
         yield x
     elif any(x is other for other in around):
         yield CYCLE
     else:
-        for item in inner:
+        for item in kind.values(x):
             yield from _leaves(item, whole, (*around, x))
 
 
-def _inner(x: Any) -> Collection[Any] | None:
-    if type(x) in DICTS:
-        return [*x.values()]
-    if is_sequence(type(x)):
-        return [*x]
-    return [*fields(x).values()] if has_fields(x) and not callable(x) else None
-
-
-def rebuilt(
-    x: Any, change: Callable[[Any], Any], is_bundle: Callable[[Any], bool]
-) -> Any:
-    """Return a container or object as `x`, with what `change` makes of its items.
-
-    Anything else, and an object that is no bundle, is returned as it is.
-    """
-    kind = type(x)
-    if issubclass(kind, tuple) and is_sequence(kind):
-        return tuple.__new__(kind, map(change, x))
-    if kind is deque:
-        return deque(map(change, x), x.maxlen)
-    if kind is list:
-        return [change(item) for item in x]
-    if kind not in DICTS and not is_bundle(x):
-        return x
-    made = copy.copy(x)
-    if kind in DICTS:
-        dict.update(made, {name: change(item) for name, item in x.items()})
-        return made
-    for name, item in fields(x).items():
-        object.__setattr__(made, name, change(item))
-    return made
+def _holds_data(x: Any) -> bool:
+    return has_fields(x) and not callable(x)

@@ -10,9 +10,9 @@ import numpy as np
 
 from ..core.errors import CaptureError
 from ..core.tensor import Tensor
-from .bundles import leaves
+from ..core.tree import leaves
+from . import bundles
 from .program import Array, Program
-from .structure import flat
 
 _ULPS = 100
 """What fused kernels, which sum in another order, may be off by, of the largest."""
@@ -30,7 +30,7 @@ class State:
 
     def __init__(self, program: Program, arrays: list[Array]) -> None:
         self.arrays = arrays
-        given = flat([call.args for call in program.calls if not call.pure])
+        given = leaves([call.args for call in program.calls if not call.pure])
         self.hosts = [x for x in given if _is_generator(x) or hasattr(x, "__dict__")]
 
     def kept(self) -> tuple[list[Array], list[Any]]:
@@ -74,7 +74,7 @@ def both(
     written, _ = state.kept()
     state.restore(*before)
     expected = eager()
-    pairs = [*zip(leaves(found), leaves(expected), strict=True)]
+    pairs = [*zip(bundles.leaves(found), bundles.leaves(expected), strict=True)]
     for i, (a, b) in enumerate(pairs):
         if not _same(a, b, exact):
             raise _differs(f"returned value {i}", a, b)

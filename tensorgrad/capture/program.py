@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..core import tree
 from ..core.place import Place
 
 Array = np.ndarray[Any, Any]
@@ -158,22 +159,7 @@ class Program:
 
 def leaves(nested: Any) -> list[Value | Number]:
     """Return the values and numbers within tuples, lists, dicts and slices."""
-    found: list[Value | Number] = []
-    _gather(nested, found)
-    return found
-
-
-def _gather(nested: Any, found: list[Value | Number]) -> None:
-    if isinstance(nested, _LEAVES):
-        found.append(nested)
-    elif isinstance(nested, tuple | list):
-        for item in nested:
-            _gather(item, found)
-    elif isinstance(nested, dict):
-        for item in nested.values():
-            _gather(item, found)
-    elif isinstance(nested, slice):
-        _gather((nested.start, nested.stop, nested.step), found)
+    return [x for x in tree.leaves(nested) if isinstance(x, _LEAVES)]
 
 
 _LEAVES = (Value, Number)
@@ -181,16 +167,7 @@ _LEAVES = (Value, Number)
 
 def filled(nested: Any, given: Callable[[Value | Number], Any]) -> Any:
     """Return the same nest with what `given` returns for each value and number."""
-    if isinstance(nested, Value | Number):
-        return given(nested)
-    if isinstance(nested, tuple | list):
-        return type(nested)(filled(item, given) for item in nested)
-    if isinstance(nested, dict):
-        return {key: filled(item, given) for key, item in nested.items()}
-    if isinstance(nested, slice):
-        ends = (nested.start, nested.stop, nested.step)
-        return slice(*(filled(end, given) for end in ends))
-    return nested
+    return tree.mapped(nested, lambda x: given(x) if isinstance(x, _LEAVES) else x)
 
 
 Leaf = TypeVar("Leaf", Value, Value | Number)

@@ -1,8 +1,8 @@
-"""Nested arguments and results: tuples, lists, dicts and slices of anything."""
+"""Functions whose results are brought into a form that a program can hold."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -10,37 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import CaptureError
-
-
-def mapped(nested: Any, change: Callable[[Any], Any]) -> Any:
-    """Return the same nest with what `change` makes of each item."""
-    kind = type(nested)
-    if kind is tuple:
-        return tuple([mapped(item, change) for item in nested])
-    if kind is list:
-        return [mapped(item, change) for item in nested]
-    if kind is dict:
-        return {key: mapped(item, change) for key, item in nested.items()}
-    if kind is slice:
-        ends = (nested.start, nested.stop, nested.step)
-        return slice(*(mapped(end, change) for end in ends))
-    if issubclass(kind, tuple):
-        return kind(*(mapped(item, change) for item in nested))
-    return change(nested)
-
-
-def flat(nested: Any) -> Iterator[Any]:
-    """Yield the items of a nest in order."""
-    kind = type(nested)
-    if issubclass(kind, tuple | list):
-        for item in nested:
-            yield from flat(item)
-    elif kind is dict:
-        yield from flat(list(nested.values()))
-    elif kind is slice:
-        yield from flat([nested.start, nested.stop, nested.step])
-    else:
-        yield nested
+from ..core.tree import leaves, mapped
 
 
 @dataclass(frozen=True)
@@ -81,7 +51,7 @@ def plainly(
 def _form(made: Any, given: list[Any]) -> Callable[[Any], Any] | None:
     if not isinstance(made, tuple | list):
         return None
-    items = [*flat(made)]
+    items = leaves(made)
     views = [any(np.may_share_memory(x, a) for a in given) for x in items]
     if any(views) and not all(views):
         return _copies
@@ -92,18 +62,18 @@ def _form(made: Any, given: list[Any]) -> Callable[[Any], Any] | None:
 
 
 def _copies(made: Any) -> Any:
-    return tuple(np.array(x, copy=True, order="K") for x in flat(made))
+    return tuple(np.array(x, copy=True, order="K") for x in leaves(made))
 
 
 _first = itemgetter(0)
 
 
 def _only(made: Any) -> Any:
-    return next(flat(made))
+    return leaves(made)[0]
 
 
 def _flat(made: Any) -> Any:
-    return tuple(flat(made))
+    return tuple(leaves(made))
 
 
 class Steady:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..core.node import Leaf
 from ..core.tensor import Tensor
-from ..transforms.tree import mapped
+from ..core.tree import mapped, nest
 from .findings import Finding
 from .nesting import nested
 from .plain import as_array, in_dtypes, vjp_problem
@@ -179,7 +179,9 @@ class Model:
             p.assign(array)
         double, first = values[0].dtype == np.float64, self.parameters[0]
         self._set_buffers(double)
-        x, y = (mapped(lambda a: first.like(a, double), data) for data in self.data)
+        x, y = (
+            mapped(data, lambda a: first.like(a, double), nest) for data in self.data
+        )
         loss = self.loss(self.model(*x) if type(x) is tuple else self.model(x), y)
         if getattr(loss, "requires_grad", False) and np.prod(loss.shape) == 1:
             return loss

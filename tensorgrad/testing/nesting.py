@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.tensor import Tensor
-from ..transforms.tree import is_nest, items, leaves, mapped, named_leaves, rebuilt
+from ..core.tree import MISSING, Kind, leaves, mapped, named_leaves, nest, refilled
 from .findings import Finding
 from .problem import Array, UnusableError
 
@@ -18,7 +18,7 @@ Function = Callable[..., Any]
 
 def nested(x: Any) -> bool:
     """Whether an argument is a nest of arrays, and no array written as a list."""
-    return is_nest(x) and not _numbers(x)
+    return nest(x) is not None and not _numbers(x)
 
 
 def _numbers(x: Any) -> bool:
@@ -35,16 +35,16 @@ def unnested(f: Function) -> tuple[Function, Function]:
 
     def flat(*arrays: Any) -> Any:
         y = last[0] = f(*arrays)
-        return tuple(filter(_may_vary, leaves(y))) if nested(y) else y
+        return tuple(filter(_may_vary, leaves(y, nest))) if nested(y) else y
 
-    def nest(g: Any) -> Any:
+    def nested_alike(g: Any) -> Any:
         alone = isinstance(last[0], tuple | list) and len(last[0]) == 1
         if alone or not nested(last[0]):
             return g
         parts = iter(g if isinstance(g, tuple) else (g,))
-        return mapped(lambda y: next(parts) if _may_vary(y) else None, last[0])
+        return mapped(last[0], lambda y: next(parts) if _may_vary(y) else None, nest)
 
-    return flat, nest
+    return flat, nested_alike
 
 
 class Nesting:
@@ -85,7 +85,7 @@ class Nesting:
         self.arguments = [a if nested(a) else _array(a) for a in arguments]
         roots = argument_names(f, len(arguments))
         pairs = enumerate(zip(roots, self.arguments, strict=True))
-        found = [(k, *leaf) for k, pair in pairs for leaf in named_leaves(*pair)]
+        found = [(k, *leaf) for k, pair in pairs for leaf in named_leaves(*pair, nest)]
         self.names = [name for _, name, _ in found]
         self.leaves = [_array(leaf) for _, _, leaf in found]
         kinds = [getattr(getattr(a, "dtype", None), "kind", "") for a in self.leaves]
@@ -108,7 +108,7 @@ class Nesting:
         values = list(constants)
         for k, a in zip(self.live, arrays, strict=True):
             values[k] = a
-        return rebuilt(self.arguments, values)
+        return refilled(self.arguments, values, nest)
 
     def function(self, f: Function) -> Function:
         """Return `f` as a function of the leaves that are checked."""
@@ -149,7 +149,7 @@ class Nesting:
         tree = tuple(self.arguments) if several else self.arguments[0]
         found = list(_matched(tree, gradient))
         for k in self.live:
-            if found[k] is _MISSING:
+            if found[k] is MISSING:
                 raise UnusableError(
                     "shape",
                     f"the gradient holds nothing for {self.names[k]}: return it nested "
@@ -174,31 +174,27 @@ class Nesting:
         ]
 
 
-_MISSING = object()
-"""Stands for what a gradient does not hold."""
-
-
 def _matched(tree: Any, other: Any) -> Iterator[Any]:
     """Yield what `other` holds for each leaf of `tree`."""
-    if not is_nest(tree):
+    kind = nest(tree)
+    if kind is None:
         yield other
         return
-    for (_, value), beside in zip(items(tree), _beside(tree, other), strict=True):
-        yield from _matched(value, beside)
+    beside = _beside(kind, [*kind.keys(tree)], other)
+    for value, there in zip(kind.values(tree), beside, strict=True):
+        yield from _matched(value, there)
 
 
-def _beside(tree: Any, other: Any) -> list[Any]:
-    """Return what `other` holds for each of the values in a nest."""
-    steps = [step for step, _ in items(tree)]
+def _beside(kind: Kind, keys: list[Any], other: Any) -> list[Any]:
+    """Return what `other` holds for each of the keys of a nest."""
     if other is None:
-        return [None] * len(steps)
-    if isinstance(tree, dict) and isinstance(other, Mapping):
-        return [other.get(key, _MISSING) for key in tree]
-    if isinstance(other, list | tuple | np.ndarray) and len(other) == len(steps):
-        return list(other)
+        return [None] * len(keys)
     if isinstance(other, Mapping):
-        return [other.get(step.lstrip("."), _MISSING) for step in steps]
-    return [getattr(other, step.lstrip("."), _MISSING) for step in steps]
+        return [other.get(key, MISSING) for key in keys]
+    if isinstance(other, list | tuple | np.ndarray) and len(other) == len(keys):
+        return list(other)
+    named = kind.step.startswith(".")
+    return [getattr(other, key, MISSING) if named else MISSING for key in keys]
 
 
 def _may_vary(leaf: Any) -> bool:

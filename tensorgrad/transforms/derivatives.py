@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from ..core.tensor import Tensor, detached
+from ..core.tree import leaves, nest, refilled
 from .trace import Pullback, Trace, seed_like, tracked, warn_of_constants
-from .tree import leaves, rebuilt
 
 Function = Callable[..., Any]
 
@@ -70,7 +70,7 @@ def value_and_grad(
         warn_of_constants(value, "grad")
         shown = trace.result(trace.output)
         seeds = {value.node: np.ones_like(value._value)} if tracked(value) else {}
-        pulled = rebuilt(trace.chosen, trace.back.pull(seeds, once=True))
+        pulled = refilled(trace.chosen, trace.back.pull(seeds, once=True), nest)
         return shown, pulled[0] if isinstance(argnums, int) else pulled
 
     return transformed
@@ -183,8 +183,8 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     warn_of_constants(output, "vjp")
 
     def back(cotangent: Any) -> Any:
-        seeds = _seeds(leaves(output), leaves(cotangent), "vjp")
-        return rebuilt(trace.chosen, trace.back.pull(seeds))
+        seeds = _seeds(leaves(output, nest), leaves(cotangent, nest), "vjp")
+        return refilled(trace.chosen, trace.back.pull(seeds), nest)
 
     shown = trace.result(output)
     return (shown, back, trace.result(aux)) if has_aux else (shown, back)
@@ -252,13 +252,13 @@ def jvp(
     pushed = iter(_pushed(trace, _directions(trace, tangents)))
     tangent = [
         next(pushed) if tracked(o) else np.zeros_like(detached(o))[()]
-        for o in leaves(trace.output)
+        for o in leaves(trace.output, nest)
     ]
-    return trace.result(trace.output), rebuilt(trace.output, tangent)
+    return trace.result(trace.output), refilled(trace.output, tangent, nest)
 
 
 def _directions(trace: Trace, tangents: Sequence[Any]) -> list[Any]:
-    inputs, found = trace.back.inputs, leaves(tuple(tangents))
+    inputs, found = trace.back.inputs, leaves(tuple(tangents), nest)
     if len(found) != len(inputs):
         raise ValueError(
             f"jvp: expected {len(inputs)} tangents, nested as the primals are, got "
@@ -272,7 +272,7 @@ def _pushed(trace: Trace, directions: list[Any]) -> list[Any]:
 
     It is the gradient in u of <J^T u, directions>, whatever u is.
     """
-    live = [o for o in leaves(trace.output) if tracked(o)]
+    live = [o for o in leaves(trace.output, nest) if tracked(o)]
     us = [Tensor(np.ones_like(o._value), requires_grad=True) for o in live]
     seeds: dict[Any, Any] = {}
     for o, u in zip(live, us, strict=True):
@@ -316,10 +316,10 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     def transformed(*args: Any, **kwargs: Any) -> Any:
         trace = Trace(f, args, kwargs, numbers, "jacobian")
         blocks = []
-        for output in leaves(trace.output):
-            block = rebuilt(trace.chosen, _rows(trace, output))
+        for output in leaves(trace.output, nest):
+            block = refilled(trace.chosen, _rows(trace, output), nest)
             blocks.append(block[0] if isinstance(argnums, int) else block)
-        return rebuilt(trace.output, blocks)
+        return refilled(trace.output, blocks, nest)
 
     return transformed
 

@@ -15,7 +15,7 @@ from ..core.node import Leaf, clock
 from ..core.place import user_level
 from ..core.primitive import primitive
 from ..core.tensor import Tensor, as_array, detached, wrap
-from .tree import leaves, mapped, rebuilt
+from ..core.tree import leaves, mapped, nest, refilled
 
 Seeds = Mapping[Any, Any]
 
@@ -109,21 +109,21 @@ class Trace:
     ) -> None:
         start, outer = next(clock), is_grad_enabled()
         self.chosen = tuple(_argument(args, i, name) for i in argnums)
-        given = leaves(self.chosen)
+        given = leaves(self.chosen, nest)
         self.later = later
         inputs = [_enter(x, outer, name, later) for x in given]
         full = list(args)
-        for i, value in zip(argnums, rebuilt(self.chosen, inputs), strict=True):
+        for i, value in zip(argnums, refilled(self.chosen, inputs, nest), strict=True):
             full[i] = value
         with enable_grad():
             self.output = f(*full, **kwargs)
         self.plain = not any(type(x) is Tensor for x in given)
-        self.in_graph = outer and _reach_out(leaves(self.output), start)
+        self.in_graph = outer and _reach_out(leaves(self.output, nest), start)
         self.back = Pullback(inputs, given, self.in_graph)
 
     def result(self, tree: Any) -> Any:
         """Return outputs as the caller should see them."""
-        return tree if self.in_graph else mapped(self._shown, tree)
+        return tree if self.in_graph else mapped(tree, self._shown, nest)
 
     def _shown(self, x: Any) -> Any:
         if type(x) is not Tensor:
@@ -136,7 +136,7 @@ class Trace:
 
 def warn_of_constants(output: Any, name: str) -> None:
     """Warn where a function gave numbers or arrays and no tensor at all."""
-    found = leaves(output)
+    found = leaves(output, nest)
     if found and not any(type(x) is Tensor for x in found):
         kind = type(found[0]).__name__
         warnings.warn(

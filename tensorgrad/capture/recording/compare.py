@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from functools import partial
 from itertools import zip_longest
 from types import FunctionType
 from typing import Any
 
 from ...core.errors import CaptureError
+from ...core.tree import pairs
 from ..bundles import fields, has_fields
 from ..program import Call, Number, Value, View
 from ..structure import Plainly, Steady
@@ -75,7 +75,7 @@ class Comparison:
 
     def _changed(self, i: int, ours: Any, theirs: Any) -> CaptureError:
         place = self.second.program.calls[i].place
-        for a, b in _pairs(ours, theirs):
+        for a, b in pairs(ours, theirs):
             if isinstance(a, int | float) and isinstance(b, int | float) and a != b:
                 return CaptureError(
                     f"tg.compile: {place}: a Python number was {a} in the first call "
@@ -86,21 +86,15 @@ class Comparison:
 
     def same(self, a: Any, b: Any) -> bool:
         """Whether two items of calls are the same, values by their place."""
+        return all(self._same_item(x, y) for x, y in pairs(a, b))
+
+    def _same_item(self, a: Any, b: Any) -> bool:
         if isinstance(a, View) and isinstance(b, View):
             return self.same(a.base, b.base) and a.make == b.make
         if isinstance(a, Value | Number):
             return self.pairs.get(a) is b
         if type(a) is not type(b):
             return False
-        if isinstance(a, tuple | list | deque):
-            return len(a) == len(b) and all(map(self.same, a, b))
-        if isinstance(a, dict):
-            return a.keys() == b.keys() and all(self.same(a[k], b[k]) for k in a)
-        if isinstance(a, slice):
-            return self.same((a.start, a.stop, a.step), (b.start, b.stop, b.step))
-        return self._same_item(a, b)
-
-    def _same_item(self, a: Any, b: Any) -> bool:
         if isinstance(a, FunctionType):
             return a is b or (
                 a.__code__ is b.__code__ and self.same(_free(a), _free(b))
@@ -126,14 +120,3 @@ def _free(function: FunctionType) -> tuple[Any, ...]:
     """Return what a function was made with: defaults, and variables around it."""
     cells = tuple(c.cell_contents for c in function.__closure__ or ())
     return function.__defaults__, cells
-
-
-def _pairs(a: Any, b: Any) -> Any:
-    """Yield the items of two nests side by side, as far as they are of one shape."""
-    if isinstance(a, tuple | list) and isinstance(b, tuple | list):
-        for x, y in zip(a, b, strict=False):
-            yield from _pairs(x, y)
-    elif isinstance(a, dict) and isinstance(b, dict):
-        yield from _pairs([*a.values()], [*b.values()])
-    else:
-        yield a, b

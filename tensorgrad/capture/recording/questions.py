@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..structure import flat
+from ...core.tree import leaves
 
 _OF_SHAPES = {
     np.can_cast,
@@ -52,7 +52,7 @@ def asks_shapes(function: Callable[..., Any]) -> bool:
 def shaped_by_values(function: Callable[..., Any], args: Sequence[Any]) -> bool:
     """Whether the result has as many elements as values say."""
     if function in (operator.getitem, operator.setitem):
-        return any(_is_mask(i) for i in flat(args[1]))
+        return any(_is_mask(i) for i in leaves(args[1]))
     if function is np.where:
         return len(args) == 1
     if function in (np.repeat, np.ndarray.repeat):

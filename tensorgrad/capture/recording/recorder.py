@@ -14,6 +14,7 @@ from ...core.place import Place, user_place
 from ...core.primitive import Primitive
 from ...core.recording import Refused, refusal, suspended
 from ...core.tensor import Tensor, wrap
+from ...core.tree import leaves, mapped, refilled
 from ..program import (
     Array,
     Call,
@@ -27,7 +28,7 @@ from ..program import (
     View,
     owner,
 )
-from ..structure import Steady, flat, mapped, plainly
+from ..structure import Steady, plainly
 from .outside import Outside, checksum, differs, memory, plain_array
 from .questions import OF_SCALARS, asks_shapes, shaped_by_values
 from .reads import Draws
@@ -182,7 +183,7 @@ class Recorder:
 
     def apply_rule(self, rule: Function, args: tuple[Any, ...]) -> Any:
         """Return the gradient a rule gives, as a recorded value."""
-        if any(type(a) is Tensor for a in flat(args)):
+        if any(type(a) is Tensor for a in leaves(args)):
             return rule(*args)
         if any(type(a) is TracedNumber for a in args):
             return self.whole(Steady(rule), args, {})
@@ -229,7 +230,7 @@ class Recorder:
 
     def _unshaped(self, function: Function, args: Any) -> CaptureError:
         """Return the error for a shape by values, for good if they are computed."""
-        values = [owner(x.value) for x in flat(args) if type(x) is Traced]
+        values = [owner(x.value) for x in leaves(args) if type(x) is Traced]
         computed = any(isinstance(v, Result | Input) for v in values[1:] or values)
         return refusal(
             f"calls {_name(function)}, whose result has as many elements as values say",
@@ -240,7 +241,7 @@ class Recorder:
     def whole(self, function: Function, args: Any, kwargs: dict[str, Any]) -> Any:
         """Call a function of arrays that looks at values, and write down the call."""
         args, kwargs = mapped((args, kwargs), self.adopted)
-        if not any(type(x) in (Traced, TracedNumber) for x in flat((args, kwargs))):
+        if not any(type(x) in (Traced, TracedNumber) for x in leaves((args, kwargs))):
             return function(*args, **kwargs)
         return self._made(function, args, kwargs, checks=True)
 
@@ -272,7 +273,7 @@ class Recorder:
             made = function(*mapped(args, _concrete), **mapped(kwargs, _concrete))
         if made is None and pure and not written and not checks:
             written = [self._writable(args[0])]
-        given = [x for x in flat((args, kwargs)) if type(x) is Traced]
+        given = [x for x in leaves((args, kwargs)) if type(x) is Traced]
         function, plain = plainly(function, made, [x.array for x in given])
         shown = self._shown(plain, given)
         results = tuple(_new_values(shown, given))
@@ -289,8 +290,7 @@ class Recorder:
                 Place(*user_place()),
             )
             self.program.calls.append(call)
-        items = flat(shown)
-        return mapped(made, lambda _: next(items))
+        return refilled(made, leaves(shown))
 
     def check_open(self) -> None:
         """Raise CaptureError where the recording is over."""
@@ -358,7 +358,7 @@ def refusal_in(error: BaseException | None) -> Refused | None:
 def _new_values(shown: Any, given: list[Traced]) -> Iterator[Value | Number]:
     """Yield what a call has made, and not only seen otherwise or written to."""
     known = {id(x) for x in given}
-    for x in flat(shown):
+    for x in leaves(shown):
         if type(x) is TracedNumber or (
             type(x) is Traced and id(x) not in known and type(x.value) is Result
         ):

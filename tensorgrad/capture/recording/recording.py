@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...core import tree
 from ...core.recording import recorded_by
 from ...core.tensor import Tensor, wrap
-from ..bundles import CYCLE, has_fields, leaves, rebuilt
+from ..bundles import CYCLE, has_fields, kind_of, leaves
 from ..program import Value, owner
 from .reads import Draws, Reads
 from .recorder import Recorder, refusal_in
@@ -68,7 +69,7 @@ def record(
             with reads.noted(recorder):
                 result = step(*given[0], **given[1])
             arguments.check_unwritten()
-            result = _mapped(result, lambda x: _held(x, recorder))
+            result = tree.mapped(result, lambda x: _held(x, recorder), _look)
     except Exception as error:
         # NumPy makes a ValueError of what it is told where it asks for a number.
         refused = refusal_in(error)
@@ -79,9 +80,9 @@ def record(
         recorder.closed = True
         _settle_gradients(recorder)
     _check_written(recorder)
-    returned = _mapped(result, _slot)
+    returned = tree.mapped(result, _slot, _look)
     recorder.program.returned[:] = leaves_of(returned)
-    return Recording(recorder, _mapped(result, _own), returned, reads)
+    return Recording(recorder, tree.mapped(result, _own, _look), returned, reads)
 
 
 def _held(x: Any, recorder: Recorder) -> Any:
@@ -112,25 +113,16 @@ def _own(x: Any) -> Any:
 
 def leaves_of(returned: Any) -> list[Any]:
     """Return the values of the program in what a step returns, in order."""
-    found: list[Any] = []
-    filled_with(returned, lambda slot: found.append(slot.value))
-    return found
+    return [x.value for x in tree.leaves(returned, _look) if type(x) is Slot]
 
 
 def filled_with(returned: Any, given: Callable[[Slot], Any]) -> Any:
     """Return what a step returns, with what `given` makes of each slot."""
-    if type(returned) is Slot:
-        return given(returned)
-    return rebuilt(returned, lambda x: filled_with(x, given), _holds_recorded)
+    return tree.mapped(returned, lambda x: given(x) if type(x) is Slot else x, _look)
 
 
-def _mapped(returned: Any, change: Callable[[Any], Any]) -> Any:
-    """Return what a step returns, with what `change` makes of each item."""
-    if type(returned) not in _ITEMS:
-        made = rebuilt(returned, lambda x: _mapped(x, change), _holds_recorded)
-        if made is not returned:
-            return made
-    return change(returned)
+def _look(x: Any) -> tree.Kind | None:
+    return None if type(x) in _ITEMS else kind_of(x, _holds_recorded)
 
 
 def _holds_recorded(x: Any) -> bool:

@@ -33,8 +33,8 @@ from ...core.errors import CaptureError
 from ...core.node import root
 from ...core.place import PACKAGE
 from ...core.tensor import Tensor
+from ...core.tree import leaves
 from ..program import Constant, written_by
-from ..structure import flat
 from .bytecode import Names, joined, names_in
 from .outside import checksum
 from .reads import PLAIN, Draws, Ran, Reads, is_followed, is_users, reads_all
@@ -638,7 +638,7 @@ def _has_frozen(recording: Recording) -> bool:
         isinstance(x, np.generic)
         for call in recording.recorder.program.calls
         if not call.origin.startswith("gradient of")
-        for x in flat((call.args, call.kwargs))
+        for x in leaves((call.args, call.kwargs))
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
 
 from ...core.errors import CaptureError
 from ...core.tensor import Tensor, wrap
-from ..bundles import DICTS, fields, has_fields, is_sequence, leaves, rebuilt
+from ...core.tree import Kind
+from ..bundles import has_fields, kind_of, leaves
 from .recorder import Recorder
 from .watch import same
 
@@ -91,20 +93,14 @@ def _key(x: Any, given: Given) -> Any:
 
 def _key_of_many(x: Any, given: Given) -> Any:
     kind = type(x)
-    if is_sequence(kind):
-        return kind, tuple([_key(item, given) for item in x])
-    if kind in DICTS:
-        named = _key_of_dict(x, given)
-        return kind, getattr(x, "default_factory", None), named
-    if _is_bundle(x):
-        return kind, _key_of_dict(fields(x), given)
+    nest = kind_of(x, _is_bundle)
+    if nest is not None:
+        items = tuple([_key(item, given) for item in nest.values(x)])
+        made = x.default_factory if kind is defaultdict else None
+        return kind, made, tuple(nest.keys(x)), items
     if kind in (set, frozenset) and all(type(item) in _STATIC for item in x):
         return kind, frozenset((type(item), item) for item in x)
     return _Same(x)
-
-
-def _key_of_dict(x: Any, given: Given) -> Any:
-    return tuple([(name, _key(item, given)) for name, item in x.items()])
 
 
 def _is_bundle(x: Any) -> bool:
@@ -138,7 +134,7 @@ class Arguments:
 
     def __init__(self, recorder: Recorder, own: dict[int, Tensor]) -> None:
         self._recorder, self._own = recorder, own
-        self._made: list[tuple[Any, list[Any]]] = []
+        self._made: list[tuple[Any, Kind, list[Any]]] = []
 
     def standing_for(self, x: Any) -> Any:
         """Return what stands for an argument."""
@@ -155,15 +151,17 @@ class Arguments:
             return self._recorder.input(x)
         if kind in _STATIC:
             return x
-        made = rebuilt(x, self.standing_for, _is_bundle)
-        if made is not x:
-            self._made.append((made, _items(made)))
+        nest = kind_of(x, _is_bundle)
+        if nest is None:
+            return x
+        made = nest.rebuild(x, [self.standing_for(item) for item in nest.values(x)])
+        self._made.append((made, nest, _items(nest, made)))
         return made
 
     def check_unwritten(self) -> None:
         """Raise CaptureError where the step has written to what holds its arguments."""
-        for made, items in self._made:
-            now = _items(made)
+        for made, nest, items in self._made:
+            now = _items(nest, made)
             if len(now) != len(items) or not all(map(same, now, items)):
                 raise CaptureError(
                     f"tg.compile: the step changes its argument, a "
@@ -172,7 +170,5 @@ class Arguments:
                 )
 
 
-def _items(x: Any) -> list[Any]:
-    if isinstance(x, dict):
-        return [*x, *x.values()]
-    return [*x] if is_sequence(type(x)) else [*fields(x).values()]
+def _items(nest: Kind, x: Any) -> list[Any]:
+    return [*nest.keys(x), *nest.values(x)]

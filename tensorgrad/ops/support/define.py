@@ -10,6 +10,7 @@ from ...core.dispatch import implement
 from ...core.foreign import NATIVE, computed, holds_array
 from ...core.primitive import Primitive, primitive
 from ...core.tensor import Tensor, detached, wrap
+from ...core.tree import leaves, mapped
 from .docstrings import complete
 from .registry import REAL, Case, Domain, Kind, describe
 
@@ -90,21 +91,15 @@ def constant(
         y = reference(
             *map(taken, args), **{name: taken(v) for name, v in kwargs.items()}
         )
-        return _constants(y) if _holds_tensor((*args, *kwargs.values())) else y
+        return mapped(y, _constant) if _holds_tensor((*args, *kwargs.values())) else y
 
     implement(reference.__name__, function, reference)
     return function
 
 
 def _holds_tensor(values: Any) -> bool:
-    return any(
-        type(v) is Tensor or (type(v) in (tuple, list) and _holds_tensor(v))
-        for v in values
-    )
+    return any(type(v) is Tensor for v in leaves(values))
 
 
-def _constants(y: Any) -> Any:
-    """Return arrays as constant tensors, also those in a tuple; the rest as it is."""
-    if type(y) is tuple:
-        return tuple(map(_constants, y))
+def _constant(y: Any) -> Any:
     return wrap(y, None) if isinstance(y, np.ndarray | np.generic) else y

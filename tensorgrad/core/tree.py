@@ -1,0 +1,189 @@
+"""Nests: containers of containers of anything, walked by one set of functions.
+
+What is looked into is for the caller to say, by a function that returns the `Kind` of a
+nest, and None for a leaf: `container` or `nest`.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+
+class Kind(NamedTuple):
+    """How a nest of one kind is taken apart and put together.
+
+    Attributes
+    ----------
+    keys, values : callable
+        From a nest to the keys under which its items stand, and to the items.
+    rebuild : callable
+        From a nest and other items to a nest of the same kind with these.
+    step : str
+        Format of a key, as it is written behind the name of a nest.
+    """
+
+    keys: Callable[[Any], Iterable[Any]]
+    values: Callable[[Any], Collection[Any]]
+    rebuild: Callable[[Any, list[Any]], Any]
+    step: str
+
+
+Look = Callable[[Any], Kind | None]
+
+
+def _range(x: Any) -> range:
+    return range(len(x))
+
+
+def _itself(x: Any) -> Any:
+    return x
+
+
+def _ends(x: slice) -> tuple[Any, ...]:
+    return x.start, x.stop, x.step
+
+
+def _copied(x: Any, values: list[Any]) -> Any:
+    # A copy first: a defaultdict keeps its factory, a subclass its attributes.
+    found = copy.copy(x)
+    for key, value in zip(x, values, strict=True):
+        found[key] = value
+    return found
+
+
+def _fields(x: Any) -> list[str]:
+    """Return the names of the fields it is made of; the others are computed."""
+    return [f.name for f in dataclasses.fields(x) if f.init]
+
+
+_TUPLE = Kind(_range, _itself, lambda x, values: tuple(values), "[{!r}]")
+_LIST = Kind(_range, _itself, lambda x, values: values, "[{!r}]")
+_SEQUENCE = Kind(_range, _itself, lambda x, values: type(x)(values), "[{!r}]")
+_NAMED = Kind(
+    lambda x: x._fields, _itself, lambda x, values: type(x)._make(values), ".{}"
+)
+_DEQUE = Kind(_range, _itself, lambda x, values: deque(values, x.maxlen), "[{!r}]")
+_DICT = Kind(
+    _itself,
+    lambda x: x.values(),
+    lambda x, values: dict(zip(x, values, strict=True)),
+    "[{!r}]",
+)
+_MAPPING = _DICT._replace(rebuild=_copied)
+_SLICE = Kind(
+    lambda x: ("start", "stop", "step"), _ends, lambda x, values: slice(*values), ".{}"
+)
+_RECORD = Kind(
+    _fields,
+    lambda x: [getattr(x, name) for name in _fields(x)],
+    lambda x, values: dataclasses.replace(
+        x, **dict(zip(_fields(x), values, strict=True))
+    ),
+    ".{}",
+)
+
+_EXACT: dict[type, Kind] = {
+    tuple: _TUPLE,
+    list: _LIST,
+    dict: _DICT,
+    OrderedDict: _MAPPING,
+    defaultdict: _MAPPING,
+    Counter: _MAPPING,
+    deque: _DEQUE,
+    slice: _SLICE,
+}
+
+
+def container(x: Any) -> Kind | None:
+    """Return the kind of what is known to hold nothing but its items: namedtuples, and
+    Python's own tuples, lists, dicts, deques and slices, but no subclasses of those.
+    """
+    kind = _EXACT.get(type(x))
+    return _NAMED if kind is None and _is_named(x) else kind
+
+
+def nest(x: Any) -> Kind | None:
+    """Return the kind of a nest of arrays: of tuples, lists, dicts and deques, their
+    subclasses, and dataclasses.
+    """
+    if isinstance(x, tuple):
+        exact = _TUPLE if type(x) is tuple else _SEQUENCE
+        return _NAMED if _is_named(x) else exact
+    if isinstance(x, list):
+        return _LIST if type(x) is list else _SEQUENCE
+    if isinstance(x, dict):
+        return _DICT if type(x) is dict else _MAPPING
+    if isinstance(x, deque):
+        return _DEQUE
+    return _RECORD if hasattr(type(x), "__dataclass_fields__") else None
+
+
+def _is_named(x: Any) -> bool:
+    return isinstance(x, tuple) and hasattr(x, "_fields")
+
+
+def leaves(tree: Any, look: Look = container) -> list[Any]:
+    """Return the leaves in order."""
+    found: list[Any] = []
+    _gather(tree, look, found.append)
+    return found
+
+
+def _gather(tree: Any, look: Look, take: Callable[[Any], None]) -> None:
+    kind = look(tree)
+    if kind is None:
+        take(tree)
+    else:
+        for value in kind.values(tree):
+            _gather(value, look, take)
+
+
+def mapped(tree: Any, function: Callable[[Any], Any], look: Look = container) -> Any:
+    """Return the same nest with `function` of each leaf, called in order."""
+    kind = look(tree)
+    if kind is None:
+        return function(tree)
+    return kind.rebuild(tree, [mapped(x, function, look) for x in kind.values(tree)])
+
+
+def refilled(tree: Any, values: Iterable[Any], look: Look = container) -> Any:
+    """Return the same nest with `values` for its leaves, in order."""
+    remaining = iter(values)
+    return mapped(tree, lambda _: next(remaining), look)
+
+
+def named_leaves(
+    name: str, tree: Any, look: Look = container
+) -> Iterator[tuple[str, Any]]:
+    """Yield the leaves in order, each with its path from `name`: ``x['w'][0].b``."""
+    kind = look(tree)
+    if kind is None:
+        yield name, tree
+        return
+    for key, value in zip(kind.keys(tree), kind.values(tree), strict=True):
+        yield from named_leaves(name + kind.step.format(key), value, look)
+
+
+MISSING = object()
+"""Stands for a leaf that one of two nests does not have."""
+
+
+def pairs(a: Any, b: Any, look: Look = container) -> Iterator[tuple[Any, Any]]:
+    """Yield the leaves of two nests side by side, `MISSING` for what one of them lacks,
+    and whole nests where they are of different types.
+    """
+    kind = look(a)
+    if kind is None or type(a) is not type(b):
+        yield a, b
+        return
+    ours, theirs = (_items(kind, x) for x in (a, b))
+    for key in {**ours, **theirs}:
+        yield from pairs(ours.get(key, MISSING), theirs.get(key, MISSING), look)
+
+
+def _items(kind: Kind, x: Any) -> Mapping[Any, Any]:
+    return dict(zip(kind.keys(x), kind.values(x), strict=True))

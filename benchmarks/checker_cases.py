@@ -11,8 +11,9 @@ from tensorgrad.core.primitive import Primitive
 from tensorgrad.ops.support.registry import Entry, registry
 from tensorgrad.testing import gradcheck
 from tensorgrad.testing.calls import LAYOUTS, Call, calls, differentiable, forms
-from tensorgrad.testing.mutants import Mutant, planted, primitives_below
 from tensorgrad.testing.tensors import floating, tensor_problem
+
+from .mutants import Mutant, planted, primitives_below
 
 UNORDERED = ("partition",)
 """At ties they give elements in an order that no point close by has."""

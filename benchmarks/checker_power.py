@@ -7,7 +7,7 @@ given the same calls. A mutant counts as killed where the checker fails a call t
 passes with the right rule; one that gives the right numbers in every call is equivalent
 and does not count. The exit status is 1 where a mutant survives or an alarm is false.
 
-    python benchmarks/checker_power.py [--cases 10000] [--only name,name] [--list]
+    python -m benchmarks.checker_power [--cases 10000] [--only name,name] [--list]
 """
 
 import argparse
@@ -17,7 +17,13 @@ import time
 from typing import Any, NamedTuple
 
 import numpy as np
-from checker_cases import (
+
+from tensorgrad.ops.support.registry import Entry
+from tensorgrad.ops.support.strong import nothing
+from tensorgrad.testing import gradcheck
+from tensorgrad.testing.calls import Call
+
+from .checker_cases import (
     Plain,
     Target,
     described,
@@ -29,12 +35,7 @@ from checker_cases import (
     targets,
     tied,
 )
-
-from tensorgrad.ops.support.registry import Entry
-from tensorgrad.ops.support.strong import nothing
-from tensorgrad.testing import gradcheck
-from tensorgrad.testing.calls import Call
-from tensorgrad.testing.mutants import (
+from .mutants import (
     MUTANTS,
     Mutant,
     comparisons,

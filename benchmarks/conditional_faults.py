@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from written_faults import Draw, Fault, by_rule, by_vjp, normal
 
 from tensorgrad.testing import Result, check_vjp
+
+from .written_faults import Draw, Fault, by_rule, by_vjp, normal
 
 
 def stale(name: str, make: Callable[[Any], tuple[Any, Any]], draw: Draw) -> Fault:

@@ -6,7 +6,7 @@ are gradients written by hand with the mistakes people make (written_faults.py a
 conditional_faults.py). Each row of the matrix is a class that was planted, each column
 what the report named.
 
-    python benchmarks/diagnosis_matrix.py [--seeds 2] [--only name,name] [--markdown]
+    python -m benchmarks.diagnosis_matrix [--seeds 2] [--only name,name] [--markdown]
 """
 
 import argparse
@@ -17,21 +17,22 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from checker_cases import Target, described, gradients, repeated, steady, targets
-from checker_power import kind_of, same
-from conditional_faults import CONDITIONAL
-from written_faults import WRITTEN
 
 from tensorgrad.ops.support.registry import Entry
 from tensorgrad.testing import Result, gradcheck
 from tensorgrad.testing.calls import calls
-from tensorgrad.testing.mutants import (
+
+from .checker_cases import Target, described, gradients, repeated, steady, targets
+from .checker_power import kind_of, same
+from .conditional_faults import CONDITIONAL
+from .mutants import (
     MUTANTS,
     Mutant,
     comparisons,
     overwriting_walk,
     planted,
 )
+from .written_faults import WRITTEN
 
 CLASSES = (
     "factor",

@@ -41,12 +41,12 @@ def seconds(fit, epochs):
 
 
 def measure():
-    """Return the times of all turns, recorded and plain, and the recorder."""
+    """Return the times of all turns, recorded and plain, and the history."""
     recorded, plain = training(), training()
-    recorder = tg.plot.Recorder(
+    history = tg.plot.History(
         recorded.model, recorded.x, recorded.y, steps=EPOCHS, frames=FRAMES
     )
-    recorded.watch = recorder.record
+    recorded.watch = history.record
     times = {"recorded": [], "plain": []}
     arms = [("recorded", recorded), ("plain", plain)]
     while recorded.epochs < EPOCHS:
@@ -55,7 +55,7 @@ def measure():
             times[name].append(seconds(fit, turn) / turn)
         arms.reverse()  # neither always goes first
     check_equal(recorded.model, plain.model)
-    return times, recorder
+    return times, history
 
 
 def check_equal(recorded, plain):
@@ -69,7 +69,7 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--draw", type=Path, help="draw the run into this file")
     path = parser.parse_args().draw
-    times, recorder = measure()
+    times, history = measure()
     for name, taken in times.items():
         print(f"{name:9} {statistics.median(taken) * 1e6:7.1f} us per epoch")
     slower = ratio(times["recorded"], times["plain"]) - 1
@@ -78,9 +78,9 @@ def main():
     )
     if path is not None:
         start = time.perf_counter()
-        tg.plot.training(recorder, path)
+        tg.plot.training(history, path)
         taken = time.perf_counter() - start
-        print(f"{path.name}: {len(recorder.moments)} frames drawn in {taken:.1f} s")
+        print(f"{path.name}: {len(history.moments)} frames drawn in {taken:.1f} s")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,9 @@ import tensorgrad as tg
 from tensorgrad.core.observe import observers
 
 pytest_plugins = ["pytester"]
+
+# No part of an installed package; last, so that it is the installed one that is tested.
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 settings.register_profile(

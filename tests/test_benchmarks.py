@@ -9,22 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import cases, record, rows, session
+from benchmarks.__main__ import parser, settings, threads
+from benchmarks.agreement import TOLERANCE, disagreement, reference
+from benchmarks.fair import MISLEADING, THREADS, clean_environment
+from benchmarks.machine import in_child
+from benchmarks.page import page
+from benchmarks.peers import PEERS, Peer, chosen
+from benchmarks.plot import chart, plot
+from benchmarks.process import PeerError, Process
+from benchmarks.table import block
+from benchmarks.worker import describe, described, projections
+
 ROOT = Path(__file__).resolve().parents[1]
-if str(ROOT) not in sys.path:
-    sys.path.append(str(ROOT))
-
-from benchmarks import cases, record, rows, session  # noqa: E402
-from benchmarks.__main__ import parser, settings, threads  # noqa: E402
-from benchmarks.agreement import TOLERANCE, disagreement, reference  # noqa: E402
-from benchmarks.fair import MISLEADING, THREADS, clean_environment  # noqa: E402
-from benchmarks.machine import in_child  # noqa: E402
-from benchmarks.page import page  # noqa: E402
-from benchmarks.peers import PEERS, Peer, chosen  # noqa: E402
-from benchmarks.plot import chart, plot  # noqa: E402
-from benchmarks.process import PeerError, Process  # noqa: E402
-from benchmarks.table import block  # noqa: E402
-from benchmarks.worker import describe, described, projections  # noqa: E402
-
 BRIEF = session.Settings(rounds=2, seconds=0.0, patience=60.0)
 HAND, EAGER = PEERS["hand"], PEERS["eager"]
 SPIRAL = cases.CASES["spiral"]

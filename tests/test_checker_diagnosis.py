@@ -9,14 +9,14 @@ from checks import primitive, verdict
 from tensors import normal
 
 import tensorgrad as tg
-from tensorgrad.ops.support.registry import registry
-from tensorgrad.testing import check_gradient, check_vjp
-from tensorgrad.testing.mutants import (
+from benchmarks.mutants import (
     MUTANTS,
     overwriting_walk,
     planted,
     primitives_below,
 )
+from tensorgrad.ops.support.registry import registry
+from tensorgrad.testing import check_gradient, check_vjp
 
 SHAPES = {
     "tanh": [(3, 3)],
@@ -301,7 +301,7 @@ def test_right_to_first_order_only():
 
 
 def test_matrix_is_printed():
-    command = [sys.executable, "benchmarks/diagnosis_matrix.py", "--seeds", "1"]
+    command = [sys.executable, "-m", "benchmarks.diagnosis_matrix", "--seeds", "1"]
     found = subprocess.run(
         [*command, "--only", "tanh", "--markdown"], capture_output=True, text=True
     )

@@ -1,16 +1,16 @@
 """The checker finds planted faults, and cries wolf over no right rule."""
 
 import contextlib
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tensorgrad as tg
+from benchmarks import checker_power as power
+from benchmarks.mutants import MUTANTS, overwriting_walk, planted
 from tensorgrad.core import backward as engine
 from tensorgrad.ops.support.registry import registry
 from tensorgrad.testing import gradcheck
-from tensorgrad.testing.mutants import MUTANTS, overwriting_walk, planted
 
 # Of every shape a rule has; `benchmarks/checker_power.py` goes through all operations.
 OPERATIONS = ("absolute", "divide", "getitem", "log_softmax", "matmul", "sqrt")
@@ -18,21 +18,12 @@ X = np.array([0.5, -1.2, 2.0])
 DOUBLED = MUTANTS[0]
 
 
-@pytest.fixture(scope="module")
-def power():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
-        import checker_power
-
-        return checker_power
-
-
 def passes(f):
     return bool(gradcheck(f, X, explain=False, raise_on_failure=False))
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_every_mutant_is_killed_or_equivalent(power, name):
+def test_every_mutant_is_killed_or_equivalent(name):
     table, reference = power.Table(), power.Reference()
     with np.errstate(all="ignore"):
         power.kill_all(power.described([name]), table, reference)
@@ -41,28 +32,28 @@ def test_every_mutant_is_killed_or_equivalent(power, name):
     assert table.survivors == []
 
 
-def test_no_right_case_raises_an_alarm(power, capsys):
+def test_no_right_case_raises_an_alarm(capsys):
     with np.errstate(all="ignore"):
         assert power.measure_right(power.described([]), 200), capsys.readouterr().out
 
 
-def test_an_alarm_is_counted(power, capsys):
+def test_an_alarm_is_counted(capsys):
     with planted(tg.tanh, 0, DOUBLED), np.errstate(all="ignore"):
         assert not power.measure_right(power.described(["tanh"]), 20)
     assert "FALSE ALARM: tanh" in capsys.readouterr().out
 
 
-def test_a_survivor_is_counted(power, monkeypatch):
+def test_a_survivor_is_counted(monkeypatch):
     monkeypatch.setattr(power, "ours", lambda *args: True)
     table = power.Table()
     power.kill_all(power.described(["tanh"]), table, power.Reference())
     assert "tanh.x, factor: times 2" in table.survivors
 
 
-def test_a_failure_with_the_right_rule_kills_nothing(power, monkeypatch):
+def test_a_failure_with_the_right_rule_kills_nothing(monkeypatch):
     monkeypatch.setattr(power, "ours", lambda *args: False)
     table = power.Table()
-    monkeypatch.setattr("checker_cases.ours", lambda *args: False)
+    monkeypatch.setattr("benchmarks.checker_cases.ours", lambda *args: False)
     power.kill_all(power.described(["tanh"]), table, power.Reference())
     assert all(c["ours"] == 0 for c in table.counts.values())
 
@@ -93,7 +84,7 @@ def test_overwriting_walk_is_undone():
     assert passes(lambda x: x * tg.tanh(x))
 
 
-def test_keywords_that_take_tensors_are_arguments_of_some_calls(power):
+def test_keywords_that_take_tensors_are_arguments_of_some_calls():
     from tensorgrad.testing.calls import calls
 
     rng = np.random.default_rng(0)
@@ -101,7 +92,7 @@ def test_keywords_that_take_tensors_are_arguments_of_some_calls(power):
     assert lifted == [("initial",), ("initial",)]
 
 
-def test_dense_layer_takes_few_evaluations(power):
+def test_dense_layer_takes_few_evaluations():
     # About 30 ms: the time is printed by benchmarks/checker_power.py.
     rng = np.random.default_rng(0)
     inputs = [rng.normal(size=s) for s in ((32, 100), (100, 100), (100,))]

@@ -21,13 +21,13 @@ from hypothesis import strategies as st
 from tensors import as_tuple
 
 import tensorgrad as tg
+from benchmarks.mutants import MUTANTS, planted
 from tensorgrad import ops
 from tensorgrad.core.backward import interior
 from tensorgrad.core.primitive import Primitive
 from tensorgrad.ops.support.registry import POSITIVE, registry
 from tensorgrad.testing import GradientError, gradcheck, strategies
 from tensorgrad.testing.calls import Call
-from tensorgrad.testing.mutants import MUTANTS, planted
 
 # gradcheck makes a failing input smaller itself; Hypothesis would take minutes more.
 UNSHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)

@@ -102,22 +102,22 @@ def recorded(steps):
     x, y = tg.data.spiral(20, 3, rng=0)
     model = tg.nn.Sequential(tg.nn.Dense(2, 4, rng=0), tg.nn.Dense(4, 3, rng=0))
     optimizer = tg.optim.SGD(model.parameters(), 0.5)
-    recorder = tg.plot.Recorder(model, x, y, steps=steps, frames=2)
+    history = tg.plot.History(model, x, y, steps=steps, frames=2)
     kept = []
     for _ in range(steps):
         kept.append([p.numpy().copy() for p in model.parameters()])
         logits = model(x)
         loss = tg.softmax_cross_entropy(logits, y)
-        recorder.record(loss.item(), tg.data.accuracy(logits, y), optimizer.lr)
+        history.record(loss.item(), tg.data.accuracy(logits, y), optimizer.lr)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    return recorder, kept
+    return history, kept
 
 
 def test_updates_are_those_of_the_steps():
-    recorder, kept = recorded(6)
-    (ax,) = tg.plot.updates(recorder).axes
+    history, kept = recorded(6)
+    (ax,) = tg.plot.updates(history).axes
     before, after = kept[-2], kept[-1]
     for row, said in enumerate(words(ax)):
         ratio = np.abs(after[row] - before[row]) / np.abs(before[row])
@@ -126,9 +126,9 @@ def test_updates_are_those_of_the_steps():
 
 
 def test_updates_need_a_step():
-    recorder, _ = recorded(1)
+    history, _ = recorded(1)
     with pytest.raises(ValueError, match="record more steps"):
-        tg.plot.updates(recorder)
+        tg.plot.updates(history)
 
 
 def test_pictures_are_written(tmp_path):

@@ -25,7 +25,7 @@ from tensorgrad.plot.runs import Runs
 
 
 def trained(make, steps, *, kept=6, x=None, y=None, hidden=16, **about):
-    """Return the recorder of a run, and the parameters before each of its steps."""
+    """Return the history of a run, and the parameters before each of its steps."""
     if x is None:
         x, y = data.spiral(40, 3, rng=0)
     rng = np.random.RandomState(1)
@@ -33,18 +33,18 @@ def trained(make, steps, *, kept=6, x=None, y=None, hidden=16, **about):
     last = tg.nn.Dense(hidden, int(y.max()) + 1, rng=rng)
     model = tg.nn.Sequential(first, tg.nn.ReLU(), last)
     optimizer = make(model.parameters())
-    recorder = tg.plot.Recorder(model, x, y, steps=steps, frames=kept, **about)
+    history = tg.plot.History(model, x, y, steps=steps, frames=kept, **about)
     passed = []
     with np.errstate(all="ignore"):
         for _ in range(steps):
             logits = model(x)
             loss = tg.softmax_cross_entropy(logits, y)
             passed.append([p.data.copy() for p in model.parameters()])
-            recorder.record(loss.item(), data.accuracy(logits, y), optimizer.lr)
+            history.record(loss.item(), data.accuracy(logits, y), optimizer.lr)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    return recorder, passed
+    return history, passed
 
 
 adam = partial(tg.optim.Adam, lr=0.05, decay=1e-3)
@@ -52,8 +52,8 @@ adam = partial(tg.optim.Adam, lr=0.05, decay=1e-3)
 
 @pytest.fixture(scope="module")
 def short():
-    recorder, _ = trained(adam, 61, kept=5, title="Adam, lr 0.05")
-    return recorder
+    history, _ = trained(adam, 61, kept=5, title="Adam, lr 0.05")
+    return history
 
 
 # What is recorded.
@@ -70,10 +70,10 @@ def short():
     ],
 )
 def test_moments_and_updates_are_those_of_the_run(steps, kept, chosen):
-    recorder, passed = trained(adam, steps, kept=kept)
-    assert [m.step for m in recorder.moments] == chosen
-    assert len(recorder.losses) == len(recorder.rates) == steps
-    for moment in recorder.moments:
+    history, passed = trained(adam, steps, kept=kept)
+    assert [m.step for m in history.moments] == chosen
+    assert len(history.losses) == len(history.rates) == steps
+    for moment in history.moments:
         before = passed[max(moment.step - 1, 0)]
         now = passed[moment.step]
         for i, shown in enumerate(moment.parameters):
@@ -109,8 +109,8 @@ def test_scores_are_those_of_the_moment(short):
 
 def test_a_huge_model_keeps_fewer_moments(monkeypatch):
     monkeypatch.setattr(sys.modules["tensorgrad.plot.history"], "MEMORY", 3000)
-    recorder, _ = trained(adam, 20, kept=20)  # 99 parameters: 792 bytes a moment
-    assert [m.step for m in recorder.moments] == [0, 10, 19]
+    history, _ = trained(adam, 20, kept=20)  # 99 parameters: 792 bytes a moment
+    assert [m.step for m in history.moments] == [0, 10, 19]
 
 
 @pytest.mark.parametrize(
@@ -126,16 +126,16 @@ def test_a_huge_model_keeps_fewer_moments(monkeypatch):
 def test_what_cannot_be_recorded_is_refused(wrong):
     given = {"x": np.ones((3, 2)), "y": np.zeros(3, int), "steps": 3} | wrong
     model = tg.nn.Dense(2, 2, rng=0)
-    with pytest.raises(ValueError, match="^Recorder: .*, got "):
-        tg.plot.Recorder(model, **given)
+    with pytest.raises(ValueError, match="^History: .*, got "):
+        tg.plot.History(model, **given)
 
 
 def test_nothing_recorded_is_refused():
-    recorder = tg.plot.Recorder(
+    history = tg.plot.History(
         tg.nn.Dense(2, 2, rng=0), np.ones((3, 2)), np.zeros(3, int), steps=4
     )
     with pytest.raises(ValueError, match="at least one moment recorded"):
-        tg.plot.training(recorder)
+        tg.plot.training(history)
     with pytest.raises(ValueError, match="at least one moment recorded"):
         tg.plot.comparison([])
 
@@ -394,8 +394,8 @@ def test_a_frame_is_the_figure_as_it_is_saved(short, tmp_path):
 def test_data_that_have_no_plane_are_drawn_without_regions(features, tmp_path):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(30, features)).astype(np.float32)
-    recorder, _ = trained(adam, 5, x=x, y=rng.integers(0, 3, 30))
-    canvas = Canvas(recorder)
+    history, _ = trained(adam, 5, x=x, y=rng.integers(0, 3, 30))
+    canvas = Canvas(history)
     canvas.show(1)
     assert canvas.regions._image is None
     said = canvas.figure.axes[0].get_xlabel()
@@ -404,17 +404,17 @@ def test_data_that_have_no_plane_are_drawn_without_regions(features, tmp_path):
 
 def test_a_run_that_explodes_is_drawn(tmp_path):
     explode = partial(tg.optim.SGD, lr=1e6)
-    recorder, _ = trained(explode, 30)
-    tg.plot.training(recorder, tmp_path / "run.png")
-    assert sum(1 for _ in frames(Canvas(recorder))) >= 6
+    history, _ = trained(explode, 30)
+    tg.plot.training(history, tmp_path / "run.png")
+    assert sum(1 for _ in frames(Canvas(history))) >= 6
 
 
 def test_epochs_of_several_batches_are_named():
-    recorder, _ = trained(adam, 9, kept=3, steps_per_epoch=4)
-    canvas = Canvas(recorder)
+    history, _ = trained(adam, 9, kept=3, steps_per_epoch=4)
+    canvas = Canvas(history)
     assert [canvas.label(i) for i in range(3)] == ["epoch 0", "epoch 1", "epoch 2"]
-    recorder, _ = trained(adam, 10, kept=3, steps_per_epoch=4)
-    canvas = Canvas(recorder)
+    history, _ = trained(adam, 10, kept=3, steps_per_epoch=4)
+    canvas = Canvas(history)
     assert canvas.label(2) == "epoch 2, step 1"
     titles = [ax.get_title(loc="left") for ax in canvas.figure.axes[-3:]]
     assert titles == ["loss of each batch", "accuracy of each batch", "learning rate"]
@@ -483,16 +483,16 @@ WILD = {
 
 @pytest.mark.parametrize("name", WILD)
 def test_wild_runs_are_drawn_without_a_flash(name):
-    recorder, _ = trained(WILD[name], 40, kept=12)
-    worst, reds = flashing(Canvas(recorder))
+    history, _ = trained(WILD[name], 40, kept=12)
+    worst, reds = flashing(Canvas(history))
     # A quarter would be allowed, three times a second. What remains is lines that move.
     assert worst < 0.05
     assert reds == 0
 
 
 def test_a_flash_would_be_seen():
-    recorder, _ = trained(WILD["a large rate"], 40, kept=12)
-    assert flashing(Canvas(recorder, raw=True))[0] > 0.1
+    history, _ = trained(WILD["a large rate"], 40, kept=12)
+    assert flashing(Canvas(history, raw=True))[0] > 0.1
 
 
 def test_the_last_frame_is_held_until_nothing_lags(short):
@@ -705,8 +705,8 @@ def test_all_runs_have_the_same_axes(several):
     for curves in (losses, accuracies):
         spans = {(c.line.axes.get_xlim(), c.line.axes.get_ylim()) for c in curves}
         assert len(spans) == 1
-    for curve, recorder in zip(losses, several, strict=True):
-        assert curve.line.get_ydata().tolist() == recorder.losses.tolist()
+    for curve, history in zip(losses, several, strict=True):
+        assert curve.line.get_ydata().tolist() == history.losses.tolist()
     words = {t.get_text() for t in film.figure.texts}
     assert {"SGD", "lr 1", "AdaGrad", "Adam", "lr 0.05", "epoch 20"} <= words
 
@@ -821,7 +821,7 @@ def test_the_package_loads_no_plotting_before_it_is_asked(tmp_path):
 
     code = (
         "import sys, tensorgrad as tg; assert 'tensorgrad.plot' not in sys.modules; "
-        "tg.plot.Recorder; assert 'matplotlib' not in sys.modules"
+        "tg.plot.History; assert 'matplotlib' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -52,7 +52,7 @@ class Pictures:
             return
         from .. import plot
 
-        recorder = plot.Recorder(
+        history = plot.History(
             fit.model,
             fit.x,
             fit.y,
@@ -63,13 +63,13 @@ class Pictures:
             features=features,
             classes=classes,
         )
-        fit.watch = recorder.record
+        fit.watch = history.record
         try:
             yield
         except CommandError:
-            self.draw(plot.training, recorder)
+            self.draw(plot.training, history)
             raise
-        self.draw(plot.training, recorder)
+        self.draw(plot.training, history)
 
     @contextmanager
     def side_by_side(self, epochs: int) -> Iterator[WatchRun]:
@@ -79,16 +79,16 @@ class Pictures:
             return
         from .. import plot
 
-        recorders: list[plot.Recorder] = []
+        histories: list[plot.History] = []
 
         def watch(model: Any, x: Any, y: Any, title: str) -> Watch:
-            recorders.append(
-                plot.Recorder(model, x, y, steps=epochs, frames=FRAMES, title=title)
+            histories.append(
+                plot.History(model, x, y, steps=epochs, frames=FRAMES, title=title)
             )
-            return recorders[-1].record
+            return histories[-1].record
 
         yield watch
-        self.draw(plot.comparison, recorders)
+        self.draw(plot.comparison, histories)
 
     def draw(self, picture: Callable[..., Any], runs: Any) -> None:
         """Write each file with a function of `tg.plot`, and say so in a line.

@@ -2,13 +2,13 @@
 
 from .descent import Descent, descent, descents, losses
 from .flow import gradient_flow, updates
-from .history import Recorder
+from .history import History
 from .jacobian import jacobian
 from .pictures import comparison, training
 
 __all__ = [
     "Descent",
-    "Recorder",
+    "History",
     "comparison",
     "descent",
     "descents",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .blit import Stage, new_figure, text
 from .curves import ACCURACY, Curve, add_curve, epochs_of, figures_of, limits
-from .history import Recorder
+from .history import History
 from .palette import INK
 from .panels import Panel, add_panels
 from .regions import Regions, add_key
@@ -35,7 +35,7 @@ class Canvas:
 
     Parameters
     ----------
-    recorder : Recorder
+    history : History
         With at least one moment.
     raw : bool
         Shows classes and squares literally, however fast they change.
@@ -47,19 +47,19 @@ class Canvas:
 
     def __init__(
         self,
-        recorder: Recorder,
+        history: History,
         *,
         raw: bool = False,
         managed: bool = False,
         moving: bool = True,
     ) -> None:
-        self.recorder, self.title = recorder, recorder.title
-        self.count = len(recorder.moments)
+        self.history, self.title = history, history.title
+        self.count = len(history.moments)
         self.figure = new_figure(WIDTH, HEIGHT, managed=managed)
-        text(self.figure, 0.05, 0.96, recorder.title, fontsize=14, weight="bold")
+        text(self.figure, 0.05, 0.96, history.title, fontsize=14, weight="bold")
         self._epoch = text(self.figure, 0.985, 0.96, "", fontsize=14, ha="right")
         self.regions = self._regions(raw)
-        self.panels: list[Panel] = add_panels(self.figure, recorder, SQUARES, raw=raw)
+        self.panels: list[Panel] = add_panels(self.figure, history, SQUARES, raw=raw)
         calm = "" if raw else CALM + (LAGS if moving else "") + "."
         text(self.figure, 0.53, 0.345, CAPTION + calm, fontsize=8.5, va="top")
         self.curves = self._curves()
@@ -67,7 +67,7 @@ class Canvas:
 
     def _regions(self, raw: bool) -> Regions:
         ax = self.figure.add_axes(REGIONS)
-        regions = Regions(self.recorder, ax, GRID, raw=raw)
+        regions = Regions(self.history, ax, GRID, raw=raw)
         add_key(ax, regions)
         plane = regions.plane
         below = "\n".join(filter(None, [plane.labels[0], plane.note]))
@@ -77,10 +77,10 @@ class Canvas:
         return regions
 
     def _curves(self) -> list[Curve]:
-        epochs = epochs_of(self.recorder)
-        of = " of each batch" if self.recorder.steps_per_epoch > 1 else ""
+        epochs = epochs_of(self.history)
+        of = " of each batch" if self.history.steps_per_epoch > 1 else ""
         found = []
-        for i, (name, values) in enumerate(figures_of(self.recorder).items()):
+        for i, (name, values) in enumerate(figures_of(self.history).items()):
             ax = self.figure.add_axes((0.05 + 0.323 * i, 0.065, 0.28, 0.19))
             ax.set_xlim(0, max(epochs[-1], 1))
             ax.set_xlabel("epoch", fontsize=9, color=INK)
@@ -96,7 +96,7 @@ class Canvas:
 
     def show(self, i: int) -> None:
         """Put moment i of the run on the canvas."""
-        moment = self.recorder.moments[i]
+        moment = self.history.moments[i]
         self.regions.show(moment)
         for panel in self.panels:
             panel.show(moment)
@@ -106,7 +106,7 @@ class Canvas:
 
     def label(self, i: int) -> str:
         """Say where in the run moment i stands."""
-        return epoch_of(self.recorder, i)
+        return epoch_of(self.history, i)
 
     @property
     def settled(self) -> bool:
@@ -118,7 +118,7 @@ class Canvas:
         return self.stage.picture()
 
 
-def epoch_of(recorder: Recorder, i: int) -> str:
+def epoch_of(history: History, i: int) -> str:
     """Say the epoch of moment i, and the step within it where it has several."""
-    epoch, batch = divmod(recorder.moments[i].step, recorder.steps_per_epoch)
+    epoch, batch = divmod(history.moments[i].step, history.steps_per_epoch)
     return f"epoch {epoch:,}" + (f", step {batch}" if batch else "")

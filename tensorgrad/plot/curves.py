@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .history import Recorder
+from .history import History
 from .palette import BLUE, INK, PALE
 
 __all__ = [
@@ -79,18 +79,18 @@ def add_curve(
     return Curve(x, y, line, dot, words, form, bounds[0][1])
 
 
-def figures_of(recorder: Recorder) -> dict[str, Array]:
+def figures_of(history: History) -> dict[str, Array]:
     """Return the figures of each step by the name they are drawn under."""
     return {
-        "loss": np.array(recorder.losses),
-        "accuracy": np.array(recorder.accuracies),
-        "learning rate": np.array(recorder.rates),
+        "loss": np.array(history.losses),
+        "accuracy": np.array(history.accuracies),
+        "learning rate": np.array(history.rates),
     }
 
 
-def epochs_of(recorder: Recorder) -> Array:
+def epochs_of(history: History) -> Array:
     """Return the epoch of each step; a fraction where epochs have several."""
-    return np.arange(len(recorder.losses)) / recorder.steps_per_epoch
+    return np.arange(len(history.losses)) / history.steps_per_epoch
 
 
 def style(ax: Any, bounds: tuple[float, float], scale: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .figures import blank, finished, numbers
-from .history import Recorder
+from .history import History
 from .palette import BLUE, INK, LINE, ORANGE, PALE
 
 __all__ = ["gradient_flow", "updates"]
@@ -100,7 +100,7 @@ def _add_magnitudes(ax: Any, row: int, size: Array) -> None:
         ax.plot([low, high], [row, row], color=PALE, linewidth=9, solid_capstyle="butt")
 
 
-def updates(recorder: Recorder, path: str | Path | None = None) -> Any:
+def updates(history: History, path: str | Path | None = None) -> Any:
     """Draw how much the steps of a run changed each weight, relative to its size.
 
     A histogram for each parameter, over all recorded moments but those before the
@@ -109,7 +109,7 @@ def updates(recorder: Recorder, path: str | Path | None = None) -> Any:
 
     Parameters
     ----------
-    recorder : Recorder
+    history : History
         Of a run that was trained by an optimizer.
     path : str or Path, optional
         Where to write; the ending chooses .png, .svg or .pdf.
@@ -126,21 +126,21 @@ def updates(recorder: Recorder, path: str | Path | None = None) -> Any:
     ImportError
         If matplotlib is missing; the message names the extra that brings it.
     """
-    moments = [moment for moment in recorder.moments if moment.step]
+    moments = [moment for moment in history.moments if moment.step]
     if not moments:
         raise ValueError(
             "tg.plot.updates: expected a run with a moment recorded after a step, got "
             "none; record more steps, with frames of 2 or more"
         )
-    figure, ax = _rows(recorder.names, path)
-    for row in range(len(recorder.names)):
+    figure, ax = _rows(history.names, path)
+    for row in range(len(history.names)):
         change = np.concatenate([np.abs(m.update[row]).ravel() for m in moments])
         # The weights that the update was added to.
         before = [m.parameters[row] - m.update[row] for m in moments]
         weight = np.concatenate([np.abs(w).ravel() for w in before])
         _add_histogram(ax, row, change, weight)
     ax.set(xscale="log", xlabel="|update| / |weight|, line: median")
-    ax.set_yticks(np.arange(len(recorder.names)) - 0.3, recorder.names)
+    ax.set_yticks(np.arange(len(history.names)) - 0.3, history.names)
     return finished(figure, path)
 
 

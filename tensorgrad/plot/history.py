@@ -11,7 +11,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Moment", "Recorder"]
+__all__ = ["History", "Moment"]
 
 Array = NDArray[Any]
 MEMORY = 2**30
@@ -39,8 +39,8 @@ class Moment:
 
 
 @final
-class Recorder:
-    """Watches a run, sparsely enough not to slow it.
+class History:
+    """The figures and moments of a run, noted sparsely enough not to slow it.
 
     Figures are kept of every step, parameters and updates only of `frames` steps
     evenly spread over the run: the first, the last, and those between.
@@ -82,16 +82,16 @@ class Recorder:
     >>> x, y = tg.data.spiral(20, 3, rng=0)
     >>> model = tg.nn.Sequential(tg.nn.Dense(2, 8, rng=0), tg.nn.Dense(8, 3, rng=0))
     >>> optimizer = tg.optim.SGD(model.parameters(), 0.5)
-    >>> recorder = tg.plot.Recorder(model, x, y, steps=50, frames=5)
+    >>> history = tg.plot.History(model, x, y, steps=50, frames=5)
     >>> for _ in range(50):
     ...     logits = model(x)
     ...     loss = tg.softmax_cross_entropy(logits, y)
     ...     accuracy = tg.data.accuracy(logits, y)
-    ...     recorder.record(loss.item(), accuracy, optimizer.lr)
+    ...     history.record(loss.item(), accuracy, optimizer.lr)
     ...     optimizer.zero_grad()
     ...     loss.backward()
     ...     optimizer.step()
-    >>> [moment.step for moment in recorder.moments]
+    >>> [moment.step for moment in history.moments]
     [0, 12, 24, 37, 49]
     """
 
@@ -189,12 +189,12 @@ def _array(x: Any) -> Array:
 def _check(x: Array, y: Array, *counts: int) -> None:
     if x.ndim != 2 or y.shape != x.shape[:1] or not x.size:
         raise ValueError(
-            "Recorder: expected x of shape (n, features) and y of shape (n,), got "
+            "History: expected x of shape (n, features) and y of shape (n,), got "
             f"{x.shape} and {y.shape}"
         )
     if min(counts) < 1:
         raise ValueError(
-            "Recorder: steps, frames and steps_per_epoch must be at least 1, got "
+            "History: steps, frames and steps_per_epoch must be at least 1, got "
             f"{', '.join(map(str, counts))}"
         )
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .blit import plain, text
 from .calm import Follower
-from .history import Moment, Recorder
+from .history import History, Moment
 from .squares import Field, fields_of
 
 __all__ = ["Panel", "add_panels"]
@@ -63,10 +63,10 @@ class Panel:
         return self.follow.settled and self.scale.settled
 
 
-def add_panels(figure: Any, recorder: Recorder, box: Box, *, raw: bool) -> list[Panel]:
+def add_panels(figure: Any, history: History, box: Box, *, raw: bool) -> list[Panel]:
     """Draw the fields of each layer, one layer below the other, into a box."""
     left, bottom, width, height = box
-    shapes = [p.shape for p in recorder.moments[0].parameters]
+    shapes = [p.shape for p in history.moments[0].parameters]
     wide, high = figure.get_size_inches()
     half = 0.48 * width
 
@@ -74,7 +74,7 @@ def add_panels(figure: Any, recorder: Recorder, box: Box, *, raw: bool) -> list[
         """Return the height of a field, in fractions."""
         return height / layers - HEADING - 0.012
 
-    fields = fields_of(recorder.names, shapes, lambda n: half * wide / (room(n) * high))
+    fields = fields_of(history.names, shapes, lambda n: half * wide / (room(n) * high))
     found = []
     for i, field in enumerate(fields):
         top = bottom + height - i * height / len(fields)

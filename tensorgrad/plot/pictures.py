@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .canvas import Canvas
-from .history import Recorder
+from .history import History
 from .runs import Runs
 from .writers import MOVING, check, write
 
@@ -16,7 +16,7 @@ __all__ = ["comparison", "training"]
 
 
 def training(
-    recorder: Recorder,
+    history: History,
     path: str | Path | None = None,
     *,
     raw: bool = False,
@@ -26,7 +26,7 @@ def training(
 
     Parameters
     ----------
-    recorder : Recorder
+    history : History
         Of a run, whole or broken off.
     path : str or Path, optional
         Where to write. The ending chooses: .png, .svg and .pdf hold the last moment;
@@ -49,12 +49,12 @@ def training(
     ImportError
         If a package is missing; the message names the extra that brings it.
     """
-    _check_recorded([recorder])
-    return _draw(partial(Canvas, recorder, raw=raw), path, fps)
+    _check_recorded([history])
+    return _draw(partial(Canvas, history, raw=raw), path, fps)
 
 
 def comparison(
-    recorders: Sequence[Recorder],
+    histories: Sequence[History],
     path: str | Path | None = None,
     *,
     raw: bool = False,
@@ -64,7 +64,7 @@ def comparison(
 
     Parameters
     ----------
-    recorders : sequence of Recorder
+    histories : sequence of History
         Each with a title. They are to have recorded the same number of steps.
     path, raw, fps : optional
         As of :func:`training`.
@@ -81,8 +81,8 @@ def comparison(
     ImportError
         If a package is missing; the message names the extra that brings it.
     """
-    _check_recorded(recorders)
-    return _draw(partial(Runs, recorders, raw=raw), path, fps)
+    _check_recorded(histories)
+    return _draw(partial(Runs, histories, raw=raw), path, fps)
 
 
 def _draw(film: Callable[..., Any], path: str | Path | None, fps: float) -> Any:
@@ -95,8 +95,8 @@ def _draw(film: Callable[..., Any], path: str | Path | None, fps: float) -> Any:
     return None
 
 
-def _check_recorded(recorders: Sequence[Recorder]) -> None:
-    if not recorders or not all(r.moments for r in recorders):
+def _check_recorded(histories: Sequence[History]) -> None:
+    if not histories or not all(h.moments for h in histories):
         raise ValueError(
             "tg.plot: expected runs with at least one moment recorded, got none; call "
             "record() before each optimizer step"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .blit import plain
 from .calm import Follower
-from .history import Moment, Recorder
+from .history import History, Moment
 from .palette import INK, class_colour, class_marker, encoded, light_of
 from .plane import Plane, class_light, edges, plane_of, probabilities
 
@@ -28,7 +28,7 @@ class Regions:
 
     Parameters
     ----------
-    recorder : Recorder
+    history : History
     ax : matplotlib Axes
     side : int
         Pixels of the map of regions, across and down.
@@ -43,14 +43,14 @@ class Regions:
     """
 
     def __init__(
-        self, recorder: Recorder, ax: Any, side: int, *, raw: bool, size: float = 5.5
+        self, history: History, ax: Any, side: int, *, raw: bool, size: float = 5.5
     ) -> None:
-        self.recorder, self.side, self.raw = recorder, side, raw
-        self.plane: Plane = plane_of(recorder.x, recorder.y, recorder.features)
+        self.history, self.side, self.raw = history, side, raw
+        self.plane: Plane = plane_of(history.x, history.y, history.features)
         self._shares = Follower(1.0 if raw else SHARE_STEP, together=True)
         self._border = Follower(1.0 if raw else BORDER_STEP)
         self._full = Follower(1.0 if raw else MARK_STEP)
-        self._labels = recorder.y[self.plane.chosen]
+        self._labels = history.y[self.plane.chosen]
         self._image: Any = None
         left, right, bottom, top = extent = self.plane.extent()
         plain(ax).set(xlim=(left, right), ylim=(bottom, top))
@@ -81,7 +81,7 @@ class Regions:
 
     def key(self, limit: int = 7) -> list[tuple[Any, str]]:
         """Return samples and the name of their class, of the first few classes."""
-        names = self.recorder.classes or range(len(self._samples))
+        names = self.history.classes or range(len(self._samples))
         return [
             (drawn, str(name))
             for drawn, name in zip(self._samples, names, strict=False)
@@ -99,7 +99,7 @@ class Regions:
 
     def show(self, moment: Moment) -> None:
         """Show what the model of a moment makes of the plane and of the samples."""
-        scores = self.recorder.scores(moment, self.recorder.x[self.plane.chosen])
+        scores = self.history.scores(moment, self.history.x[self.plane.chosen])
         right = probabilities(scores).argmax(axis=1) == self._labels
         full = self._full(right)[:, None]
         for k, drawn in enumerate(self._samples):
@@ -109,7 +109,7 @@ class Regions:
             self._image.set_data(self._picture(moment))
 
     def _picture(self, moment: Moment) -> Array:
-        given = probabilities(self.recorder.scores(moment, self._grid))
+        given = probabilities(self.history.scores(moment, self._grid))
         winners = given.argmax(axis=1).reshape(self.side, self.side)
         if self.raw:
             given = np.eye(given.shape[1])[winners.ravel()]

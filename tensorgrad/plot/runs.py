@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .blit import Stage, new_figure, text
 from .canvas import epoch_of
 from .curves import ACCURACY, Curve, add_curve, epochs_of, figures_of, limits
-from .history import Recorder
+from .history import History
 from .regions import Regions
 
 __all__ = ["Runs"]
@@ -34,7 +34,7 @@ class Runs:
 
     Parameters
     ----------
-    recorders : sequence of Recorder
+    histories : sequence of History
         Each with at least one moment.
     raw, managed, moving : bool
         As of :class:`Canvas`.
@@ -44,23 +44,23 @@ class Runs:
 
     def __init__(
         self,
-        recorders: Sequence[Recorder],
+        histories: Sequence[History],
         *,
         raw: bool = False,
         managed: bool = False,
         moving: bool = True,
     ) -> None:
-        self.recorders = list(recorders)
-        self.count = max(len(r.moments) for r in self.recorders)
-        self.columns = min(ACROSS, len(self.recorders))
-        rows = math.ceil(len(self.recorders) / self.columns)
+        self.histories = list(histories)
+        self.count = max(len(h.moments) for h in self.histories)
+        self.columns = min(ACROSS, len(self.histories))
+        rows = math.ceil(len(self.histories) / self.columns)
         self.size = LEFT + self.columns * PITCH, HEADING + rows * ROW
         self.figure = new_figure(*self.size, managed=managed)
         right = self.size[0] - PITCH + SIDE
         self._epoch = self._text(right, 40, "", fontsize=16, ha="right")
         self._text(LEFT, 40, self.title, fontsize=16, weight="bold")
         self._text(LEFT + PITCH, 40, HOLLOW, fontsize=10)
-        self.regions = [self._regions(i, raw) for i in range(len(self.recorders))]
+        self.regions = [self._regions(i, raw) for i in range(len(self.histories))]
         self.curves = [*self._curves("loss"), *self._curves("accuracy")]
         self.stage = Stage(self.figure, self._moving())
 
@@ -82,18 +82,18 @@ class Runs:
         return text(self.figure, left / wide, 1 - top / high, words, **look)
 
     def _regions(self, i: int, raw: bool) -> Regions:
-        recorder = self.recorders[i]
+        history = self.histories[i]
         left, top = self._place(i)
-        name, _, settings = recorder.title.partition(", ")
+        name, _, settings = history.title.partition(", ")
         self._text(left, top + TOPS["words"], name, fontsize=12, weight="bold")
         self._text(left, top + TOPS["words"] + 20, settings, fontsize=10)
         ax = self._axes(i, "regions", SIDE)
-        return Regions(recorder, ax, GRID, raw=raw, size=3.6)
+        return Regions(history, ax, GRID, raw=raw, size=3.6)
 
     def _curves(self, name: str) -> list[Curve]:
         """Draw a figure of each run within the same limits."""
-        epochs = [epochs_of(r) for r in self.recorders]
-        figures = [figures_of(r)[name] for r in self.recorders]
+        epochs = [epochs_of(h) for h in self.histories]
+        figures = [figures_of(h)[name] for h in self.histories]
         bounds = limits(np.concatenate(figures)) if name == "loss" else ACCURACY
         found = []
         for i, (x, y) in enumerate(zip(epochs, figures, strict=True)):
@@ -110,7 +110,7 @@ class Runs:
 
     def show(self, i: int) -> None:
         """Put moment i of every run on the figure; a shorter run stays at its last."""
-        moments = [r.moments[min(i, len(r.moments) - 1)] for r in self.recorders]
+        moments = [h.moments[min(i, len(h.moments) - 1)] for h in self.histories]
         for regions, moment in zip(self.regions, moments, strict=True):
             regions.show(moment)
         for curve, moment in zip(self.curves, 2 * moments, strict=True):
@@ -119,7 +119,7 @@ class Runs:
 
     def label(self, i: int) -> str:
         """Say where in the runs moment i stands."""
-        longest = max(self.recorders, key=lambda r: len(r.moments))
+        longest = max(self.histories, key=lambda h: len(h.moments))
         return epoch_of(longest, i)
 
     @property

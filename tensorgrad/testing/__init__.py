@@ -1,6 +1,6 @@
 """Checks of gradients, of functions of Tensors and of plain NumPy functions.
 
-``strategies`` (of Hypothesis, an extra) and ``mutants`` are imported when asked for.
+``strategies`` (of Hypothesis, an extra) is imported when asked for.
 """
 
 from importlib import import_module
@@ -11,7 +11,7 @@ from .result import GradientError, Result
 from .slopes import numerical_jacobian, taylor_slope
 
 if TYPE_CHECKING:
-    from . import mutants, strategies
+    from . import strategies
 
 __all__ = [
     "GradientError",
@@ -21,7 +21,6 @@ __all__ = [
     "check_vjp",
     "gradcheck",
     "gradgradcheck",
-    "mutants",
     "numerical_jacobian",
     "strategies",
     "taylor_slope",
@@ -29,7 +28,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("mutants", "strategies"):
+    if name == "strategies":
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core import backward as engine
-from ..core.backward import interior
-from ..core.primitive import Primitive
-from ..core.saves import SHAPE
-from ..core.tensor import Tensor
+from tensorgrad.core import backward as engine
+from tensorgrad.core.backward import interior
+from tensorgrad.core.primitive import Primitive
+from tensorgrad.core.saves import SHAPE
+from tensorgrad.core.tensor import Tensor
 
 Rule = Callable[..., Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from .parts import PartPlan
 from .place import user_place
 from .saves import OUTPUT, SHAPE, Plan, Rule
 from .tensor import Tensor, plain, wrap
+from .types import Operation, P, Q, R, R_co, T_co
 
 __all__ = ["Primitive", "primitive"]
 
@@ -37,7 +38,7 @@ class Residual(NamedTuple):
     names: tuple[str, ...]
 
 
-class Primitive:
+class Primitive(Operation[P, T_co, R_co]):
     """An operation that knows its gradient.
 
     Call it on tensors, arrays and numbers: with a tensor among the arguments the
@@ -64,7 +65,7 @@ class Primitive:
     def __init__(
         self,
         forward: Callable[..., Any],
-        residuals: Mapping[str, Callable[..., Any]],
+        residuals: Residuals,
         multiple: bool,
     ) -> None:
         self.forward = forward
@@ -179,7 +180,7 @@ class Primitive:
             )
         return self.rules[argument]
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def _call(self: Primitive, *args: Any, **kwargs: Any) -> Any:
         """Compute the output, and record the call where a gradient is needed."""
         if recording.recorders:
             self, args, kwargs = recording.entered(self, args, kwargs)
@@ -215,6 +216,9 @@ class Primitive:
         if mask and is_grad_enabled():
             return self.recorded(self.plans[mask], tuple(parents), values, y)
         return self.constant(values, y, plain)
+
+    if not TYPE_CHECKING:
+        __call__ = _call
 
     def recorded(
         self, plan: Plan, parents: tuple[Any, ...], values: Sequence[Any], y: Any
@@ -470,10 +474,39 @@ def _shape(value: Any) -> Any:
     return tuple(map(np.shape, value)) if type(value) is tuple else np.shape(value)
 
 
+# What rules are given is theirs to know, so forwards and residuals take anything.
+Residuals = Mapping[str, Callable[..., Any]]
+WithMore = Callable[Q, tuple[R, *tuple[Any, ...]]]
+
+
+@overload
+def primitive(
+    forward: Callable[Q, R], *, multiple: Literal[False] = False
+) -> Primitive[Q, Tensor, R]: ...
+
+
+@overload
+def primitive(
+    *, residuals: Residuals, multiple: Literal[False] = False
+) -> Callable[[WithMore[Q, R]], Primitive[Q, Tensor, R]]: ...
+
+
+@overload
+def primitive(
+    *, multiple: Literal[True]
+) -> Callable[[Callable[Q, R]], Primitive[Q, tuple[Tensor, ...], R]]: ...
+
+
+@overload
+def primitive(
+    *, residuals: Residuals, multiple: Literal[True]
+) -> Callable[[WithMore[Q, R]], Primitive[Q, tuple[Tensor, ...], R]]: ...
+
+
 def primitive(
     forward: Callable[..., Any] | None = None,
     *,
-    residuals: Mapping[str, Callable[..., Any]] | None = None,
+    residuals: Residuals | None = None,
     multiple: bool = False,
 ) -> Any:
     """Make an operation of a NumPy function; give it rules with ``.vjp``.
@@ -511,5 +544,5 @@ def primitive(
     Tensor(12.)
     """
     if forward is None:
-        return lambda f: primitive(f, residuals=residuals, multiple=multiple)
+        return lambda f: Primitive(f, residuals or {}, multiple)
     return Primitive(forward, residuals or {}, multiple)

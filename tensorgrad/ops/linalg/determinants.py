@@ -25,7 +25,12 @@ def det(a):
     return np.linalg.det(a)
 
 
-det.vjp(a=lambda g, a: g[..., None, None] * det_slope(a))
+def _det_vjp(g: Any, a: Any) -> Any:
+    """Return `g` times the cofactors."""
+    return g[..., None, None] * det_slope(a)
+
+
+det.vjp(a=_det_vjp)
 
 
 @primitive

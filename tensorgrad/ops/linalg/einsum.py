@@ -199,9 +199,9 @@ def einsum(
     if type(optimize) is list:
         optimize = tuple(optimize)
     if len(arrays) == 1:
-        return einsum_one(*arrays, subscripts, optimize)
+        return einsum_one(arrays[0], subscripts, optimize)
     if len(arrays) == 2:
-        return einsum_two(*arrays, subscripts, optimize)
+        return einsum_two(arrays[0], arrays[1], subscripts, optimize)
     return einsum_many(*arrays, subscripts=subscripts, optimize=optimize)
 
 

@@ -1,5 +1,7 @@
 """What operations along axes share: their counts, their order, and the way back."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from typing import Any
@@ -7,17 +9,19 @@ from typing import Any
 import numpy as np
 
 from ...core.foreign import operand
-from ...core.primitive import Primitive, primitive
+from ...core.primitive import Primitive, Residuals
 from ...core.tensor import Tensor, as_array, wrap
+from ...core.types import Q, R
 
 
-def kernel(name: str, **options: Any) -> Callable[[Callable[..., Any]], Primitive]:
+def kernel(
+    name: str, *, residuals: Residuals | None = None, multiple: bool = False
+) -> Callable[[Callable[Q, R]], Primitive[Q]]:
     """Make a primitive under the name of the function it is the core of."""
 
-    def make(forward: Callable[..., Any]) -> Primitive:
+    def make(forward: Callable[Q, R]) -> Primitive[Q]:
         forward.__name__ = name
-        op: Primitive = primitive(forward, **options)
-        return op
+        return Primitive(forward, residuals or {}, multiple)
 
     return make
 

@@ -1,16 +1,19 @@
 """How an operation of the library is defined: its NumPy reference, its description."""
 
+from __future__ import annotations
+
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import numpy as np
 
 from ...core.dispatch import implement
 from ...core.foreign import NATIVE, computed, holds_array
-from ...core.primitive import Primitive, primitive
+from ...core.primitive import Primitive
 from ...core.tensor import Tensor, detached, wrap
 from ...core.tree import leaves, mapped
+from ...core.types import Operation, Q, R
 from .docstrings import complete
 from .registry import REAL, Case, Domain, Kind, describe
 
@@ -22,17 +25,16 @@ def operation(
     domains: Domain | tuple[Domain, ...] = REAL,
     cases: Sequence[Case] = (),
     kinks: str = "",
-    residuals: Mapping[str, Callable[..., Any]] | None = None,
     multiple: bool = False,
-) -> Callable[[Callable[..., Any]], Primitive]:
+) -> Callable[[Callable[Q, R]], Primitive[Q, Tensor, R]]:
     """Make a described primitive that answers to `reference` and to its own name.
 
     Without a NumPy reference the forward itself is what values are compared with.
     """
 
-    def make(forward: Callable[..., Any]) -> Primitive:
+    def make(forward: Callable[Q, R]) -> Primitive[Q, Tensor, R]:
         forward.__doc__ = complete(forward, reference, cases)
-        op: Primitive = primitive(forward, residuals=residuals, multiple=multiple)
+        op: Primitive[Q, Tensor, R] = Primitive(forward, {}, multiple)
         references = () if reference is None else (reference,)
         implement(op.name.strip("_"), op, *references)
         describe(
@@ -56,16 +58,16 @@ def composed(
     domains: Domain | tuple[Domain, ...] = REAL,
     cases: Sequence[Case],
     kinks: str = "",
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+) -> Callable[[Callable[Q, R]], Operation[Q, Tensor, R]]:
     """Describe a function made of operations, and let it answer to `reference`."""
 
-    def make(function: Callable[..., Any]) -> Callable[..., Any]:
+    def make(function: Callable[Q, R]) -> Operation[Q, Tensor, R]:
         function.__doc__ = complete(function, reference, cases)
         implement(function.__name__.strip("_"), function, reference)
         describe(
             function, reference, kind=kind, domains=domains, cases=cases, kinks=kinks
         )
-        return function
+        return cast("Operation[Q, Tensor, R]", function)
 
     return make
 

@@ -106,13 +106,20 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = "tensorgrad"
 html_static_path = ["_static"]
+html_favicon = "_static/favicon.svg"
 html_css_files = ["custom.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_context = {"default_mode": "auto"}
 html_sidebars = {"start": []}
 html_theme_options = {
+    "logo": {
+        "image_light": "_static/favicon.svg",
+        "image_dark": "_static/favicon.svg",
+        "text": "tensorgrad",
+    },
     "header_links_before_dropdown": 7,
+    "navbar_persistent": ["search-button"],
     "navigation_with_keys": False,
     "show_toc_level": 2,
     "show_nav_level": 2,

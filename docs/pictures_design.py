@@ -30,16 +30,16 @@ class Part(NamedTuple):
 
 
 PARTS = {
-    "cli": Part(0, 4, 12.4, "the command: may use everything below", EDGE),
+    "cli": Part(0, 4, 12.4, "the command: uses everything below", EDGE),
     "testing": Part(0, 3, 2.9, "checks of gradients", GREEN),
     "plot": Part(3.1, 3, 2.4, "pictures of runs", GREEN),
-    "explanation": Part(5.7, 3, 2.6, "what happened, told", GREEN),
+    "explanation": Part(5.7, 3, 2.6, "tg.explain", GREEN),
     "transforms": Part(0, 2, 5.5, "gradients, Jacobians, Hessians of functions"),
     "nn": Part(5.7, 2, 2.6, "layers of networks"),
     "ops": Part(0, 1, 8.3, "the operations: each forward beside its rules"),
     "optim": Part(8.5, 1, 1.9, "optimizers"),
     "capture": Part(10.6, 1, 1.8, "tg.compile"),
-    "core": Part(0, 0, 12.4, "tensor, graph, the walk back"),
+    "core": Part(0, 0, 12.4, "tensor, graph, backward"),
     "data": Part(8.5, 3, 2.6, "data sets", YELLOW),
     "extras": Part(11.3, 3, 1.1, "optional", YELLOW),
     "random": Part(8.5, 2, 2.6, "seed to generator", YELLOW),

@@ -3,8 +3,8 @@ Eleven descents on one curve
 ============================
 
 The curve has three local minima on the way to its lowest point. The same optimizer,
-started at the same place, ends in each of them, finds the lowest point slowly or
-quickly, jumps about, or leaves for ever: only learning rate and momentum differ.
+started at the same place, gets stuck in each of them, finds the lowest point slowly or
+quickly, jumps about, or runs off to infinity. Only learning rate and momentum differ.
 """
 
 import numpy as np

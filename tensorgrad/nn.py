@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Any, final
+from collections.abc import Callable, Iterator
+from typing import Any, ParamSpec, Protocol, TypeVar, final
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from .core.foreign import NATIVE, values
 from .core.operators import unary
-from .core.tensor import Tensor
+from .core.tensor import Tensor, TensorLike
+from .core.types import Operand
 from .ops.networks.neural import dense, relu, softmax
 from .random import Normals, normals
 
 _relu = unary(relu)
 
 __all__ = ["Dense", "Module", "ReLU", "Sequential", "Softmax"]
+
+
+P = ParamSpec("P")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Forward(Protocol[P, R_co]):
+    """A module, as the type of its `forward` has it."""
+
+    def forward(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Compute the output."""
 
 
 class Module:
@@ -27,24 +39,25 @@ class Module:
     ``forward``; what is set is found, in that order.
     """
 
-    def forward(self, x: Any) -> Any:
+    # A subclass says what it takes and returns.
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output; defined by each subclass.
 
         Parameters
         ----------
-        x : Tensor or array_like
-            A batch of samples, one a row.
+        *args, **kwargs : as a subclass says
+            As a rule one argument, a batch of samples, one a row.
 
         Returns
         -------
         Tensor or ndarray
-            A Tensor where the module has parameters or `x` is one.
+            A Tensor where the module has parameters or an argument is one.
         """
         raise NotImplementedError(f"{type(self).__name__} defines no forward(x)")
 
-    def __call__(self, x: Any) -> Any:
-        """Return the output for x."""
-        return self.forward(x)
+    def __call__(self: Forward[P, R_co], *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Return the output of `forward`."""
+        return self.forward(*args, **kwargs)
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
         """Yield the name and tensor of each parameter, each tensor once.
@@ -149,7 +162,7 @@ class Dense(Module):
         self.weight = Tensor(std * drawn, requires_grad=True)
         self.bias = Tensor(np.zeros(out_features, dtype=dtype), requires_grad=True)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor:
         """Return the affine map of x.
 
         Parameters
@@ -167,14 +180,16 @@ class Dense(Module):
         ValueError
             If the last axis is of another length.
         """
+        samples: Operand = x
         if type(x) not in NATIVE or not hasattr(x, "shape"):
-            x = np.asarray(values(x, "Dense"))
+            samples = np.asarray(values(x, "Dense"))
         try:
-            if x.ndim == 2:
-                return dense(x, self.weight, self.bias)
-            return np.matmul(x, self.weight) + self.bias
+            if samples.ndim == 2:
+                return dense(samples, self.weight, self.bias)
+            y: Tensor = np.matmul(samples, self.weight) + self.bias
+            return y
         except ValueError:
-            self._check(x.shape)
+            self._check(samples.shape)
             raise
 
     def _check(self, shape: tuple[int, ...]) -> None:
@@ -193,7 +208,7 @@ class Dense(Module):
 class ReLU(Module):
     """Rectified linear unit, max(x, 0), element by element."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor:
         """Return max(x, 0).
 
         Parameters
@@ -206,7 +221,8 @@ class ReLU(Module):
         Tensor or ndarray
             Of the shape of `x`.
         """
-        return _relu(x)
+        y: Tensor = _relu(x)
+        return y
 
     def __repr__(self) -> str:
         return "ReLU()"
@@ -216,7 +232,7 @@ class ReLU(Module):
 class Softmax(Module):
     """Softmax over the last axis. Train on the logits before it."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor:
         """Return exp(x) / sum(exp(x)) along the last axis.
 
         Parameters
@@ -252,10 +268,10 @@ class Sequential(Module):
     ['layers.0.weight', 'layers.0.bias', 'layers.2.weight', 'layers.2.bias']
     """
 
-    def __init__(self, *layers: Module) -> None:
+    def __init__(self, *layers: Callable[[Tensor], Tensor]) -> None:
         self.layers = layers
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: TensorLike) -> Tensor:
         """Return the output of the last layer.
 
         Parameters
@@ -268,9 +284,11 @@ class Sequential(Module):
         Tensor or ndarray
             What the last layer returns.
         """
+        y: Operand = x
         for layer in self.layers:
-            x = layer(x)
-        return x
+            y = layer(y)
+        last: Tensor = y
+        return last
 
     def __repr__(self) -> str:
         return f"Sequential({', '.join(map(repr, self.layers))})"

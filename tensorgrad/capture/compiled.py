@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from functools import cached_property, partial
 from types import MethodType
-from typing import Any
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 import numpy as np
 
@@ -29,6 +29,11 @@ from .recording.search import SURE, Found, Search, watch
 from .recording.signature import Given
 from .recording.watch import AGAIN, FIRM, LOOSE, Watch, Watched
 
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R_co = TypeVar("R_co", covariant=True)
+X = TypeVar("X")
+
 _MANY = 100
 """Signatures of one step: who needs more passes something that should be an array."""
 
@@ -41,14 +46,14 @@ _PASS = "pass it to the step as an argument, or compile the step again"
 _RETURN = "return what is new from the step, and keep it outside"
 
 
-class Compiled:
+class Compiled(Generic[P, R_co]):
     """A step that is replayed.
 
     Made by :func:`compile`; see there.
     """
 
     def __init__(
-        self, step: Callable[..., Any], check: bool, fused: bool | None
+        self, step: Callable[P, R_co], check: bool, fused: bool | None
     ) -> None:
         functools.update_wrapper(self, step)
         self.step = step
@@ -59,7 +64,7 @@ class Compiled:
         self._captures: dict[Any, Capture] = {}
         self._lock = threading.RLock()
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Do the step."""
         if current() is not None or (observers and current_observers()):
             return self.step(*args, **kwargs)
@@ -69,7 +74,8 @@ class Compiled:
             capture = self._captures.get(key)
             if capture is None:
                 capture = self._captures[key] = self._new()
-            return capture(args, kwargs, given)
+            result: R_co = capture(args, kwargs, given)
+            return result
 
     def _taken_apart(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Given:
         given = Given(args, kwargs, self.own)
@@ -90,11 +96,20 @@ class Compiled:
             )
         return Capture(self)
 
-    def __get__(self, instance: Any, kind: Any = None) -> Any:
+    @overload
+    def __get__(self, instance: None, kind: type) -> Self: ...
+
+    # A bound method, which has the attributes of its function too.
+    @overload
+    def __get__(
+        self: Compiled[Concatenate[X, Q], R_co], instance: X, kind: type | None = None
+    ) -> Compiled[Q, R_co]: ...
+
+    def __get__(self, instance: object, kind: type | None = None) -> Any:
         return self if instance is None else MethodType(self, instance)
 
     @property
-    def plan(self) -> Any:
+    def plan(self) -> str:
         """What is replayed, to be printed."""
         from .numpy.plan import plan_text
 
@@ -113,7 +128,7 @@ class Capture:
         What makes the calls again, once the step has been recorded twice.
     """
 
-    def __init__(self, compiled: Compiled) -> None:
+    def __init__(self, compiled: Compiled[..., Any]) -> None:
         self.compiled = compiled
         self.replay: Any = None
         self.watch: Watch
@@ -266,6 +281,18 @@ def ready(program: Program, fused: bool | None) -> Replay:
 
         program = in_kernels(program, required=bool(fused))
     return Replay(program, gone)
+
+
+@overload
+def compile(
+    step: Callable[P, R_co], *, check: bool = False, fused: bool | None = None
+) -> Compiled[P, R_co]: ...
+
+
+@overload
+def compile(
+    *, check: bool = False, fused: bool | None = None
+) -> Callable[[Callable[P, R_co]], Compiled[P, R_co]]: ...
 
 
 def compile(

@@ -406,6 +406,10 @@ class Tensor(ArrayMethods, NumPyProtocol):
 
 
 NATIVE.add(Tensor)
+
+TensorLike = Tensor | ArrayLike
+"""A tensor, or what NumPy makes an array of: for annotations."""
+
 _new = object.__new__
 
 

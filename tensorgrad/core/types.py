@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, overload
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, cast, overload
 
 import numpy as np
 
@@ -32,6 +33,10 @@ Array = np.ndarray[Any, Any]
 # or nested lists too. No other type has NumPy's arithmetic for all of these.
 Operand = Any
 
+# Numbers, arrays and tensors, in tuples, lists, dicts and dataclasses: these are of
+# any class, so no type can say of what they consist.
+Nest = Any
+
 
 class Operation(Generic[P, T_co, R_co]):
     """What is called on tensors, arrays and numbers.
@@ -46,7 +51,7 @@ class Operation(Generic[P, T_co, R_co]):
         @overload
         def __call__(
             self: Operation[Concatenate[Any, Q], T_co, R_co],
-            a: Tensor,
+            a: Tensor | Sequence[Tensor],
             /,
             *args: Q.args,
             **kwargs: Q.kwargs,
@@ -88,3 +93,8 @@ class Operation(Generic[P, T_co, R_co]):
         # It takes all that any of them takes; the checker cannot tell of a ParamSpec.
         def __call__(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[misc]
             """Compute the output."""
+
+
+def on_tensors(function: Callable[Q, R]) -> Operation[Q, Tensor, R]:
+    """Let a function made of operations say that of tensors it returns a tensor."""
+    return cast("Operation[Q, Tensor, R]", function)

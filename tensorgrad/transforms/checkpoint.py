@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import Any, ParamSpec
 
 import numpy as np
 
@@ -23,8 +23,10 @@ from ..core.saves import pick
 from ..core.tensor import Tensor, detached, wrap
 from ..core.writes import last_write
 
+P = ParamSpec("P")
 
-def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
+
+def checkpoint(f: Callable[P, Tensor]) -> Callable[P, Tensor]:
     """Return `f` with its intermediates computed again in backward, not stored.
 
     Parameters
@@ -58,7 +60,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @functools.wraps(f)
-    def again(*args: Any, **kwargs: Any) -> Any:
+    def again(*args: P.args, **kwargs: P.kwargs) -> Tensor:
         start = next(clock)
         y = f(*args, **kwargs)
         if type(y) is not Tensor:

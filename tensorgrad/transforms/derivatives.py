@@ -9,16 +9,79 @@ output does not depend on an argument, the derivative is zero.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import (
+    Any,
+    Concatenate,
+    Literal,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    TypeVarTuple,
+    overload,
+)
 
 import numpy as np
 
 from ..core.tensor import Tensor, detached
 from ..core.tree import leaves, nest, refilled
+from ..core.types import Array, Nest
 from .trace import Pullback, Trace, seed_like, tracked, warn_of_constants
 
 Function = Callable[..., Any]
+P = ParamSpec("P")
+X = TypeVar("X")
+V = TypeVar("V")
+V_co = TypeVar("V_co", covariant=True)
+A = TypeVar("A")
+Tensors = TypeVar("Tensors", bound=Tensor | Sequence[Tensor] | Mapping[Any, Tensor])
+Xs = TypeVarTuple("Xs")
+
+# The first argument becomes a tensor, whatever is passed for it.
+Differentiable = Callable[Concatenate[Any, P], V]
+
+
+class Derivative(Protocol[P]):
+    """A derivative with a shape of its own, in the first argument."""
+
+    @overload
+    def __call__(self, x: Tensor, /, *args: P.args, **kwargs: P.kwargs) -> Tensor: ...
+
+    @overload
+    def __call__(
+        self, x: Array | float, /, *args: P.args, **kwargs: P.kwargs
+    ) -> Array: ...
+
+    # Of a nest it is a nest of nests.
+    @overload
+    def __call__(self, x: object, /, *args: P.args, **kwargs: P.kwargs) -> Nest: ...
+
+
+class ValueAndGradient(Protocol[P, V_co]):
+    """The value of a function, and its gradient in the first argument, in kind."""
+
+    @overload
+    def __call__(
+        self, x: Tensors, /, *args: P.args, **kwargs: P.kwargs
+    ) -> tuple[V_co, Tensors]: ...
+
+    # Of arrays the value holds arrays where the function has tensors.
+    @overload
+    def __call__(
+        self, x: X, /, *args: P.args, **kwargs: P.kwargs
+    ) -> tuple[Nest, X]: ...
+
+
+@overload
+def value_and_grad(
+    f: Differentiable[P, V], argnums: Literal[0] = 0, *, has_aux: bool = False
+) -> ValueAndGradient[P, V]: ...
+
+
+@overload
+def value_and_grad(
+    f: Function, argnums: int | Sequence[int], *, has_aux: bool = False
+) -> Callable[..., tuple[Nest, Nest]]: ...
 
 
 def value_and_grad(
@@ -89,6 +152,30 @@ def _scalar(value: Any) -> Any:
     return value
 
 
+@overload
+def grad(
+    f: Differentiable[P, object],
+    argnums: Literal[0] = 0,
+    *,
+    has_aux: Literal[False] = False,
+) -> Callable[Concatenate[X, P], X]: ...
+
+
+@overload
+def grad(
+    f: Differentiable[P, tuple[Any, A]],
+    argnums: Literal[0] = 0,
+    *,
+    has_aux: Literal[True],
+) -> Callable[Concatenate[X, P], tuple[X, A]]: ...
+
+
+@overload
+def grad(
+    f: Function, argnums: int | Sequence[int], *, has_aux: bool = False
+) -> Function: ...
+
+
 def grad(
     f: Function, argnums: int | Sequence[int] = 0, *, has_aux: bool = False
 ) -> Function:
@@ -141,7 +228,19 @@ def grad(
     return transformed
 
 
-def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+@overload
+def vjp(
+    f: Function, *primals: *Xs, has_aux: Literal[False] = False
+) -> tuple[Nest, Callable[[Nest], tuple[*Xs]]]: ...
+
+
+@overload
+def vjp(
+    f: Function, *primals: *Xs, has_aux: Literal[True]
+) -> tuple[Nest, Callable[[Nest], tuple[*Xs]], Nest]: ...
+
+
+def vjp(f: Function, *primals: *Xs, has_aux: bool = False) -> tuple[Nest, ...]:
     """Return the value of `f` and the map from cotangents to gradients.
 
     Parameters
@@ -208,8 +307,8 @@ def _add(seeds: dict[Any, Any], node: Any, g: Any) -> None:
 
 
 def jvp(
-    f: Function, primals: Sequence[Any], tangents: Sequence[Any]
-) -> tuple[Any, Any]:
+    f: Function, primals: Sequence[Nest], tangents: Sequence[Nest]
+) -> tuple[Nest, Nest]:
     """Return the value of `f` and its derivative along the tangents.
 
     The product with the Jacobian is the transpose of the transposed product: the
@@ -286,6 +385,16 @@ def _pushed(trace: Trace, directions: list[Any]) -> list[Any]:
     return Pullback(us, given, trace.in_graph).pull(back)
 
 
+@overload
+def jacobian(
+    f: Differentiable[P, Tensor], argnums: Literal[0] = 0
+) -> Derivative[P]: ...
+
+
+@overload
+def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function: ...
+
+
 def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     """Return a function that gives the Jacobian of `f`, row by row.
 
@@ -346,6 +455,14 @@ def _units(output: Tensor) -> Any:
         yield unit if output.shape else unit[()]
 
 
+@overload
+def hessian(f: Differentiable[P, object], argnums: Literal[0] = 0) -> Derivative[P]: ...
+
+
+@overload
+def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function: ...
+
+
 def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     """Return a function that gives the Hessian of `f`: the Jacobian of its gradient.
 
@@ -372,7 +489,7 @@ def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     return jacobian(grad(f, argnums), argnums)
 
 
-def hvp(f: Function, primals: Any, tangents: Any) -> Any:
+def hvp(f: Function, primals: X, tangents: X) -> X:
     """Return the product of the Hessian of `f` with the tangents, never formed.
 
     Parameters
@@ -395,7 +512,8 @@ def hvp(f: Function, primals: Any, tangents: Any) -> Any:
     array([ 6., 12.])
     """
     several = isinstance(primals, tuple)
-    args = primals if several else (primals,)
+    args: Nest = primals if several else (primals,)
     _, back = vjp(grad(f, range(len(args))), *args)
-    products = back(tangents if several else (tangents,))
-    return products if several else products[0]
+    products: Nest = back(tangents if several else (tangents,))
+    gradient: X = products if several else products[0]
+    return gradient

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ...core.recording import host
+from ...core.types import on_tensors
 from ..elementwise.logspace import sigmoid
 from ..elementwise.special import erfc
 from ..support.define import operation
@@ -155,6 +156,7 @@ elu.vjp(
 )
 
 
+@on_tensors
 def dropout(x: Any, rate: float = 0.5, *, rng: Any, training: bool = True) -> Any:
     """Zero each element with probability `rate`, scale the others by 1 / (1 - rate).
 

@@ -12,6 +12,7 @@ import numpy as np
 from ...core.primitive import primitive
 from ...core.recording import whole
 from ...core.tensor import Tensor, as_array, plain
+from ...core.types import on_tensors
 from ..shapes.index import put_part
 from ..support.axes import divisor
 from ..support.registry import Domain, case, describe
@@ -195,6 +196,7 @@ def cross_entropy_vjp(g: Any, p: Any, target: Any) -> Any:
 cross_entropy.vjp(logits=cross_entropy_vjp)
 
 
+@on_tensors
 def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
     """Mean over samples of -sum(target * log(softmax(logits))), from the logits.
 
@@ -262,6 +264,7 @@ def negative_log_likelihood_vjp(g: Any, p: Any, target: Any) -> Any:
 negative_log_likelihood.vjp(p=negative_log_likelihood_vjp)
 
 
+@on_tensors
 def categorical_cross_entropy(probabilities: Any, labels: Any) -> Any:
     """Mean over samples of -sum(target * log(p)), p clipped to [1e-7, 1 - 1e-7].
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.types import on_tensors
 from ..support.axes import summing
 from ..support.define import operation
 from ..support.registry import NONZERO, case
@@ -144,6 +145,7 @@ def softmax_vjp(g: Any, y: Any, axis: int) -> Any:
 softmax.vjp(x=softmax_vjp)
 
 
+@on_tensors
 def softmax_jacobian(probabilities: Any) -> Any:
     """Jacobian of softmax for each sample, diag(p) - p p^T.
 

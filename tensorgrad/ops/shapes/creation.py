@@ -6,6 +6,7 @@ import numpy as np
 
 from ...core.dispatch import implement
 from ...core.tensor import Tensor, detached, wrap
+from ...core.types import on_tensors
 from ..support.axes import kernel
 from ..support.define import constant, operation
 from ..support.registry import REAL, Domain, case, describe
@@ -65,6 +66,7 @@ describe(
 )
 
 
+@on_tensors
 def full_like(
     a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", *, shape: Any = None
 ) -> Any:

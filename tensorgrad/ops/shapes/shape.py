@@ -7,6 +7,7 @@ import numpy as np
 
 from ...core.dispatch import implement
 from ...core.tensor import as_array, detached
+from ...core.types import on_tensors
 from ..support.axes import kernel
 from ..support.define import composed, operation
 from ..support.registry import case, describe
@@ -27,6 +28,7 @@ def _shaped_back(g: Any, a_shape: Shape, order: str) -> Any:
 _reshape.vjp(a=_shaped_back)
 
 
+@on_tensors
 def reshape(a: Any, shape: Any, order: str = "C", *, copy: bool | None = None) -> Any:
     """The elements, read and written in an order, under another shape.
 

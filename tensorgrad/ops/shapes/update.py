@@ -8,6 +8,7 @@ import numpy as np
 
 from ...core.dispatch import hint, implement
 from ...core.tensor import Tensor, as_array, plain
+from ...core.types import on_tensors
 from ..support.axes import kernel
 from ..support.registry import REAL, Case, case, describe
 from ..support.scatter import add_at, is_last, places, repeats_nothing
@@ -48,6 +49,7 @@ def _add(a, values, index):
 _add.vjp(a=lambda g: g, values=lambda g, index: g[index])
 
 
+@on_tensors
 def index_update(a: Any, index: Any, values: Any) -> Any:
     """A copy of an array with part of it replaced: ``a[index] = values``, in a copy.
 
@@ -82,6 +84,7 @@ def index_update(a: Any, index: Any, values: Any) -> Any:
     return _update(a, values, index)
 
 
+@on_tensors
 def index_add(a: Any, index: Any, values: Any) -> Any:
     """A copy of an array with values added to part of it.
 
@@ -127,6 +130,7 @@ def _prepared(name: str, a: Any, index: Any, values: Any) -> tuple[Any, Any, Any
     return a, index, values
 
 
+@on_tensors
 def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> Any:
     """A copy of an array with values put at flat positions, as by ``np.put``.
 
@@ -163,6 +167,7 @@ def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> Any:
     )
 
 
+@on_tensors
 def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> Any:
     """A copy of an array with values put along an axis, as by ``np.put_along_axis``.
 

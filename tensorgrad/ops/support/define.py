@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from ...core.foreign import NATIVE, computed, holds_array
 from ...core.primitive import Primitive
 from ...core.tensor import Tensor, detached, wrap
 from ...core.tree import leaves, mapped
-from ...core.types import Operation, Q, R
+from ...core.types import Operation, Q, R, on_tensors
 from .docstrings import complete
 from .registry import REAL, Case, Domain, Kind, describe
 
@@ -67,7 +67,7 @@ def composed(
         describe(
             function, reference, kind=kind, domains=domains, cases=cases, kinks=kinks
         )
-        return cast("Operation[Q, Tensor, R]", function)
+        return on_tensors(function)
 
     return make
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, ParamSpec, Protocol, TypeVar, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -12,24 +12,13 @@ from numpy.typing import DTypeLike
 from .core.foreign import NATIVE, values
 from .core.operators import unary
 from .core.tensor import Tensor, TensorLike
-from .core.types import Operand
+from .core.types import Forward, Operand, Q, R
 from .ops.networks.neural import dense, relu, softmax
 from .random import Normals, normals
 
 _relu = unary(relu)
 
 __all__ = ["Dense", "Module", "ReLU", "Sequential", "Softmax"]
-
-
-P = ParamSpec("P")
-R_co = TypeVar("R_co", covariant=True)
-
-
-class Forward(Protocol[P, R_co]):
-    """A module, as the type of its `forward` has it."""
-
-    def forward(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
-        """Compute the output."""
 
 
 class Module:
@@ -55,7 +44,7 @@ class Module:
         """
         raise NotImplementedError(f"{type(self).__name__} defines no forward(x)")
 
-    def __call__(self: Forward[P, R_co], *args: P.args, **kwargs: P.kwargs) -> R_co:
+    def __call__(self: Forward[Q, R], *args: Q.args, **kwargs: Q.kwargs) -> R:
         """Return the output of `forward`."""
         return self.forward(*args, **kwargs)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Protocol, cast, overload
 
 import numpy as np
 
@@ -98,3 +98,10 @@ class Operation(Generic[P, T_co, R_co]):
 def on_tensors(function: Callable[Q, R]) -> Operation[Q, Tensor, R]:
     """Let a function made of operations say that of tensors it returns a tensor."""
     return cast("Operation[Q, Tensor, R]", function)
+
+
+class Forward(Protocol[Q, T_co]):
+    """A module, which is called as its `forward` is declared."""
+
+    def forward(self, *args: Q.args, **kwargs: Q.kwargs) -> T_co:
+        """Compute the output."""

@@ -354,16 +354,16 @@ class _Forgetful(dict[Any, Any]):
 def overwriting_walk() -> Iterator[None]:
     """Let the backward walk overwrite where it should accumulate."""
     walked: Any = engine
-    walk = engine._walk
+    walk = engine.walk
 
-    def overwriting(nodes: Any, table: Any, *rest: Any) -> Any:
-        return walk(nodes, _Forgetful(table), *rest)
+    def overwriting(nodes: Any, table: Any, *rest: Any, **options: Any) -> Any:
+        return walk(nodes, _Forgetful(table), *rest, **options)
 
-    walked._walk = overwriting
+    walked.walk = overwriting
     try:
         yield
     finally:
-        walked._walk = walk
+        walked.walk = walk
 
 
 def primitives_below(outputs: Any) -> list[Primitive]:

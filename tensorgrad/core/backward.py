@@ -16,6 +16,7 @@ from .place import Place, user_place
 from .writes import are_fingerprinted, check_unwritten
 
 Lift = Callable[[Any, "Node | Leaf | None"], Any]
+Note = Callable[[Node, "Node | Leaf", Any, Any, Any], None]
 
 _NOTHING: Any = np.zeros(0)
 _HALF = np.dtype(np.float16)
@@ -118,7 +119,7 @@ def differentiate(
     # Of a recorded pass `look` asks, and nobody else.
     asking = nullcontext() if look is None else not_asked()
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"), asking:
-        table = _walk(nodes, dict(seeds), wanted, lift, freed_at, watchful, look)
+        table = walk(nodes, dict(seeds), wanted, lift, freed_at, watchful, look)
     found = table if targets is None else {n: table[n] for n in targets if n in table}
     if watchful and total:
         found = {n: hooked(n, g) for n, g in found.items()}
@@ -135,18 +136,36 @@ def _plain(g: Any) -> bool:
     return isinstance(g, np.ndarray | np.generic)
 
 
-def _walk(
-    nodes: list[Node],
+def walk(
+    nodes: Iterable[Node],
     table: dict[Node | Leaf, Any],
-    wanted: set[Any] | None,
-    lift: Lift | None,
-    freed_at: Place | None,
-    watchful: bool,
-    look: Inspector | None,
+    wanted: set[Any] | None = None,
+    lift: Lift | None = None,
+    freed_at: Place | None = None,
+    watchful: bool = True,
+    look: Inspector | None = None,
+    note: Note | None = None,
 ) -> dict[Node | Leaf, Any]:
     """Apply the rules of `nodes`, newest first, to what arrives in `table`.
 
     Return the table: what is left in it arrived at nodes that were not to be walked.
+
+    Parameters
+    ----------
+    nodes : iterable of Node
+    table : dict of Node or Leaf to ndarray or Tensor
+        Incoming gradients of the roots; written to.
+    wanted : set, optional
+        The nodes and leaves to pass gradients to; all of them where not given.
+    lift, freed_at
+        As `lift` of `differentiate`; where to say that the graph was freed.
+    watchful : bool
+        Whether hooks are called, and code of the user's may run and write.
+    look : Inspector, optional
+        Asks each gradient whether it is finite.
+    note : callable, optional
+        Called for each parent of each node, in order, with the node, the parent, the
+        node's gradient, what the rule returned, and that as the parent's gradient.
     """
     owned: set[Any] = set()
     node, dx = None, _NOTHING
@@ -160,9 +179,11 @@ def _walk(
             for parent, (rule, pick) in zip(node.parents, steps):  # noqa: B905
                 if wanted is not None and parent not in wanted:
                     continue
-                dx = rule(g) if pick is None else rule(g, *pick(saved))
+                raw = dx = rule(g) if pick is None else rule(g, *pick(saved))
                 if dx.dtype is not parent.dtype or dx.shape != parent.shape:
                     dx = fit(dx, parent, node)
+                if note is not None:
+                    note(node, parent, g, raw, dx)
                 if type(parent) is Leaf and isinstance(dx, np.ndarray):
                     foreign = watchful and getattr(node.plan.op, "foreign", False)
                     dx = dx.copy() if foreign else own(dx, g, saved)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.backward import fit, interior
+from ..core.backward import interior, walk
 from ..core.errors import GraphError
 from ..core.hooks import hooked
 from ..core.node import Leaf, Node
@@ -43,8 +43,7 @@ def told(
         calls[node] = _call(node, things, names)
         things[node] = _step(i, calls[node], things, values.get(node))
     seed = np.ones(result.shape) if gradient is None else gradient
-    arrived = {result.node: np.asarray(seed, dtype=result.dtype)}
-    _back(calls, things, arrived)
+    _back(calls, things, {result.node: np.asarray(seed, dtype=result.dtype)})
     steps = [things[node] for node in nodes]
     return steps, [t for t in things.values() if type(t) is Variable]
 
@@ -128,39 +127,30 @@ def _take_saved(found: dict[Any, Any], node: Node, op: Primitive) -> None:
 # The pass back.
 
 
-def _back(calls: dict[Node, Call], things: Any, arrived: dict[Any, Any]) -> None:
+def _back(calls: dict[Node, Call], things: Any, seed: dict[Any, Any]) -> None:
     """Run the rules, newest node first, and note on each step what they gave."""
+
+    def note(node: Node, parent: Any, g: Any, raw: Any, dx: Any) -> None:
+        step = things[node]
+        step.incoming = g.filled() if isinstance(g, Parts) else np.asarray(g)
+        step.ways.append(_way(calls[node], len(step.ways), things, g, raw, dx))
+
     with np.errstate(all="ignore"):
-        for node in reversed(calls):
-            if node not in arrived:
-                continue
-            g = hooked(node, arrived[node])
-            things[node].incoming = (
-                g.filled() if isinstance(g, Parts) else np.asarray(g)
-            )
-            for k, parent in enumerate(node.parents):
-                dx, way = _way(calls[node], k, g, things)
-                things[node].ways.append(way)
-                arrived[parent] = arrived[parent] + dx if parent in arrived else dx
-    for node, thing in things.items():
-        if type(thing) is Variable and node in arrived:
-            thing.gradient = np.asarray(hooked(node, arrived[node]))
+        for leaf, g in walk(reversed(calls), seed, note=note).items():
+            things[leaf].gradient = np.asarray(hooked(leaf, g))
 
 
-def _way(call: Call, k: int, g: Any, things: Any) -> tuple[Any, Way]:
+def _way(call: Call, k: int, things: Any, g: Any, raw: Any, dx: Any) -> Way:
     node = call.node
     to = things[node.parents[k]]
-    rule, pick = node.plan.steps[k]
-    raw = rule(g) if pick is None else rule(g, *pick(node.saved))
     if isinstance(node.plan, PartPlan):
         at = node.plan.number
-        return raw, Way(to, "", f"g, for output {at} of {to.name}", "", np.asarray(g))
-    dx = fit(raw, node.parents[k], node)
+        return Way(to, "", f"g, for output {at} of {to.name}", "", np.asarray(g))
     argument, rule_told = _argument(call, k, things[node].name)
     way = Way(to, argument, rule_told.formula, rule_told.remark, np.asarray(dx))
     way.before = raw.shape
     way.summed = summed_axes(raw.shape, dx.shape)
-    return dx, way
+    return way
 
 
 def _argument(call: Call, k: int, output: str) -> tuple[str, Reading]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.backward import fit, interior
+from ..core.backward import interior, walk
 from ..core.mode import enable_grad, no_grad
 from ..core.tensor import Tensor
 from .findings import Finding
@@ -180,22 +180,18 @@ def backward(
 def contributions(
     xs: Sequence[Tensor], ys: Sequence[Tensor], cotangents: Arrays
 ) -> list[list[Array]]:
-    """Return what arrives at each of the leaves `xs` from each of its uses: the rules
-    of the graph, with a walk that does nothing but add.
-    """
+    """Return what arrives at each of the leaves `xs` from each of its uses."""
     table: dict[Any, Any] = {}
     for y, v in zip(ys, cotangents, strict=True):
         if y.node is not None:
             table[y.node] = table[y.node] + v if y.node in table else v
     arrived: dict[Any, list[Array]] = {x.node: [] for x in xs}
-    for node in interior(list(table)):
-        g = table.pop(node)
-        for parent, (rule, pick) in zip(node.parents, node.plan.steps, strict=False):
-            raw = rule(g) if pick is None else rule(g, *pick(node.saved))
-            dx = fit(raw, parent, node)
-            table[parent] = table[parent] + dx if parent in table else dx
-            if parent in arrived:
-                arrived[parent].append(np.asarray(dx))
+
+    def note(node: Any, parent: Any, g: Any, raw: Any, dx: Any) -> None:
+        if parent in arrived:
+            arrived[parent].append(np.asarray(dx))
+
+    walk(interior(table), table, watchful=False, note=note)
     return [arrived[x.node] for x in xs]
 
 

@@ -1010,8 +1010,8 @@ def test_every_run_starts_as_the_text_says(run):
     status, out, _ = run("reproduce", "--epochs", 101)
     assert status == 0
     assert [int(n) for n in re.findall(r"^run (\d):", out, re.M)] == [*range(1, 10)]
-    assert out.count("the text prints no row before epoch 6000") == 1
-    assert out.count("the text prints no row before epoch 300") == 1
+    assert out.count("the book prints no row before epoch 6000") == 1
+    assert out.count("the book prints no row before epoch 300") == 1
     assert "in 14 of 14 rows, the learning rate to the last digit in 10 of 10" in out
 
 

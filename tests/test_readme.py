@@ -1,6 +1,7 @@
 """The README and all other pages say what is true: their code runs."""
 
 import doctest
+import json
 import re
 import subprocess
 import sys
@@ -112,6 +113,32 @@ def test_the_explanation_in_the_readme_is_what_is_printed(tmp_path):
     command = [sys.executable, example]
     child = subprocess.run(command, capture_output=True, cwd=tmp_path, text=True)
     assert f"{block}```\n\n```text\n{child.stdout}```" in text
+
+
+def medians(case):
+    """Return the medians of a case on one thread, as docs/performance.json has them."""
+    record = json.loads((ROOT / "docs" / "performance.json").read_text("utf-8"))
+    groups = (g for g in record["groups"] if (g["case"], g["threads"]) == (case, 1))
+    return {row["peer"]: row["median"] for row in next(groups)["rows"]}
+
+
+def test_the_readme_gives_the_figures_that_were_measured():
+    text = README.read_text("utf-8")
+    for case in ("spiral", "deep", "digits", "wide", "classes"):
+        found = medians(case)
+        peers = ("eager", "replay", "fused", "hand", "torch", "jax")
+        assert f" | {' | '.join(f'{found[p]:,.0f}' for p in peers)} |\n" in text
+    for case, unit, scale in (("spiral", "µs", 1), ("classes", "ms", 1e3)):
+        found = medians(case)
+        torch = min(found["torch"], found["torch-compile"])
+        times = (found["fused"], torch, found["jax"], found["autograd"])
+        first, *rest = (f"{t / scale:,.0f} {unit}" for t in times)
+        assert f"| **{first}** | {' | '.join(rest)} |\n" in text
+    checkers = (ROOT / "docs" / "checker_power.md").read_text("utf-8")
+    row = re.search(r"^\| subtle \| (\d+) \| fail \|(.*)\|$", checkers, re.MULTILINE)
+    ours, torch, jax, autograd, _ = map(int, row[2].split("|"))
+    shown = f"of {row[1]} gradients that are nearly right"
+    assert f"{shown} | **{ours}** | {torch} | {jax} | {autograd} |\n" in text
 
 
 @pytest.mark.parametrize("command", COMMANDS)

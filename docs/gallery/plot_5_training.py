@@ -18,16 +18,16 @@ model = tg.nn.Sequential(
     tg.nn.Dense(2, 64, rng=0), tg.nn.ReLU(), tg.nn.Dense(64, 3, rng=1)
 )
 optimizer = tg.optim.Adam(model.parameters(), lr=0.05, decay=1e-3)
-recorder = tg.plot.Recorder(model, x, y, steps=STEPS, frames=1)
+history = tg.plot.History(model, x, y, steps=STEPS, frames=1)
 for _ in range(STEPS):
     scores = model(x)
     loss = tg.softmax_cross_entropy(scores, y)
-    recorder.record(loss.item(), tg.data.accuracy(scores, y), optimizer.lr)
+    history.record(loss.item(), tg.data.accuracy(scores, y), optimizer.lr)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
 
-tg.plot.training(recorder)
+tg.plot.training(history)
 
 # %%
 # The sizes of the gradients in a network of eight layers with sigmoids, whose slopes

@@ -1,4 +1,4 @@
-"""The command `tensorgrad`: train a network, check a gradient, repeat the text's runs.
+"""The command `tensorgrad`: train a network, check a gradient, repeat published runs.
 
 Exit status: 0 done; 1 a run that failed, or a wrong gradient; 2 a request that cannot
 be met; 130 stopped by Ctrl-C, 143 by SIGTERM; 141 the reader of the output went away.

@@ -33,7 +33,7 @@ def parser() -> Parser:
     """Return the parser of the whole command."""
     top = Parser(
         prog="tensorgrad",
-        description="Train small networks, check gradients, repeat the text's runs.",
+        description="Train small networks, check gradients, repeat a textbook's runs.",
     )
     top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     # argparse names no public type for what holds the commands.
@@ -197,8 +197,9 @@ def shape(text: str) -> tuple[int, ...]:
 def _add_reproduce(commands: Any) -> None:
     reproduce = commands.add_parser(
         "reproduce",
-        help="repeat the nine training runs of the text",
-        description="Repeat the text's training runs and print both figures.",
+        help="repeat nine training runs of a textbook",
+        description="Repeat nine training runs from two textbook chapters on "
+        "backpropagation and optimizers, and print the published figures beside ours.",
     )
     reproduce.add_argument(
         "--run",

@@ -1,4 +1,7 @@
-"""`tensorgrad reproduce`: the text's nine training runs, beside its figures."""
+"""`tensorgrad reproduce`: nine training runs of a textbook, beside its figures.
+
+They are from two chapters on backpropagation and optimizers.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from .recipes import RECIPES
 
 Row = dict[str, Any]
 Pair = tuple[Row, Row]
-"""A printed row of the text and ours."""
+"""A printed row of the book and ours."""
 
 CLOSE = 1e-3
 NAMES = {"learning_rate": "lr", "epsilon": "eps"}
@@ -29,7 +32,7 @@ ADAM = {
     "hyperparameters": RECIPES["adam"].options,
     "printed": [],
 }
-"""Drawn beside the text's runs; as `tensorgrad train` has it by default."""
+"""Drawn beside the book's runs; as `tensorgrad train` has it by default."""
 NOTE = (
     "What to expect: every learning rate to its last digit, and the run with decay "
     "0.01 in all rows; runs at a rate near 1 are chaotic, so that later rows depend "
@@ -56,7 +59,7 @@ def reproduce(args: argparse.Namespace) -> int:
 
 
 def load() -> dict[str, Any]:
-    """Return the text's runs: their settings and the rows it prints."""
+    """Return the book's runs: their settings and the rows it prints."""
     file = importlib.resources.files("tensorgrad") / "reference/optimizer_runs.json"
     loaded: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return loaded
@@ -69,7 +72,7 @@ def rows(
     progress: Progress,
     watch: pictures.WatchRun,
 ) -> Iterator[Pair]:
-    """Train as one run did, and yield each row of the text with ours."""
+    """Train as one run did, and yield each row of the book with ours."""
     x, y, model, optimizer = _start(reference, run)
     record = watch(model, x, y, _settings(run))
     printed = {row["epoch"]: row for row in run["printed"]}
@@ -102,7 +105,7 @@ def _settings(run: dict[str, Any]) -> str:
 
 
 def _start(reference: dict[str, Any], run: dict[str, Any]) -> Any:
-    """Draw data and then weights from one stream, as the text does."""
+    """Draw data and then weights from one stream, as the book does."""
     dataset, sizes = reference["dataset"], reference["model"]["layers"]
     rng = np.random.RandomState(dataset["seed"])
     x, y = data.spiral(dataset["samples_per_class"], dataset["classes"], rng)
@@ -123,8 +126,8 @@ def _show(
     settings = ", ".join(f"{k} {v:g}" for k, v in run["hyperparameters"].items())
     progress.line(f"\nrun {number}: {run['optimizer']}, {settings}")
     progress.line(
-        f"{'epoch':>5}  {'acc':>5} {'text':>5}  {'loss':>5} {'text':>5}  "
-        f"{'lr':<21} {'text':<21} within {CLOSE}"
+        f"{'epoch':>5}  {'acc':>5} {'book':>5}  {'loss':>5} {'book':>5}  "
+        f"{'lr':<21} {'book':<21} within {CLOSE}"
     )
     pairs = []
     for pair in rows(reference, run, epochs, progress, watch):
@@ -132,31 +135,31 @@ def _show(
         pairs.append(pair)
     if not pairs:
         first = run["printed"][0]["epoch"]
-        progress.line(f"the text prints no row before epoch {first}")
+        progress.line(f"the book prints no row before epoch {first}")
     return pairs
 
 
-def formatted(text: Row, ours: Row) -> str:
+def formatted(book: Row, ours: Row) -> str:
     """Return a row of both figures as a line."""
-    mark = "yes" if close(text, ours) else "no"
+    mark = "yes" if close(book, ours) else "no"
     return (
-        f"{text['epoch']:>5}  {ours['accuracy']:>5.3f} {text['accuracy']:>5.3f}  "
-        f"{ours['loss']:>5.3f} {text['loss']:>5.3f}  {ours['learning_rate']!s:<21} "
-        f"{text.get('learning_rate', '-')!s:<21} {mark}"
+        f"{book['epoch']:>5}  {ours['accuracy']:>5.3f} {book['accuracy']:>5.3f}  "
+        f"{ours['loss']:>5.3f} {book['loss']:>5.3f}  {ours['learning_rate']!s:<21} "
+        f"{book.get('learning_rate', '-')!s:<21} {mark}"
     )
 
 
-def close(text: Row, ours: Row) -> bool:
+def close(book: Row, ours: Row) -> bool:
     """Tell whether accuracy and loss, as printed, agree within 0.001."""
-    # As the text gives three digits, at most one apart in the last.
+    # As the book gives three digits, at most one apart in the last.
     return all(
-        abs(round(ours[k], 3) - text[k]) < 1.5 * CLOSE for k in ("accuracy", "loss")
+        abs(round(ours[k], 3) - book[k]) < 1.5 * CLOSE for k in ("accuracy", "loss")
     )
 
 
 def summary(pairs: list[Pair]) -> str:
     """Say how many rows agree."""
-    agreeing = sum(close(text, ours) for text, ours in pairs)
+    agreeing = sum(close(book, ours) for book, ours in pairs)
     rates = [(t, o) for t, o in pairs if "learning_rate" in t]
     same = sum(t["learning_rate"] == o["learning_rate"] for t, o in rates)
     return (

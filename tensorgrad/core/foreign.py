@@ -9,7 +9,8 @@ constructor or an index, may leave its labels behind, but no mask and no unit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from numbers import Real
 from types import EllipsisType, NoneType
 from typing import Any
@@ -24,6 +25,9 @@ NATIVE: set[type] = {
     *(dtype.type for dtype in _DTYPES),
 }
 """Types of arguments that are taken as they are; kinds of arrays of ours join them."""
+
+KINDS: set[type] = set()
+"""Kinds of arrays of ours."""
 
 _OF_ARRAYS = (
     *("__array__", "__array_interface__", "__array_struct__", "__array_ufunc__"),
@@ -178,3 +182,25 @@ def _remedy(value: Any) -> str:
         if hasattr(type(value), name):
             return remedy
     return "np.asarray(...)"
+
+
+def kind_among(values: Any) -> Any:
+    """Return the first array of a kind of ours in a nest, None where there is none."""
+    if type(values) in KINDS:
+        return values
+    if type(values) is tuple or type(values) is list:
+        for value in values:
+            if (x := kind_among(value)) is not None:
+                return x
+    return None
+
+
+def dispatched(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a kind of array say what a function does, as it says for NumPy's own."""
+
+    @functools.wraps(function)
+    def call(*args: Any) -> Any:
+        x = kind_among(args)
+        return function(*args) if x is None else x.call(function, args, {})
+
+    return call

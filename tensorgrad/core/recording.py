@@ -14,6 +14,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import CaptureError
+from .foreign import kind_among
 from .place import Place, user_frame
 
 if TYPE_CHECKING:
@@ -173,10 +174,18 @@ def whole(function: F) -> F:
     def call(*args: Any, **kwargs: Any) -> Any:
         recorder = current() if recorders else None
         if recorder is None:
-            return function(*args, **kwargs)
+            return _by_kind(function, args, kwargs)
         return recorder.whole(function, args, kwargs)
 
     return call  # type: ignore[return-value]
+
+
+def _by_kind(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Call a function by the first kind of array among its arguments."""
+    x = kind_among(args)
+    return function(*args, **kwargs) if x is None else x.call(function, args, kwargs)
 
 
 def host(function: F) -> F:
@@ -189,7 +198,7 @@ def host(function: F) -> F:
     def call(*args: Any, **kwargs: Any) -> Any:
         recorder = current() if recorders else None
         if recorder is None:
-            return function(*args, **kwargs)
+            return _by_kind(function, args, kwargs)
         return recorder.host(function, args, kwargs)
 
     return call  # type: ignore[return-value]

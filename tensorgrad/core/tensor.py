@@ -15,7 +15,7 @@ from .backward import differentiate
 from .dispatch import operations
 from .errors import GraphError
 from .extraction import lost_gradient
-from .foreign import NATIVE, operand, values
+from .foreign import KINDS, NATIVE, operand, values
 from .hooks import Handle
 from .mode import _grad_mode_set, is_grad_enabled
 from .node import Leaf, Node
@@ -128,7 +128,7 @@ class Tensor(ArrayMethods, NumPyProtocol):
         """Return the array to write to, or what stands for it in a recorded step."""
         if recording.recorders and recording.current() is not None:
             return recording.held(self)
-        if type(self._value) is not np.ndarray:
+        if isinstance(self._value, np.generic):
             self._value = np.asarray(self._value)
         return self._value
 
@@ -462,15 +462,15 @@ def as_array(value: Any) -> Any:
     array = values(plain(value), "Tensor")
     if recording.recorders:
         array = recording.adopted_array(array)
-    return array if isinstance(array, np.ndarray) else np.asarray(array)
+    return array if type(array) in KINDS else np.asarray(array)
 
 
 def _copied(value: Any, dtype: Any) -> Any:
     """Return a new array of a value."""
-    if recording.recorders and recording.current() is not None:
+    if recording.recorders:
         value = recording.adopted_array(value)
-        if isinstance(value, np.ndarray):
-            return value.astype(dtype or value.dtype)
+    if type(value) in KINDS:
+        return value.astype(dtype or value.dtype)
     return np.array(value, dtype=dtype)
 
 

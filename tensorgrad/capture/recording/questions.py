@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...core.tree import leaves
+from .traced import Traced
 
 _OF_SHAPES = {
     np.can_cast,
@@ -72,13 +73,26 @@ def _of_scalars(function: Callable[..., Any]) -> Callable[..., Any]:
     return with_scalars
 
 
-OF_SCALARS = {
+_OF_SCALARS = {
     f: _of_scalars(f) for f in (operator.pow, operator.floordiv, operator.mod, divmod)
 }
 """Operators that have other last bits for NumPy's scalars than for its arrays."""
 
 
-def scalar_method(name: str) -> Callable[..., Any]:
+def of_scalars(function: Callable[..., Any], args: Sequence[Any]) -> Any:
+    """Return what NumPy calls for a function where it is given scalars of its own."""
+    if function in _METHODS:
+        return _METHODS[function] if _is_scalar(args[0]) else function
+    if function in _OF_SCALARS and any(map(_is_scalar, args)):
+        return _OF_SCALARS[function]
+    return function
+
+
+def _is_scalar(x: Any) -> bool:
+    return type(x) is Traced and x.scalar
+
+
+def _scalar_method(name: str) -> Callable[..., Any]:
     """Return a method of NumPy's scalars, whose results are scalars as a rule."""
 
     def method(x: Any, *args: Any, **kwargs: Any) -> Any:
@@ -86,3 +100,13 @@ def scalar_method(name: str) -> Callable[..., Any]:
 
     method.__name__ = name
     return method
+
+
+_METHODS = {
+    getattr(np.ndarray, name): _scalar_method(name)
+    for name in dir(np.generic)
+    if callable(getattr(np.ndarray, name, None)) and not name.startswith("_")
+}
+
+WRITERS = {operator.setitem, operator.ipow}
+"""Functions that write to their first argument."""

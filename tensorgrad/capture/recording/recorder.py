@@ -30,7 +30,7 @@ from ..program import (
 )
 from ..structure import Steady, plainly
 from .outside import Outside, checksum, differs, memory, plain_array
-from .questions import OF_SCALARS, asks_shapes, shaped_by_values
+from .questions import WRITERS, asks_shapes, of_scalars, shaped_by_values
 from .reads import Draws
 from .traced import Traced, TracedNumber
 from .twins import twin
@@ -214,7 +214,6 @@ class Recorder:
         function: Function,
         args: Sequence[Any],
         kwargs: dict[str, Any] | None = None,
-        writes: tuple[Any, ...] = (),
     ) -> Any:
         """Call a NumPy function, write the call down, and return what stands for it."""
         args, kwargs = mapped((tuple(args), kwargs or {}), self.adopted)
@@ -222,15 +221,14 @@ class Recorder:
             return function(*mapped(args, _concrete), **mapped(kwargs, _concrete))
         if shaped_by_values(function, args):
             raise self._unshaped(function, args)
-        if function in OF_SCALARS and any(map(_is_scalar, args)):
-            function = OF_SCALARS[function]
-        out = kwargs.get("out") if writes == () else writes
+        function = of_scalars(function, args)
+        out = args[0] if function in WRITERS else kwargs.get("out")
         writes = out if type(out) is tuple else (out,)
         return self._made(function, args, kwargs, writes)
 
     def _unshaped(self, function: Function, args: Any) -> CaptureError:
         """Return the error for a shape by values, for good if they are computed."""
-        values = [owner(x.value) for x in leaves(args) if type(x) is Traced]
+        values = [owner(x.value) for x in leaves(args[:2]) if type(x) is Traced]
         computed = any(isinstance(v, Result | Input) for v in values[1:] or values)
         return refusal(
             f"calls {_name(function)}, whose result has as many elements as values say",
@@ -377,10 +375,6 @@ def _concrete(x: Any) -> Any:
 
 def _value(x: Any) -> Any:
     return x.value if type(x) in (Traced, TracedNumber) else x
-
-
-def _is_scalar(x: Any) -> bool:
-    return type(x) is Traced and x.scalar
 
 
 def _name(function: Function) -> str:

@@ -14,7 +14,7 @@ from ..networks.neural import softmax_vjp
 from ..support.axes import counting, kernel, spread
 from ..support.define import operation
 from ..support.registry import case
-from ..support.strong import scaled, written
+from ..support.strong import scaled, zeroed
 
 
 @operation(kind="smooth")
@@ -55,9 +55,8 @@ def logaddexp2(a, b):
 def _excess(a, b):
     """Return `a - b`, 0 for equal infinities."""
     with np.errstate(invalid="ignore"):
-        y = written(a - b)
-    np.copyto(y, 0, where=(y != y) & (a == b))
-    return y
+        y = a - b
+    return zeroed(y, (y != y) & (a == b))
 
 
 _excess.vjp(a=lambda g: g, b=lambda g: -g)

@@ -138,9 +138,12 @@ def _in_blocks(function: Any, x: Any) -> Any:
 
     Computed in float64, or in float32 where x holds no more digits.
     """
-    x = np.asarray(x)
+    x = x if hasattr(x, "dtype") else np.asarray(x)
     dtype = x.dtype if x.dtype.kind == "f" else np.dtype(np.float64)
-    flat = x.reshape(-1).astype(np.promote_types(dtype, np.float32), copy=False)
+    wide = np.promote_types(dtype, np.float32)
+    if type(x) is not np.ndarray or x.size <= _BLOCK:
+        return function(x.astype(wide, copy=False)).astype(dtype, copy=False)[()]
+    flat = x.reshape(-1).astype(wide, copy=False)
     y = np.empty(flat.shape, dtype=dtype)
     for start in range(0, len(flat), _BLOCK):
         y[start : start + _BLOCK] = function(flat[start : start + _BLOCK])

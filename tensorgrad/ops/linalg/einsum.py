@@ -20,6 +20,7 @@ from ...core.primitive import primitive
 from ..support.axes import array, kernel
 from ..support.define import constant
 from ..support.registry import case, describe
+from ..support.scatter import zeros
 from ..support.strong import scaled
 
 _LABELS = string.ascii_uppercase + string.ascii_lowercase
@@ -51,7 +52,7 @@ def einsum_many(*arrays, subscripts, optimize=False):
 @primitive
 def onto_diagonals(x, subscripts, shape):
     """Zeros of a shape with x on the diagonals that the subscripts take."""
-    whole = np.zeros(shape, dtype=x.dtype)
+    whole = zeros(shape, x.dtype, x)
     np.einsum(subscripts, whole)[...] = x
     return whole
 

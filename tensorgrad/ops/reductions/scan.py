@@ -67,7 +67,7 @@ def recurrence(a, b):
     One step after another: joining steps in pairs, as parallel scans do, multiplies
     elements that overflow where the recurrence itself does not.
     """
-    y = np.array(b)
+    y = np.copy(b)
     for i in range(1, len(y)):
         y[i] += scaled(y[i - 1], a[i])
     return y

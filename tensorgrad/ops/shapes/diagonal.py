@@ -8,6 +8,7 @@ from ...core.dispatch import hint
 from ...core.primitive import primitive
 from ..support.define import composed, constant, operation
 from ..support.registry import case
+from ..support.scatter import zeros
 from .joining import operand
 
 
@@ -30,7 +31,7 @@ def diagonal(a, offset=0, axis1=0, axis2=1):
 @primitive
 def put_diagonal(x, shape, offset, axis1, axis2):
     """Zeros of a shape with the last axis of x on a diagonal of the others."""
-    whole = np.zeros(shape, dtype=x.dtype)
+    whole = zeros(shape, x.dtype, x)
     at = np.arange(x.shape[-1])
     matrices = np.moveaxis(whole, (axis1, axis2), (-2, -1))
     matrices[..., at + max(-offset, 0), at + max(offset, 0)] = x

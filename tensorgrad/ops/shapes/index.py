@@ -10,29 +10,29 @@ from ...core.primitive import primitive
 from ...core.tensor import Tensor, as_array
 from ..support.axes import counting, kernel
 from ..support.registry import case, describe
-from ..support.scatter import add_at, repeats_nothing
+from ..support.scatter import add_at, part, repeats_nothing, zeros
 
 
 @kernel("getitem")
 def _getitem(a, index):
-    return a[index]
+    return a[index] if type(index) in _BASIC else part(a, index)
 
 
 @primitive
 def put_part(x, index, shape):
     """Zeros of a shape with x added at an index; what meets at one place is summed."""
     if repeats_nothing(index):
-        whole = np.zeros(shape, dtype=x.dtype)
+        whole = zeros(shape, x.dtype, x, index)
         whole[index] = x
         return whole
     # In float16 a sum of many small terms comes to a stop.
-    whole = np.zeros(shape, dtype=counting(x.dtype))
+    whole = zeros(shape, counting(x.dtype), x, index)
     add_at(whole, index, x)
     return whole if whole.dtype == x.dtype else whole.astype(x.dtype)
 
 
 _getitem.vjp(a=lambda g, index, a_shape: put_part(g, index, a_shape))
-put_part.vjp(x=lambda g, index: g[index])
+put_part.vjp(x=lambda g, index: part(g, index))
 
 
 def getitem(a: Any, index: Any) -> Any:

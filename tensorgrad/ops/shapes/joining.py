@@ -42,16 +42,18 @@ _stack.vjp(arrays=lambda i, g, axis: g[along(axis, g.ndim, i)])
 
 def operand(a: Any) -> Any:
     """Return a tensor or array of a tensor, array, number or nested list of them."""
-    if type(a) is Tensor:
+    if type(a) is Tensor or type(a) in foreign.KINDS:
         return a
-    if _holds_tensors(a):
+    if _holds_arrays(a):
         return _stack(*map(operand, a))
     return as_array(foreign.operand(a))
 
 
-def _holds_tensors(a: Any) -> bool:
-    nested = type(a) is list or type(a) is tuple
-    return nested and any(type(item) is Tensor or _holds_tensors(item) for item in a)
+def _holds_arrays(a: Any) -> bool:
+    """Whether there are tensors, or arrays of a kind of ours, in a nested list."""
+    if type(a) is list or type(a) is tuple:
+        return any(map(_holds_arrays, a))
+    return type(a) is Tensor or type(a) in foreign.KINDS
 
 
 def cast_to(name: str, values: Any, dtype: Any) -> Any:
@@ -249,7 +251,7 @@ def array(data: Any, dtype: Any = None) -> Tensor:
 
 describe(
     array,
-    lambda data: array(data) if _holds_tensors((data,)) else np.array(data),
+    lambda data: array(data) if _holds_arrays((data,)) else np.array(data),
     kind="linear",
     cases=[case([(2,), (2,)]), case([(), ()]), case((2,))],
 )

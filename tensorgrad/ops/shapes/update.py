@@ -19,14 +19,14 @@ from .joining import cast_to, operand, without_leading_ones
 
 @kernel("index_update")
 def _update(a, values, index):
-    y = np.array(a, order="C")
+    y = np.copy(a, "C")
     if repeats_nothing(index):
         y[index] = values
-    else:
-        # One after another, so that where several meet it is the last that stays.
-        at = places(y.shape, index)
-        y.reshape(-1)[at.reshape(-1)] = np.broadcast_to(values, at.shape).reshape(-1)
-    return y
+        return y
+    # One after another, so that where several meet it is the last that stays.
+    flat, at = y.reshape(-1), places(y.shape, index)
+    flat[at.reshape(-1)] = np.broadcast_to(values, at.shape).reshape(-1)
+    return flat.reshape(y.shape)
 
 
 def _updated_by(g: Any, a_shape: Any, index: Any) -> Any:
@@ -41,7 +41,7 @@ _update.vjp(a=lambda g, index: _update(g, 0, index), values=_updated_by)
 
 @kernel("index_add")
 def _add(a, values, index):
-    y = np.array(a, order="C")
+    y = np.copy(a, "C")
     add_at(y, index, np.broadcast_to(values, y[index].shape))
     return y
 

@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 
 from ...core.backward import differentiate
-from ...core.recording import current
 from ...core.tensor import Tensor, plain, wrap
-from .strong import divided
+from .strong import divided, visible
 
 
 def per_length(g: Any, y: Any) -> Any:
@@ -25,9 +24,10 @@ def per_length(g: Any, y: Any) -> Any:
         return quotient
     if g.node is None or y.node is None:
         return quotient
-    if current() is None and not np.any(plain(zero)):
+    places = plain(zero)
+    if visible(places) and not np.any(places):
         return quotient
-    seed = plain(zero).astype(g.dtype)
+    seed = places.astype(g.dtype)
     found = differentiate(
         {g.node: seed}, targets=[y.node], lift=wrap, retain_graph=True
     )

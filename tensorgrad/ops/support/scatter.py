@@ -1,9 +1,12 @@
 """Where in an array an index points, and adding values up there: plain NumPy."""
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
+
+from ...core.foreign import dispatched, kind_among
 
 Array = np.ndarray[Any, Any]
 
@@ -20,12 +23,28 @@ def repeats_nothing(index: Any) -> bool:
     """Whether an index can select no place twice, whatever its numbers are."""
     items = index if type(index) is tuple else (index,)
     for item in items:
-        mask = type(item) is np.ndarray and item.dtype == bool
+        mask = hasattr(item, "dtype") and item.dtype.kind == "b"
         if not mask and not isinstance(item, _ONE_PLACE):
             return False
     return True
 
 
+def zeros(shape: tuple[int, ...], dtype: Any, *examples: Any) -> Any:
+    """Return zeros in an array of the kind of the examples."""
+    example = kind_among(examples)
+    if example is None:
+        return np.zeros(shape, dtype)
+    return np.zeros_like(example, dtype, "C", shape=shape)
+
+
+def part(a: Any, index: Any) -> Any:
+    """Return a[index], also where there is a kind of array in the index alone."""
+    if type(a) is np.ndarray and (kind := kind_among(index)) is not None:
+        return kind.call(operator.getitem, (a, index), {})
+    return a[index]
+
+
+@dispatched
 def add_at(whole: Array, index: Any, x: Any) -> None:
     """Add x to part of an array, in place; what meets at one place is summed."""
     if repeats_nothing(index):

@@ -62,9 +62,17 @@ def nothing(g: Any) -> Any:
     return np.where(False, g, 0)
 
 
-def written(y: Any) -> Any:
-    """Return an array that can be written to: one of no axes for a scalar."""
-    return y if isinstance(y, np.ndarray) else np.asarray(y)
+def zeroed(y: Any, places: Any) -> Any:
+    """Return y, an array nobody else has, with 0 where `places` is true."""
+    if not y.shape:
+        return np.where(places, 0, y)
+    np.copyto(y, 0, where=places)
+    return y
+
+
+def visible(y: Any) -> bool:
+    """Whether Python can look at the values of an array."""
+    return type(y) is np.ndarray or isinstance(y, np.generic)
 
 
 def _holds_no_nan(y: Any) -> bool:
@@ -83,18 +91,14 @@ def _product(a: Any, b: Any) -> Any:
     y = a * b
     if _holds_no_nan(y):
         return y
-    y = written(y)
-    np.copyto(y, 0, where=(y != y) & ((a == 0) | (b == 0) & (a == a)))
-    return y
+    return zeroed(y, (y != y) & ((a == 0) | (b == 0) & (a == a)))
 
 
 def _quotient(a: Any, b: Any) -> Any:
     y = a / b
     if _holds_no_nan(y):
         return y
-    y = written(y)
-    np.copyto(y, 0, where=(y != y) & ((a == 0) | np.isinf(b) & (a == a)))
-    return y
+    return zeroed(y, (y != y) & ((a == 0) | np.isinf(b) & (a == a)))
 
 
 @kernel("scaled")
@@ -112,9 +116,7 @@ def _hushed(a, b):
     y = a * b
     if _holds_no_nan(y):
         return y
-    y = written(y)
-    np.copyto(y, 0, where=(y != y) & ((a == 0) | (b == 0)))
-    return y
+    return zeroed(y, (y != y) & ((a == 0) | (b == 0)))
 
 
 # How a gradient of 0 depends on a slope does not matter, be NaN what flows back to it:

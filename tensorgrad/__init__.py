@@ -19,6 +19,7 @@ from .core.errors import (
 )
 from .core.mode import enable_grad, is_grad_enabled, no_grad
 from .core.primitive import Primitive, primitive
+from .core.public import publish as _publish
 from .core.tensor import Tensor
 from .core.writes import debug
 from .ops.elementwise.arithmetic import (
@@ -195,4 +196,7 @@ def __getattr__(name: str) -> typing.Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return [*__all__, "__version__"]
+
+
+_publish(globals())

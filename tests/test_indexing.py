@@ -21,6 +21,7 @@ from tensors import whole_numbers
 
 import tensorgrad as tg
 from tensorgrad.core.backward import interior
+from tensorgrad.core.tensor import plain as plain_values
 from tensorgrad.ops.shapes.gather import choose, compress, extract, select, take
 from tensorgrad.ops.shapes.index import getitem, plain_index, put_part
 from tensorgrad.ops.shapes.update import index_add, index_update, put, put_along_axis
@@ -190,7 +191,7 @@ class TestGetitem:
     )
     def test_what_may_stand_between_brackets(self, index):
         x = np.arange(12.0).reshape(3, 4)
-        plain = tg.core.tensor.plain(index)
+        plain = plain_values(index)
         if isinstance(index, slice):
             plain = slice(0, 2)
         (t,), (g,) = gradients(lambda t: t[index], [x], [np.ones_like(x[plain])])

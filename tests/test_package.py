@@ -1,6 +1,7 @@
 """The package as a whole: what it imports, what it exports, how it is laid out."""
 
 import ast
+import importlib
 import json
 import re
 import runpy
@@ -112,11 +113,29 @@ def test_import_time_is_reported():
 
 
 def test_all_is_sorted_and_complete():
-    names = {name for name in dir(tensorgrad) if not name.startswith("_")}
+    names = {name for name in vars(tensorgrad) if not name.startswith("_")}
     modules = {n for n in names if isinstance(getattr(tensorgrad, n), ModuleType)}
-    public = names - modules
     assert list(tensorgrad.__all__) == sorted(tensorgrad.__all__)
-    assert set(tensorgrad.__all__) - modules - {"__version__"} == public
+    assert names - modules <= set(tensorgrad.__all__)
+    assert all(hasattr(tensorgrad, name) for name in tensorgrad.__all__)
+
+
+def test_dir_shows_the_public_names_alone():
+    assert {"Tensor", "compile", "nn"} < set(dir(tensorgrad))
+    assert not {"core", "ops", "typing"} & set(dir(tensorgrad))
+
+
+PUBLIC = ["tensorgrad", *(f"tensorgrad.{n}" for n in ("nn", "optim", "testing"))]
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_public_classes_show_the_public_module(module):
+    module = importlib.import_module(module)
+    for name in module.__all__:
+        kind = getattr(module, name)
+        if isinstance(kind, type):
+            assert kind.__module__ in PUBLIC
+            assert getattr(sys.modules[kind.__module__], name) is kind
 
 
 def test_annotations_are_declared_to_type_checkers():

@@ -4,7 +4,10 @@ State stands beside its parameter in the order given, float32 parameters keep fl
 state, and a step allocates nothing the size of a parameter.
 """
 
+from ..core.public import publish
 from .optimizer import Optimizer, inverse_time
 from .recurrences import SGD, AdaGrad, Adam, RMSProp
 
 __all__ = ["SGD", "AdaGrad", "Adam", "Optimizer", "RMSProp", "inverse_time"]
+
+publish(globals())

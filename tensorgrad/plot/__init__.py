@@ -1,5 +1,6 @@
 """Pictures of training, from runs that were recorded; needs the extra `plot`."""
 
+from ..core.public import publish
 from .descent import Descent, descent, descents, losses
 from .flow import gradient_flow, updates
 from .history import History
@@ -18,3 +19,5 @@ __all__ = [
     "training",
     "updates",
 ]
+
+publish(globals())

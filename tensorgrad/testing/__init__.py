@@ -6,6 +6,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ..core.public import publish
 from .check import check_gradient, check_model, check_vjp, gradcheck, gradgradcheck
 from .result import GradientError, Result
 from .slopes import numerical_jacobian, taylor_slope
@@ -34,4 +35,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return __all__
+
+
+publish(globals())

@@ -6,7 +6,7 @@ from checks import primitive, verdict
 from tensors import normal
 
 from tensorgrad.testing import check_vjp
-from tensorgrad.testing.shrink import shrink
+from tensorgrad.testing.locate import shrink
 
 doubled = primitive(lambda x: np.sin(x), x=lambda g, x: 2 * g * np.cos(x))
 

@@ -91,16 +91,6 @@ class Node:
         """Name of the operation."""
         return str(self.plan.op.name)
 
-    @property
-    def released(self) -> bool:
-        """Whether a backward pass has freed what this node kept."""
-        return type(self.saved) is Place
-
-    def release(self, place: Place) -> None:
-        """Free the saved values and the way to the parents."""
-        self.saved = place
-        self.parents = ()
-
 
 def shape_and_dtype(value: Any) -> tuple[Any, Any]:
     """Return shape and dtype of an output, or tuples of them for several."""

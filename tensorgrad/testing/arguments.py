@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..core.tensor import Tensor
-from .findings import Finding
-from .nesting import Nesting, chosen, nested
-from .problem import Array
+from ..core.tree import MISSING, Kind, leaves, mapped, named_leaves, nest, refilled
+from .problem import Array, Finding, UnusableError
 
 Seed = int | np.random.Generator | None
 
@@ -144,3 +144,240 @@ def held_constant(values: Sequence[Any]) -> list[Finding]:
         for k, v in enumerate(values)
         if isinstance(v, np.ndarray) and v.dtype.kind != "f"
     ]
+
+
+Function = Callable[..., Any]
+
+
+def nested(x: Any) -> bool:
+    """Whether an argument is a nest of arrays, and no array written as a list."""
+    return nest(x) is not None and not _numbers(x)
+
+
+def _numbers(x: Any) -> bool:
+    if isinstance(x, list) or type(x) is tuple:
+        return all(map(_numbers, x))
+    return isinstance(x, int | float | complex | np.generic)
+
+
+def unnested(f: Function) -> tuple[Function, Function]:
+    """Return `f` with what it returns as a tuple, where that is nested, and a function
+    that nests cotangents as `f` did last.
+    """
+    last: list[Any] = [None]
+
+    def flat(*arrays: Any) -> Any:
+        y = last[0] = f(*arrays)
+        return tuple(filter(_may_vary, leaves(y, nest))) if nested(y) else y
+
+    def nested_alike(g: Any) -> Any:
+        alone = isinstance(last[0], tuple | list) and len(last[0]) == 1
+        if alone or not nested(last[0]):
+            return g
+        parts = iter(g if isinstance(g, tuple) else (g,))
+        return mapped(last[0], lambda y: next(parts) if _may_vary(y) else None, nest)
+
+    return flat, nested_alike
+
+
+class Nesting:
+    """The arguments of a function, as a row of leaves.
+
+    Parameters
+    ----------
+    who : str
+        The check, for messages.
+    f : callable
+        Its parameters name the arguments.
+    arguments : sequence
+    argnums : int or sequence of int, optional
+        Arguments to check, where not all.
+
+    Attributes
+    ----------
+    names : list of str
+        Path of each leaf, such as ``params['w']``.
+    leaves : list
+        Arrays where they are real numbers, else as they are.
+    live : list of int
+        Which leaves are floating point: those are checked.
+
+    Raises
+    ------
+    TypeError
+        If a leaf is complex, or none is floating point.
+    """
+
+    def __init__(
+        self,
+        who: str,
+        f: Function,
+        arguments: Sequence[Any],
+        argnums: int | Sequence[int] | None = None,
+    ) -> None:
+        self.arguments = [a if nested(a) else _array(a) for a in arguments]
+        roots = argument_names(f, len(arguments))
+        pairs = enumerate(zip(roots, self.arguments, strict=True))
+        found = [(k, *leaf) for k, pair in pairs for leaf in named_leaves(*pair, nest)]
+        self.names = [name for _, name, _ in found]
+        self.leaves = [_array(leaf) for _, _, leaf in found]
+        kinds = [getattr(getattr(a, "dtype", None), "kind", "") for a in self.leaves]
+        asked = chosen(argnums, len(arguments))
+        owners = [k for k, _, _ in found]
+        self.live = [
+            k for k, kind in enumerate(kinds) if kind == "f" and owners[k] in asked
+        ]
+        if "c" in kinds:
+            name = self.names[kinds.index("c")]
+            raise TypeError(f"{who}: {name} is complex, expected real numbers")
+        if not self.live:
+            raise TypeError(
+                f"{who}: expected floating-point numbers at the leaves of the point, "
+                f"got {', '.join(self.names) or 'none'}; pass 2.0 for 2"
+            )
+
+    def filled(self, arrays: Sequence[Any], constants: Sequence[Any]) -> Any:
+        """Return the arguments with `arrays` for the leaves that are checked."""
+        values = list(constants)
+        for k, a in zip(self.live, arrays, strict=True):
+            values[k] = a
+        return refilled(self.arguments, values, nest)
+
+    def function(self, f: Function) -> Function:
+        """Return `f` as a function of the leaves that are checked."""
+        return lambda *arrays: f(*self.filled(arrays, self.leaves))
+
+    def derivative(self, df: Function) -> Function:
+        """Return the derivative by each of those leaves, as a tuple; `df` takes, and
+        passes on, what comes before the arrays.
+        """
+
+        def flat(*given: Any) -> tuple[Any, ...]:
+            before = len(given) - len(self.live)
+            filled = self.filled(given[before:], self.leaves)
+            return self.taken(df(*given[:before], *filled))
+
+        return flat
+
+    def pushforward(self, jvp: Function) -> Function:
+        """Return `jvp` as a function of tangents of those leaves, and of the leaves."""
+        still = [np.zeros_like(a) if _is_array(a) else None for a in self.leaves]
+
+        def flat(u: Any, *arrays: Array) -> Any:
+            tangents = self.filled(u if isinstance(u, tuple) else (u,), still)
+            one = tangents[0] if len(tangents) == 1 else tuple(tangents)
+            return jvp(one, *self.filled(arrays, self.leaves))
+
+        return flat
+
+    def taken(self, gradient: Any) -> tuple[Any, ...]:
+        """Return what a gradient nested as the arguments holds for each live leaf.
+
+        Raises
+        ------
+        UnusableError
+            If it is nested in another way.
+        """
+        several = len(self.arguments) > 1
+        tree = tuple(self.arguments) if several else self.arguments[0]
+        found = list(_matched(tree, gradient))
+        for k in self.live:
+            if found[k] is MISSING:
+                raise UnusableError(
+                    "shape",
+                    f"the gradient holds nothing for {self.names[k]}: return it nested "
+                    "as the point is, with None for a constant",
+                )
+        return tuple(found[k] for k in self.live)
+
+    def labels(self) -> dict[str, str]:
+        """Return what to call each input of the check."""
+        return {f"input {i}": self.names[k] for i, k in enumerate(self.live)}
+
+    def notes(self) -> list[Finding]:
+        """Return a note for each array that has no gradient for its dtype."""
+        sentence = (
+            "{} is {}: it has no gradient and is held constant; pass floating-point "
+            "numbers to check it"
+        )
+        return [
+            Finding("integers", sentence.format(name, leaf.dtype), fatal=False)
+            for name, leaf in zip(self.names, self.leaves, strict=True)
+            if _is_array(leaf) and leaf.dtype.kind in "iu"
+        ]
+
+
+def _matched(tree: Any, other: Any) -> Iterator[Any]:
+    """Yield what `other` holds for each leaf of `tree`."""
+    kind = nest(tree)
+    if kind is None:
+        yield other
+        return
+    beside = _beside(kind, [*kind.keys(tree)], other)
+    for value, there in zip(kind.values(tree), beside, strict=True):
+        yield from _matched(value, there)
+
+
+def _beside(kind: Kind, keys: list[Any], other: Any) -> list[Any]:
+    """Return what `other` holds for each of the keys of a nest."""
+    if other is None:
+        return [None] * len(keys)
+    if isinstance(other, Mapping):
+        return [other.get(key, MISSING) for key in keys]
+    if isinstance(other, list | tuple | np.ndarray) and len(other) == len(keys):
+        return list(other)
+    named = kind.step.startswith(".")
+    return [getattr(other, key, MISSING) if named else MISSING for key in keys]
+
+
+def _may_vary(leaf: Any) -> bool:
+    return not (leaf is None or isinstance(leaf, str | bytes) or callable(leaf))
+
+
+def _array(leaf: Any) -> Any:
+    """Return real and complex numbers as an array, what is none as it is."""
+    if isinstance(leaf, Tensor):
+        return leaf.numpy()
+    if not _may_vary(leaf):
+        return leaf
+    array = np.asarray(leaf)
+    return array if array.dtype.kind in "fiubc" else leaf
+
+
+def chosen(argnums: int | Sequence[int] | None, count: int) -> list[int]:
+    """Return which of `count` arguments are asked for: all of them, but for argnums.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer arguments.
+    """
+    if argnums is None:
+        return list(range(count))
+    wanted = [argnums] if isinstance(argnums, int) else list(argnums)
+    for k in wanted:
+        if not -count <= k < count:
+            raise ValueError(
+                f"gradcheck: argnums names input {k}, expected one of {count}"
+            )
+    return [k % count for k in wanted]
+
+
+def _is_array(leaf: Any) -> bool:
+    return isinstance(leaf, np.ndarray)
+
+
+def argument_names(f: Function, count: int) -> list[str]:
+    """Return the names of the first parameters of `f`, x or x0, x1, ... for others."""
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    named = [
+        p.name
+        for p in parameters
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    if len(named) >= count:
+        return named[:count]
+    return ["x"] if count == 1 else [f"x{k}" for k in range(count)]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,28 +10,22 @@ from numpy.typing import ArrayLike
 
 from ..core.tensor import Tensor
 from .arguments import (
+    Nesting,
     Point,
     Seed,
     as_seed,
     constant_or_array,
     held_constant,
     live_inputs,
+    nested,
     point_of,
+    unnested,
 )
-from .diagnosis import Diagnosis, diagnose
-from .examine import (
-    Examination,
-    Settings,
-    examine,
-    in_low_precision,
-    main,
-    symmetric,
-)
-from .experiment import LARGEST, fits
-from .findings import Finding
-from .identities import adjoint, forward_by_transposing
+from .diagnosis import Diagnosis
+from .examine import Settings
+from .experiment import LARGEST
+from .identities import adjoint
 from .model import Model, located, model_problem
-from .nesting import Nesting, nested, unnested
 from .plain import (
     as_given,
     as_outputs,
@@ -42,10 +35,10 @@ from .plain import (
     vjp_problem,
 )
 from .problem import Array, Problem
-from .result import Entry, GradientError, Result
-from .shrink import shrink
+from .procedure import invalid, raise_failure, run
+from .result import Result
 from .tensors import tensor_problem
-from .verdict import DISAGREES, Tolerance
+from .verdict import Tolerance
 
 
 def gradcheck(
@@ -118,10 +111,10 @@ def gradcheck(
     settings = Settings(Tolerance(atol, rtol), directions, largest, explain)
     point, of_live = _tensor_point(f, inputs, argnums)
     if not point.arrays:
-        return _finished(_of_integers(inputs, seed), raise_on_failure)
+        return raise_failure(_of_integers(inputs, seed), raise_on_failure)
     problem, dtypes = _problem(of_live, point.arrays, linear)
-    result = _checked(problem, point, order, settings, seed, dtypes)
-    return _finished(result, raise_on_failure)
+    result = run(problem, point, order, settings, seed, dtypes)
+    return raise_failure(result, raise_on_failure)
 
 
 def _tensor_point(
@@ -237,8 +230,8 @@ def check_gradient(
         f, df = point.nesting.function(f), point.nesting.derivative(df)
     settings = Settings(Tolerance(atol, rtol), directions, largest, explain)
     problem = _plain(gradient_problem, f, df, point.arrays)
-    result = _checked(problem, point, 1, settings, as_seed(rng))
-    return _finished(result, raise_on_failure)
+    result = run(problem, point, 1, settings, as_seed(rng))
+    return raise_failure(result, raise_on_failure)
 
 
 def check_vjp(
@@ -304,10 +297,10 @@ def check_vjp(
     f, nest = unnested(f)
     problem = _plain(vjp_problem, f, lambda g, *xs: vjp(nest(g), *xs), point.arrays)
     seed = as_seed(rng)
-    result = _checked(problem, point, 1, settings, seed)
+    result = run(problem, point, 1, settings, seed)
     if jvp is not None and result.ok:
         _check_adjoint(result, jvp, seed)
-    return _finished(result, raise_on_failure)
+    return raise_failure(result, raise_on_failure)
 
 
 def check_model(
@@ -375,7 +368,7 @@ def check_model(
     settings = Settings(Tolerance(atol, rtol), directions, largest, explain)
     with held.borrowed():
         problem = _plain(model_problem, held.value, held.vjp, arrays)
-        result = _checked(
+        result = run(
             problem,
             Point(arrays, [], fixed=True),
             1,
@@ -385,7 +378,7 @@ def check_model(
         )
     result.names = held.names
     result.last.findings += located(result, held.layers())
-    return _finished(result, raise_on_failure)
+    return raise_failure(result, raise_on_failure)
 
 
 def _check_adjoint(result: Result, jvp: Callable[..., Any], seed: int) -> None:
@@ -410,21 +403,7 @@ def _of_integers(inputs: Sequence[Any], seed: int) -> Result:
         f"no input is floating point ({kinds or 'there is none'}), and other numbers "
         "have no gradient; pass x.astype(float)"
     )
-    return _invalid("integers", sentence, [], seed)
-
-
-def _invalid(
-    fault: str,
-    sentence: str,
-    inputs: list[Array],
-    seed: int,
-    names: Mapping[str, str] = MappingProxyType({}),
-) -> Result:
-    """Return the result for inputs at which nothing can be checked."""
-    problem = Problem(inputs, lambda xs: [], lambda xs: lambda vs: [])
-    found = Examination(problem, findings=[Finding(fault, sentence)])
-    diagnosed = Diagnosis(fault, sentence)
-    return Result("invalid", 1, seed, inputs, [found], diagnosed, names=dict(names))
+    return invalid("integers", sentence, [], seed)
 
 
 def _problem(
@@ -461,142 +440,3 @@ def _plain(
             kinds = [x.dtype for x in points]
             return make(in_dtypes(f, kinds), in_dtypes(gradient, kinds), points)
     return problem
-
-
-_MANY = 10_000
-"""Numbers in all inputs, of which a check does not try many other points."""
-
-
-def _checked(
-    problem: Problem,
-    point: Point,
-    order: int,
-    settings: Settings,
-    seed: int,
-    dtypes: Sequence[Any] = (),
-) -> Result:
-    """Examine order after order, up to the first that fails."""
-    for k, x in enumerate(problem.inputs):
-        if not np.isfinite(x).all():
-            sentence = f"input {k} holds NaN or infinity: there is no derivative there"
-            return _invalid("not finite", sentence, problem.inputs, seed, point.names)
-    rng = np.random.default_rng(seed)
-    found: list[Examination] = []
-    lower: Problem | None = None
-    for k in range(1, order + 1):
-        if lower is not None:
-            problem = _next(lower, rng)
-        examination = examine(problem, settings, rng, k)
-        found.append(examination)
-        if k == 1:
-            examination.findings[:0] = point.notes
-        if lower is not None and examination.verdict == "agrees":
-            examination.findings += _of_order(lower, problem, rng)
-        if examination.verdict == "agrees":
-            for dtype in dtypes:
-                examination.findings += in_low_precision(problem, dtype, rng)
-        lower = problem
-        if examination.verdict not in ("agrees", "kink"):
-            break
-    last = found[-1]
-    verdict = last.verdict
-    if verdict == "agrees" and any(e.verdict == "kink" for e in found):
-        verdict = "kink"
-    result = Result(verdict, len(found), seed, point.arrays, found, names=point.names)
-    if settings.explain and verdict != "agrees":
-        _explain(result)
-        result.located = _located(last)
-        # Where one entry of very many is named, smaller inputs would tell little more.
-        named = result.located is not None and problem.point.size > _MANY
-        if not point.fixed and not named:
-            _find_smaller(result, settings)
-    return result
-
-
-def _next(lower: Problem, rng: np.random.Generator) -> Problem:
-    """Return the problem one order higher, with random cotangents."""
-    if lower.derivative is None:
-        raise ValueError("order: derivatives of plain functions are checked one by one")
-    return lower.derivative(
-        [np.asarray(rng.normal(size=y.shape)) for y in lower.outputs]
-    )
-
-
-def _of_order(
-    lower: Problem, problem: Problem, rng: np.random.Generator
-) -> list[Finding]:
-    """Check what must hold between two orders."""
-    count = len(lower.inputs)
-    found = symmetric(problem, count, rng)
-    return found + adjoint(lower, forward_by_transposing(lower), rng)
-
-
-def _explain(result: Result) -> None:
-    """Find the likeliest fault."""
-    last = result.last
-    if result.verdict == "kink":
-        last = next(e for e in result.examinations if e.verdict == "kink")
-    result.diagnosed = diagnose(last)
-
-
-def _located(last: Examination) -> Entry | None:
-    """Return the wrong entry that was found, where only random directions were
-    compared.
-    """
-    if last.located is None:
-        return None
-    at, above, analytic, numerical, error = last.located
-    number, index = last.problem.packing.entry(at)
-    output, output_index = last.problem.out.entry(above)
-    nan = float("nan")
-    return Entry(
-        number, output, index, output_index, analytic, numerical, error, nan, nan
-    )
-
-
-def _find_smaller(result: Result, settings: Settings) -> None:
-    """Find a smaller input that fails too."""
-    last = result.last
-    if last.numbers != "disagrees" or last.error is not None:
-        return
-    rng = np.random.default_rng(result.seed)
-
-    def fails(inputs: list[Array]) -> bool:
-        at = last.problem.at(inputs)
-        try:
-            comparison = main(at, at.pulled(), settings, rng)
-        except Exception:
-            return False
-        return comparison.worst_state == DISAGREES
-
-    if not fails(last.problem.inputs):
-        return
-    small = shrink(last.problem.inputs, fails)
-    # Of a higher order the cotangents come last, and are drawn anew.
-    pairs = zip(small, result.inputs, strict=False)
-    result.shrunk = [s.astype(x.dtype) for s, x in pairs]
-    if fits(last.problem, settings.largest):
-        return
-    smaller = examine(last.problem.at(small), settings, rng, last.order)
-    found = diagnose(smaller)
-    if smaller.numbers == "disagrees" and found is not None:
-        result.diagnosed = found
-
-
-def _finished(result: Result, raise_on_failure: bool) -> Result:
-    __tracebackhide__ = True
-    if raise_on_failure and not result.ok:
-        error = result.last.error
-        cause = error.__cause__ if error else None
-        raise GradientError(result) from _from_outside(cause)
-    return result
-
-
-def _from_outside(error: BaseException | None) -> BaseException | None:
-    """Return an exception with what it passed of the checked code alone."""
-    if error is None:
-        return None
-    trace = error.__traceback__
-    while trace and trace.tb_frame.f_globals.get("__package__") == __package__:
-        trace = trace.tb_next
-    return error.with_traceback(trace)

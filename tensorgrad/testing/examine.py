@@ -10,10 +10,9 @@ import numpy as np
 
 from . import identities
 from .experiment import LARGEST, blend, fits, full, projected
-from .findings import Finding
-from .inspection import same_bits
+from .identities import same_bits
 from .locate import Wrong, wrong_entry
-from .problem import Array, Back, Problem, UnusableError
+from .problem import Array, Back, Finding, Problem, UnusableError
 from .verdict import (
     AGREES,
     DISAGREES,

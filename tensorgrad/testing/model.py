@@ -12,10 +12,9 @@ import numpy as np
 from ..core.node import Leaf
 from ..core.tensor import Tensor
 from ..core.tree import mapped, nest
-from .findings import Finding
-from .nesting import nested
+from .arguments import nested
 from .plain import as_array, in_dtypes, vjp_problem
-from .problem import Array, Problem
+from .problem import Array, Finding, Problem
 from .report import name_of, shares
 
 if TYPE_CHECKING:

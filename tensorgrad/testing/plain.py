@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from .findings import Finding
-from .inspection import changed, coarse, shared, varying
+from .identities import changed, coarse, shared, varying
 from .problem import (
     Array,
     Arrays,
     Back,
+    Finding,
     GradientShapeError,
     Problem,
     UnusableError,

@@ -13,10 +13,8 @@ from ..core.terminal import printable
 from .block import worst_entry
 from .diagnosis import Diagnosis
 from .examine import Examination
-from .findings import Finding, renamed, told
-from .page import page
-from .problem import Array
-from .report import as_dict, report
+from .problem import Array, Finding, renamed, told
+from .report import as_dict, page, report
 from .verdict import NAMES, Comparison, Verdict
 
 

@@ -10,9 +10,8 @@ import numpy as np
 from ..core.backward import interior, walk
 from ..core.mode import enable_grad, no_grad
 from ..core.tensor import Tensor
-from .findings import Finding
-from .inspection import changed, coarse, narrowed, shared, unreached, varying
-from .problem import EPS, Array, Arrays, Back, Problem, UnusableError, reported
+from .identities import changed, coarse, narrowed, shared, unreached, varying
+from .problem import EPS, Array, Arrays, Back, Finding, Problem, UnusableError, reported
 
 Function = Callable[..., Any]
 

@@ -9,18 +9,19 @@ from typing import Literal
 import numpy as np
 
 from .differences import (
+    ASKED,
     COARSE,
     Estimate,
     Lines,
     check_step,
     derivatives,
     fitted,
+    nearby,
     stretched,
 )
 from .experiment import Experiment
 from .problem import EPS, Array
 from .scales import Look, look, one_sided, straddles
-from .sides import ASKED, nearby
 
 AGREES, KINK, NOISY, DISAGREES = range(4)
 Verdict = Literal["agrees", "kink", "too noisy", "disagrees", "invalid"]

@@ -1,0 +1,180 @@
+"""The course of a check: order after order, in lower precision, then the diagnosis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from .arguments import Point
+from .diagnosis import Diagnosis, diagnose
+from .examine import (
+    Examination,
+    Settings,
+    examine,
+    in_low_precision,
+    main,
+    symmetric,
+)
+from .experiment import fits
+from .identities import adjoint, forward_by_transposing
+from .locate import shrink
+from .problem import Array, Finding, Problem
+from .result import Entry, GradientError, Result
+from .verdict import DISAGREES
+
+
+def invalid(
+    fault: str,
+    sentence: str,
+    inputs: list[Array],
+    seed: int,
+    names: Mapping[str, str] = MappingProxyType({}),
+) -> Result:
+    """Return the result for inputs at which nothing can be checked."""
+    problem = Problem(inputs, lambda xs: [], lambda xs: lambda vs: [])
+    found = Examination(problem, findings=[Finding(fault, sentence)])
+    diagnosed = Diagnosis(fault, sentence)
+    return Result("invalid", 1, seed, inputs, [found], diagnosed, names=dict(names))
+
+
+_MANY = 10_000
+"""Numbers in all inputs, of which a check does not try many other points."""
+
+
+def run(
+    problem: Problem,
+    point: Point,
+    order: int,
+    settings: Settings,
+    seed: int,
+    dtypes: Sequence[Any] = (),
+) -> Result:
+    """Return the result of examining order after order, up to the first that fails."""
+    for k, x in enumerate(problem.inputs):
+        if not np.isfinite(x).all():
+            sentence = f"input {k} holds NaN or infinity: there is no derivative there"
+            return invalid("not finite", sentence, problem.inputs, seed, point.names)
+    rng = np.random.default_rng(seed)
+    found: list[Examination] = []
+    lower: Problem | None = None
+    for k in range(1, order + 1):
+        if lower is not None:
+            problem = _next(lower, rng)
+        examination = examine(problem, settings, rng, k)
+        found.append(examination)
+        if k == 1:
+            examination.findings[:0] = point.notes
+        if lower is not None and examination.verdict == "agrees":
+            examination.findings += _of_order(lower, problem, rng)
+        if examination.verdict == "agrees":
+            for dtype in dtypes:
+                examination.findings += in_low_precision(problem, dtype, rng)
+        lower = problem
+        if examination.verdict not in ("agrees", "kink"):
+            break
+    last = found[-1]
+    verdict = last.verdict
+    if verdict == "agrees" and any(e.verdict == "kink" for e in found):
+        verdict = "kink"
+    result = Result(verdict, len(found), seed, point.arrays, found, names=point.names)
+    if settings.explain and verdict != "agrees":
+        _explain(result)
+        result.located = _located(last)
+        # Where one entry of very many is named, smaller inputs would tell little more.
+        named = result.located is not None and problem.point.size > _MANY
+        if not point.fixed and not named:
+            _find_smaller(result, settings)
+    return result
+
+
+def _next(lower: Problem, rng: np.random.Generator) -> Problem:
+    """Return the problem one order higher, with random cotangents."""
+    if lower.derivative is None:
+        raise ValueError("order: derivatives of plain functions are checked one by one")
+    return lower.derivative(
+        [np.asarray(rng.normal(size=y.shape)) for y in lower.outputs]
+    )
+
+
+def _of_order(
+    lower: Problem, problem: Problem, rng: np.random.Generator
+) -> list[Finding]:
+    """Check what must hold between two orders."""
+    count = len(lower.inputs)
+    found = symmetric(problem, count, rng)
+    return found + adjoint(lower, forward_by_transposing(lower), rng)
+
+
+def _explain(result: Result) -> None:
+    """Find the likeliest fault."""
+    last = result.last
+    if result.verdict == "kink":
+        last = next(e for e in result.examinations if e.verdict == "kink")
+    result.diagnosed = diagnose(last)
+
+
+def _located(last: Examination) -> Entry | None:
+    """Return the wrong entry that was found, where only random directions were
+    compared.
+    """
+    if last.located is None:
+        return None
+    at, above, analytic, numerical, error = last.located
+    number, index = last.problem.packing.entry(at)
+    output, output_index = last.problem.out.entry(above)
+    nan = float("nan")
+    return Entry(
+        number, output, index, output_index, analytic, numerical, error, nan, nan
+    )
+
+
+def _find_smaller(result: Result, settings: Settings) -> None:
+    """Find a smaller input that fails too."""
+    last = result.last
+    if last.numbers != "disagrees" or last.error is not None:
+        return
+    rng = np.random.default_rng(result.seed)
+
+    def fails(inputs: list[Array]) -> bool:
+        at = last.problem.at(inputs)
+        try:
+            comparison = main(at, at.pulled(), settings, rng)
+        except Exception:
+            return False
+        return comparison.worst_state == DISAGREES
+
+    if not fails(last.problem.inputs):
+        return
+    small = shrink(last.problem.inputs, fails)
+    # Of a higher order the cotangents come last, and are drawn anew.
+    pairs = zip(small, result.inputs, strict=False)
+    result.shrunk = [s.astype(x.dtype) for s, x in pairs]
+    if fits(last.problem, settings.largest):
+        return
+    smaller = examine(last.problem.at(small), settings, rng, last.order)
+    found = diagnose(smaller)
+    if smaller.numbers == "disagrees" and found is not None:
+        result.diagnosed = found
+
+
+def raise_failure(result: Result, raise_on_failure: bool) -> Result:
+    """Return the result, or raise it where it is a failure, if that is asked for."""
+    __tracebackhide__ = True
+    if raise_on_failure and not result.ok:
+        error = result.last.error
+        cause = error.__cause__ if error else None
+        raise GradientError(result) from _from_outside(cause)
+    return result
+
+
+def _from_outside(error: BaseException | None) -> BaseException | None:
+    """Return an exception with what it passed of the checked code alone."""
+    if error is None:
+        return None
+    trace = error.__traceback__
+    while trace and trace.tb_frame.f_globals.get("__package__") == __package__:
+        trace = trace.tb_next
+    return error.with_traceback(trace)

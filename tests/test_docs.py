@@ -107,11 +107,15 @@ def test_every_public_name_is_in_the_reference(module, listed):
 
 def test_what_is_named_exists():
     """Messages and pages name functions as they are called: tg.stack."""
-    texts = [*(ROOT / "tensorgrad").rglob("*.py"), *DOCS.rglob("*.md")]
+    texts = [
+        *(ROOT / "tensorgrad").rglob("*.py"),
+        *DOCS.rglob("*.md"),
+        *(DOCS / "gallery").glob("*.py"),
+    ]
     found = {
         name
         for path in texts
-        for name in re.findall(r"\btg((?:\.[a-z_]+)+)", path.read_text("utf-8"))
+        for name in re.findall(r"\btg((?:\.[A-Za-z_]+)+)", path.read_text("utf-8"))
     }
     assert len(found) > 40
     missing = []

@@ -93,6 +93,8 @@ sphinx_gallery_conf = {
     "filename_pattern": r"\.py$",
     "ignore_pattern": r"_shared\.py$",
     "abort_on_example_error": True,
+    "capture_repr": (),
+    "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "matplotlib_animations": False,
     "remove_config_comments": True,

@@ -1,12 +1,16 @@
 """Explanations: what is told is what happens, nothing is changed by telling it."""
 
+import ast
+import functools
 import html
+import inspect
 import itertools
 import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from types import FunctionType
 
 import numpy as np
 import pytest
@@ -18,6 +22,7 @@ from tensorgrad.core.observe import observed, observers
 from tensorgrad.explanation.boxes import boxes
 from tensorgrad.explanation.drawing import LOW
 from tensorgrad.explanation.layout import KNOT, layout
+from tensorgrad.explanation.mathematics import declared
 from tensorgrad.explanation.page import unpacked
 from tensorgrad.explanation.sections import FEW, Group, grouped, steps_of
 from tensorgrad.explanation.steps import Variable, summary
@@ -285,6 +290,128 @@ def test_a_rule_without_source_is_named():
     )
     told = tg.explain(names["f"](tg.Tensor(1.0, requires_grad=True)))
     assert told.steps[0].ways[0].rule == "<lambda>"
+
+
+def explained_rule(rule):
+    """Return how the rule of an operation of the user's reads."""
+
+    @tg.primitive
+    def own(x):
+        return 2 * x
+
+    own.vjp(x=rule)
+    return tg.explain(own(tg.Tensor(1.0, requires_grad=True))).steps[0].ways[0].rule
+
+
+class Twice:
+    """A rule that is no function of Python's."""
+
+    def __call__(self, g):
+        """Return twice what it is given."""
+        return 2 * g
+
+
+@pytest.mark.parametrize(
+    ("rule", "name"),
+    [
+        (functools.partial(lambda k, g: k * g, 2), "partial"),
+        (Twice(), "Twice"),
+        (Twice().__call__, "__call__"),
+    ],
+)
+def test_a_rule_that_is_no_function_is_named(rule, name):
+    assert explained_rule(rule) == name
+
+
+def test_a_docstring_need_not_quote_python():
+    def rule(g):
+        """Return `twice the gradient`."""
+        return 2 * g
+
+    def longer(g):
+        """Add the `gradient itself` twice."""
+        for _ in range(1):
+            g = g + g
+        return g
+
+    assert explained_rule(rule) == "2 * g"
+    assert explained_rule(longer) == "add the gradient itself twice"
+
+
+# What docstrings declare.
+
+# What formulas speak of besides arguments and functions of NumPy: `n` counts elements,
+# `lower` is a triangle, and the way back of an einsum is itself one.
+SPOKEN_OF = {"inv", "lower", "n", "reversed", "_way_back"}
+
+OPTIONS = {"axis": None, "keepdims": False, "where": True, "ddof": 0, "ord": 3.0}
+
+
+def declaring():
+    """Return the functions of the library whose docstring declares a formula."""
+    modules = sorted(m for m in sys.modules if m.startswith("tensorgrad.ops"))
+    return [
+        f
+        for name in modules
+        for f in vars(sys.modules[name]).values()
+        if isinstance(f, FunctionType) and f.__module__ == name and declared(f)
+    ]
+
+
+def unknown_names(function):
+    """Return the names in a formula that tell a reader nothing."""
+    tree, _ = declared(function)
+    names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+    arguments = set(inspect.signature(function).parameters)
+    return {n for n in names - arguments - SPOKEN_OF if not hasattr(np, n)}
+
+
+def formula_error(function):
+    """Return how far a formula is from what its function returns, None if unknown."""
+    tree, _ = declared(function)
+    rng = np.random.default_rng(0)
+    parameters = inspect.signature(function).parameters
+    values = {name: rng.uniform(0.2, 0.9, 3) for name in parameters}
+    values |= {name: v for name, v in OPTIONS.items() if name in parameters}
+    if "axis" in values:  # reduced, as the result is
+        values |= {name: np.array(0.7) for name in ("g", "y") if name in parameters}
+    if "target" in values:  # one row for each example
+        values |= {"p": rng.uniform(size=(3, 3)), "target": np.eye(3), "g": 0.7}
+    if "center" in values:
+        values["center"] = np.mean(values["a"])
+    scope = {**vars(np), "n": 3, **values}
+    code = compile(ast.Expression(tree), "", "eval")
+    try:
+        expected = eval(code, scope)
+    except (NameError, TypeError):
+        return None
+    return np.max(np.abs(np.asarray(function(**values)) - expected))
+
+
+@pytest.mark.parametrize("function", declaring(), ids=lambda f: f.__name__)
+def test_declared_formulas_speak_of_arguments_and_are_right(function):
+    assert not unknown_names(function)
+    error = formula_error(function)
+    assert error is None or error < 1e-12
+
+
+def test_most_declared_formulas_are_compared():
+    every = [formula_error(function) for function in declaring()]
+    assert len(every) > 15
+    assert sum(error is not None for error in every) > 0.7 * len(every)
+
+
+def test_a_wrong_formula_would_be_seen():
+    def rule(g, x):
+        """Return `g * sin(x)`, wrongly."""
+        return g * np.cos(x)
+
+    def renamed(g, angle):
+        """Return `g * cos(x)`, of an argument of another name."""
+        return g * np.cos(angle)
+
+    assert formula_error(rule) > 0.1
+    assert unknown_names(renamed) == {"x"}
 
 
 # What is kept.

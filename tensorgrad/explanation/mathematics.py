@@ -2,7 +2,10 @@
 
 A rule is a short NumPy expression, so its source is its mathematics: helper functions
 are read into it, branches that shapes decide are taken, and the names of the operands
-stand for those of the arguments.
+stand for those of the arguments. Where the source is written for the sake of accuracy,
+or is long, the docstring of the rule or of a helper declares the mathematics: it starts
+with Return `formula`, in Python and in the function's own arguments, and may go on with
+a remark after a colon or comma. docs/adding_an_op.md promises that.
 """
 
 from __future__ import annotations
@@ -90,7 +93,8 @@ def _fact(value: Any) -> tuple[str, Hashable]:
 def _template(rule: Rule, facts: tuple[tuple[str, Any], ...]) -> Reading:
     """Return a rule with its arguments between dollars, for words to be put in."""
     known = {name: _value(fact) for name, fact in facts}
-    assert isinstance(rule, FunctionType)
+    if not isinstance(rule, FunctionType):
+        return Reading(getattr(rule, "__name__", type(rule).__name__))
     names = list(inspect.signature(rule).parameters)
     for read in (_said, _computed):
         found = read(rule, known, names)
@@ -108,13 +112,26 @@ def _description(rule: FunctionType) -> str:
     return found.removesuffix(".")
 
 
-def _said(rule: FunctionType, known: Any, names: list[str]) -> Reading | None:
-    """Return the formula that a docstring starts with: Return `formula`: remark."""
-    found = _FORMULA.match(_description(rule))
-    if found is None:
+def declared(function: FunctionType) -> tuple[ast.expr, str] | None:
+    """Return the formula that a docstring starts with, and the remark behind it: both
+    of "Return `formula`: remark". None where it does not, or the formula is no Python.
+    """
+    found = _FORMULA.match(_description(function))
+    tree = None if found is None else _parsed(found[1])
+    return None if found is None or tree is None else (tree, found[2] or "")
+
+
+def _parsed(text: str) -> ast.expr | None:
+    try:
+        return ast.parse(text, mode="eval").body
+    except SyntaxError:
         return None
-    tree = ast.parse(found[1], mode="eval").body
-    return Reading(symbols(tree, known, names), found[2] or "")
+
+
+def _said(rule: FunctionType, known: Any, names: list[str]) -> Reading | None:
+    """Return the formula that a docstring declares."""
+    found = declared(rule)
+    return found and Reading(symbols(found[0], known, names), found[1])
 
 
 def _computed(rule: FunctionType, known: Any, names: list[str]) -> Reading | None:
@@ -136,7 +153,8 @@ def _told(rule: FunctionType, known: Any, names: list[str]) -> Reading:
     """Return the words of a docstring, or else the name of the rule."""
 
     def formula(found: re.Match[str]) -> str:
-        return symbols(ast.parse(found[1], mode="eval").body, known, names)
+        tree = _parsed(found[1])
+        return found[1] if tree is None else symbols(tree, known, names)
 
     words = _description(rule).removeprefix("Return ")
     if words[:1].isupper() and words[1:2].islower():
@@ -322,11 +340,9 @@ def _said_of(
     helper: FunctionType, names: Mapping[str, ast.expr], known: Mapping[str, Any]
 ) -> ast.expr | None:
     """Return the formula in a helper's docstring, in its arguments at a call."""
-    found = _FORMULA.match(_description(helper))
-    if found is None:
-        return None
+    found = declared(helper)
     reader = _Reader(dict(names), known, helper.__globals__)
-    return reader.read(ast.parse(found[1], mode="eval").body)
+    return found and reader.read(found[0])
 
 
 def _is_helper(function: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -164,5 +165,5 @@ def _argument(call: Call, k: int, output: str) -> tuple[str, Reading]:
     if argument != op.variadic:
         return name, reading(rule, call.facts(), words)
     # A rule for one of many takes its place as its first argument.
-    place = {rule.__code__.co_varnames[0]: item}
+    place = {next(iter(signature(rule).parameters)): item}
     return f"{name}[{item}]", reading(rule, {**call.facts(), **place}, words)

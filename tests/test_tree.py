@@ -110,7 +110,7 @@ def test_each_leaf_is_named_by_its_path():
         ([1], (1,), [([1], (1,))]),
         (slice(1), slice(2), [(None, None), (1, 2), (None, None)]),
     ],
-    ids=repr,
+    ids=["nested", "order", "shorter", "keys", "kinds", "slices"],
 )
 def test_the_leaves_of_two_nests_stand_side_by_side(a, b, expected):
     assert list(pairs(a, b)) == expected

@@ -174,7 +174,7 @@ __all__ = [
 ]
 
 
-# What few programs need is loaded when it is first asked for: name, module it is in.
+# What few programs need is loaded on first use: name, module it is in.
 _LATER = {
     "GradientError": "testing",
     "compile": "capture",

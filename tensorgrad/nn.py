@@ -61,7 +61,7 @@ class Module:
         Yields
         ------
         name : str
-            Where the parameter stands.
+            The path to the parameter.
         tensor : Tensor
             The parameter itself.
         """
@@ -101,10 +101,10 @@ class Dense(Module):
     in_features, out_features : int
         Lengths of a sample going in and coming out.
     rng : int, numpy.random.Generator or RandomState, optional
-        Where the weights are drawn from; fresh entropy where not given.
+        Where the weights are drawn from; fresh entropy for None.
     scale : float, optional
         Standard deviation of the normal initial weights; the biases start at 0.
-        sqrt(2 / in_features) where not given [1]_.
+        sqrt(2 / in_features) for None [1]_.
     dtype : dtype
         Of the parameters.
 

@@ -559,7 +559,7 @@ def test_quadratic_converges(kind, dtype):
 
 def test_a_parameter_given_twice_is_refused():
     w = tg.Tensor([1.0], requires_grad=True)
-    with pytest.raises(ValueError, match="given twice"):
+    with pytest.raises(ValueError, match="passed twice"):
         tg.optim.SGD([w, w], 0.1)
 
 

@@ -1,6 +1,6 @@
 """Optimizers: each updates its parameters in place, by one recurrence.
 
-State stands beside its parameter in the order given, float32 parameters keep float32
+State follows the order of the parameters, float32 parameters keep float32
 state, and a step allocates nothing the size of a parameter.
 """
 

@@ -104,26 +104,26 @@ class Optimizer:
         self._begin()
 
     def _begin(self) -> None:
-        """Make what follows from the parameters and their state."""
+        """Compute what depends on the parameters and their state."""
         self._scratch = shared_scratch(self.params, self.scratch)
         self._joined = joined(self.params, self.state, self.scratch)
         self._take()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what is copied and pickled: not views of memory that is shared."""
+        """Return the attributes to copy or pickle, without views of shared memory."""
         self._note_changes()
-        kept = vars(self).copy()
+        state = vars(self).copy()
         for name in _DERIVED:
-            del kept[name]
-        return kept
+            del state[name]
+        return state
 
     def __copy__(self) -> Optimizer:
         twin = object.__new__(type(self))
         vars(twin).update(vars(self))
         return twin
 
-    def __setstate__(self, kept: dict[str, Any]) -> None:
-        vars(self).update(kept)
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
         self._begin()
 
     @property
@@ -137,8 +137,8 @@ class Optimizer:
         _set_rate(self, lr)
 
     def _begin_with(self, lr: float | Schedule) -> None:
-        given = lr if callable(lr) else _at_least_zero(type(self).__name__, "lr", lr)
-        self._initial: float | Schedule = given
+        rate = lr if callable(lr) else _at_least_zero(type(self).__name__, "lr", lr)
+        self._initial: float | Schedule = rate
         self._rate = self._rate_now()
 
     @property
@@ -186,14 +186,14 @@ class Optimizer:
                 self.update(*self._joined.gathered(arrays, gradients), factors)
                 self._joined.hand_back(arrays)
             for i in alone:
-                given = arrays[i], gradients[i], self.state[i], self._scratch[i]
-                self.update(*given, factors)
+                row = arrays[i], gradients[i], self.state[i], self._scratch[i]
+                self.update(*row, factors)
         finally:
             stamp(self._memory, f"{type(self).__name__}.step")
 
     def _note_changes(self) -> None:
-        """Take over parameters and arrays of state that are not those of before."""
-        # What is iterated over once is not to be empty when the step comes.
+        """Adopt parameters and arrays of state that were replaced."""
+        # An iterator would be empty when the step comes.
         self.params, self.state = _as_list(self.params), _as_list(self.state)
         rows = self.state
         now = (*self.params, *rows, *chain.from_iterable(rows), self._count())
@@ -201,21 +201,21 @@ class Optimizer:
             self._align()
 
     def _align(self) -> None:
-        name, known = type(self).__name__, self._rows
+        name, rows_of = type(self).__name__, self._rows
         _check_parameters(name, self.params)
-        assigned = any(map(is_not, self.state, known.values()))
-        if len(self.state) == len(known) and not assigned:
-            rows = [self._fresh(p, known.get(p, [])) for p in self.params]
+        assigned = any(map(is_not, self.state, rows_of.values()))
+        if len(self.state) == len(rows_of) and not assigned:
+            rows = [self._fresh(p, rows_of.get(p, [])) for p in self.params]
             self.state[:] = rows
-        _check_state(name, self.params, self.state, self._count(), known)
+        _check_state(name, self.params, self.state, self._count(), rows_of)
         self.state[:] = map(_as_list, self.state)
         self._scratch = shared_scratch(self.params, self.scratch)
-        # What was assigned is updated itself, not a copy of it: one by one.
+        # Assigned arrays are updated themselves, one by one, not copies of them.
         self._joined = None
         self._take()
 
     def _take(self) -> None:
-        """Note the parameters and their state, to see when they are others."""
+        """Note the parameters and their state, to see when they are replaced."""
         arrays = chain.from_iterable(self.state)
         self._taken = (*self.params, *self.state, *arrays, self._count())
         self._rows = dict(zip(self.params, self.state, strict=True))
@@ -244,12 +244,12 @@ class Optimizer:
         factors: tuple[float, ...],
     ) -> None:
         arrays = [p._memory() for p in self.params]
-        for given in zip(arrays, gradients, state, scratch, strict=True):
-            self.update(*given, factors)
+        for row in zip(arrays, gradients, state, scratch, strict=True):
+            self.update(*row, factors)
         record_write(arrays, f"{type(self).__name__}.step")
 
     def _advance(self) -> tuple[float, ...]:
-        """Set the rate of this step, count it, and return what it is made with."""
+        """Set the rate of this step, count the step, and return its factors."""
         self._rate = self._rate_now()
         factors = self.factors()
         self._steps += 1
@@ -330,12 +330,12 @@ def _read(optimizer: Optimizer, name: str) -> Any:
     return getattr(optimizer, name)
 
 
-def _as_list(given: Iterable[Any]) -> list[Any]:
-    return given if isinstance(given, list) else list(given)
+def _as_list(arrays: Iterable[Any]) -> list[Any]:
+    return arrays if isinstance(arrays, list) else list(arrays)
 
 
 def _check_parameters(name: str, params: list[Tensor]) -> None:
-    """Raise for what an optimizer cannot update."""
+    """Raise for parameters that an optimizer cannot update."""
     if not params:
         raise ValueError(f"{name}: expected at least one parameter, got none")
     for i, p in enumerate(params):
@@ -345,7 +345,7 @@ def _check_parameters(name: str, params: list[Tensor]) -> None:
                 f"requires_grad=True, got {p!r:.60}"
             )
     if len(set(params)) < len(params):
-        raise ValueError(f"{name}: a parameter is given twice; pass each once")
+        raise ValueError(f"{name}: a parameter is passed twice; pass each once")
 
 
 def _check_state(
@@ -353,15 +353,15 @@ def _check_state(
     params: list[Tensor],
     state: list[list[Array]],
     count: int,
-    known: dict[Tensor, list[Array]],
+    rows: dict[Tensor, list[Array]],
 ) -> None:
-    """Raise for state that cannot be that of the parameters, or is that of others."""
+    """Raise for state that does not fit the parameters, or belongs to others."""
     if len(state) != len(params):
         raise ValueError(
             f"{name}.state: expected a list for each of {len(params)} parameters, got "
             f"{len(state)}; give the state of all, or change params alone"
         )
-    owner = {id(row): p for p, row in known.items()}
+    owner = {id(row): p for p, row in rows.items()}
     for i, (p, row) in enumerate(zip(params, state, strict=True)):
         kinds = [(getattr(a, "shape", None), getattr(a, "dtype", None)) for a in row]
         arrays = all(type(a) is np.ndarray for a in row)

@@ -21,7 +21,7 @@ from ..support.strong import scaled, zeroed
 def sigmoid(x):
     """1 / (1 + exp(-x)), the logistic function."""
     e = np.exp(-np.abs(x))
-    # The maximum is 1 for x >= 0 and e elsewhere, found without a branch.
+    # The maximum is 1 for x >= 0 and e elsewhere, without a branch.
     return np.maximum(e, x >= 0) / (1 + e)
 
 
@@ -71,8 +71,8 @@ logaddexp2.vjp(
 )
 
 
-def _as_given(y: Any, x: Any) -> Any:
-    """Return what was computed in float32 in the type of a float16 `x`."""
+def _as_half(y: Any, x: Any) -> Any:
+    """Return y, computed in float32, as float16 where `x` is float16."""
     return y.astype(np.float16) if getattr(x, "dtype", None) == np.float16 else y
 
 
@@ -89,7 +89,7 @@ def _exponentials(x: Any, axis: Any) -> tuple[Any, Any, Any]:
 def _softmax(x, axis):
     """softmax over any axes, also of infinities."""
     _, z, total = _exponentials(x, axis)
-    return _as_given(np.exp(z) / total, x)
+    return _as_half(np.exp(z) / total, x)
 
 
 _softmax.vjp(x=softmax_vjp)
@@ -126,7 +126,7 @@ def logsumexp(x, axis=None, keepdims=False):
     m, _, total = _exponentials(x, axis)
     with np.errstate(divide="ignore"):
         y = np.log(total) + m
-    return _as_given(y if keepdims else np.squeeze(y, axis)[()], x)
+    return _as_half(y if keepdims else np.squeeze(y, axis)[()], x)
 
 
 logsumexp.vjp(
@@ -157,7 +157,7 @@ def log_softmax(x, axis=-1):
         Of the shape of `x`; a Tensor where an argument is one.
     """
     _, z, total = _exponentials(x, axis)
-    return _as_given(z - np.log(total), x)
+    return _as_half(z - np.log(total), x)
 
 
 def _log_softmax_vjp(g: Any, y: Any, axis: Any) -> Any:

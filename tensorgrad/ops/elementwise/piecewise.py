@@ -241,7 +241,7 @@ def real(val: Any) -> Any:
 
 @composed(np.real_if_close, kind="linear", cases=[case((2, 3)), case(())])
 def real_if_close(a: Any, tol: float = 100) -> Any:
-    """a without an imaginary part it has not."""
+    """a as it is: a Tensor has no imaginary part."""
     return a
 
 

@@ -149,17 +149,17 @@ def fmod(a, b):
     return np.fmod(a, b)
 
 
-def _whole(y: Any, a: Any, b: Any, divided: Any) -> Any:
-    """Return the integer (a - y) / b, which that is but for rounding."""
+def _quotient(y: Any, a: Any, b: Any, divided: Any) -> Any:
+    """Return (a - y) / b, rounded: it is an integer but for rounding errors."""
     return np.where(np.isfinite(y), np.rint((a - y) / b), divided)
 
 
 remainder.vjp(
     a=lambda g: g,
-    b=lambda g, y, a, b: -scaled(g, _whole(y, a, b, np.floor_divide(a, b))),
+    b=lambda g, y, a, b: -scaled(g, _quotient(y, a, b, np.floor_divide(a, b))),
 )
 fmod.vjp(
-    a=lambda g: g, b=lambda g, y, a, b: -scaled(g, _whole(y, a, b, np.trunc(a / b)))
+    a=lambda g: g, b=lambda g, y, a, b: -scaled(g, _quotient(y, a, b, np.trunc(a / b)))
 )
 
 

@@ -134,7 +134,7 @@ def _erfc_block(x: Any) -> Any:
 
 
 def _in_blocks(function: Any, x: Any) -> Any:
-    """Return function(x), part by part, so that what it makes stays in the cache.
+    """Return function(x), computed in parts whose temporaries fit in the cache.
 
     Computed in float64, or in float32 where x holds no more digits.
     """

@@ -87,12 +87,12 @@ def _products_without(s: Any, k: int) -> Any:
 
     What it is where two places are the same cancels in a signed sum over permutations.
     """
-    left = s
+    products = s
     for _ in range(k - 1):
-        left = np.where(np.eye(s.shape[-1], dtype=bool), 1, left[..., None, :])
-    before, after = np.ones_like(left), np.ones_like(left)
-    before[..., 1:] = np.cumprod(left[..., :-1], axis=-1)
-    after[..., :-1] = np.cumprod(left[..., :0:-1], axis=-1)[..., ::-1]
+        products = np.where(np.eye(s.shape[-1], dtype=bool), 1, products[..., None, :])
+    before, after = np.ones_like(products), np.ones_like(products)
+    before[..., 1:] = np.cumprod(products[..., :-1], axis=-1)
+    after[..., :-1] = np.cumprod(products[..., :0:-1], axis=-1)[..., ::-1]
     return before * after
 
 

@@ -52,9 +52,9 @@ def einsum_many(*arrays, subscripts, optimize=False):
 @primitive
 def onto_diagonals(x, subscripts, shape):
     """Zeros of a shape with x on the diagonals that the subscripts take."""
-    whole = zeros(shape, x.dtype, x)
-    np.einsum(subscripts, whole)[...] = x
-    return whole
+    array = zeros(shape, x.dtype, x)
+    np.einsum(subscripts, array)[...] = x
+    return array
 
 
 def _gradient(i: int, g: Any, others: Any, shapes: Shapes, subscripts: str) -> Any:
@@ -65,7 +65,7 @@ def _gradient(i: int, g: Any, others: Any, shapes: Shapes, subscripts: str) -> A
     else:
         x = _product(g, others[0], way.subscripts)
     if x.shape != way.shape:
-        x = np.broadcast_to(x.reshape(way.kept), way.shape)
+        x = np.broadcast_to(x.reshape(way.own_shape), way.shape)
     if way.diagonal:
         return onto_diagonals(x, way.diagonal, shapes[i])
     return x
@@ -125,7 +125,7 @@ class WayBack(NamedTuple):
     subscripts: str
     optimize: bool
     sums: bool
-    kept: tuple[int, ...]
+    own_shape: tuple[int, ...]
     shape: tuple[int, ...]
     diagonal: str
 
@@ -136,18 +136,18 @@ def _way_back(i: int, subscripts: str, shapes: Shapes) -> WayBack:
     size = _sizes(terms, shapes)
     own = dict(zip(terms[i], shapes[i], strict=True))
     others = [*terms[:i], *terms[i + 1 :]]
-    found = _sizes(
+    sizes = _sizes(
         [output, *others],
         [tuple(size[c] for c in output), *shapes[:i], *shapes[i + 1 :]],
     )
     # A label the operand was broadcast along is summed over; so is one of length 1.
-    kept = [label for label, n in own.items() if found.get(label) == n]
-    back = f"{','.join([output, *others])}->{''.join(kept)}"
+    labels = [label for label, n in own.items() if sizes.get(label) == n]
+    back = f"{','.join([output, *others])}->{''.join(labels)}"
     return WayBack(
         back,
-        math.prod(found.values()) > _BLAS_PAYS,
-        set(found) != set(kept) or any(len(set(t)) < len(t) for t in others),
-        tuple(n if label in kept else 1 for label, n in own.items()),
+        math.prod(sizes.values()) > _BLAS_PAYS,
+        set(sizes) != set(labels) or any(len(set(t)) < len(t) for t in others),
+        tuple(n if label in labels else 1 for label, n in own.items()),
         tuple(own.values()),
         f"{terms[i]}->{''.join(own)}" if len(own) < len(terms[i]) else "",
     )

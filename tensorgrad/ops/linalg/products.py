@@ -39,7 +39,7 @@ def matmul(a, b):
     return np.matmul(a, b)
 
 
-def _left(g: Any, a_shape: Any, b: Any) -> Any:
+def _matmul_a(g: Any, a_shape: Any, b: Any) -> Any:
     # g @ b^T, with a vector as a row on the left and as a column on the right.
     if b.ndim == 1:
         return scaled(g[..., None], b)
@@ -48,7 +48,7 @@ def _left(g: Any, a_shape: Any, b: Any) -> Any:
     return g @ b.mT
 
 
-def _right(g: Any, a: Any, b_shape: Any) -> Any:
+def _matmul_b(g: Any, a: Any, b_shape: Any) -> Any:
     # a^T @ g, with a vector as a row on the left and as a column on the right.
     if len(b_shape) == 1:
         return scaled(g[..., None], a) if a.ndim == 1 else (a.mT @ g[..., None])[..., 0]
@@ -57,7 +57,7 @@ def _right(g: Any, a: Any, b_shape: Any) -> Any:
     return a.mT @ g
 
 
-matmul.vjp(a=_left, b=_right)
+matmul.vjp(a=_matmul_a, b=_matmul_b)
 
 
 @kernel("tensordot")

@@ -87,8 +87,8 @@ def _check_range(t: Any, unsigned: Any, shape: tuple[int, int], name: str) -> No
     classes = shape[1]
     # As unsigned a negative number is huge: one pass finds both kinds of outliers. To
     # NumPy, where the largest is takes a third of the time of what it is.
-    seen = t.view(unsigned)
-    if len(t) and seen[seen.argmax()] >= classes:
+    labels = t.view(unsigned)
+    if len(t) and labels[labels.argmax()] >= classes:
         bad = t[(t < 0) | (t >= classes)][0]
         raise IndexError(
             f"{name}: class labels must be from 0 to {classes - 1} for scores of "

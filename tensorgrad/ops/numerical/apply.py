@@ -18,7 +18,7 @@ from ..support.registry import POSITIVE, Domain, case, describe
 def apply_along_axis(
     func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kwargs: Any
 ) -> Any:
-    """What a function of one axis makes of each part along an axis."""
+    """Apply a function of vectors to each part along an axis."""
     arr = operand(arr)
     axis = normalize_axis_index(axis, arr.ndim)
     rows = np.moveaxis(arr, axis, -1)
@@ -28,30 +28,30 @@ def apply_along_axis(
             f"apply_along_axis: there is nothing along axis {axis} of shape {arr.shape}"
         )
     parts = unstack(rows.reshape((-1, rows.shape[-1])))
-    made = np.stack([operand(func1d(part, *args, **kwargs)) for part in parts])
-    whole = made.reshape(lead + made.shape[1:])
-    new = range(len(lead), whole.ndim)
-    return np.moveaxis(whole, new, range(axis, axis + len(new)))
+    results = np.stack([operand(func1d(part, *args, **kwargs)) for part in parts])
+    joined = results.reshape(lead + results.shape[1:])
+    new = range(len(lead), joined.ndim)
+    return np.moveaxis(joined, new, range(axis, axis + len(new)))
 
 
 def apply_over_axes(func: Callable[..., Any], a: Any, axes: Any) -> Any:
-    """What a function of an array and an axis makes of it, one axis after another."""
+    """Apply a function of an array and an axis to one axis after another."""
     y = operand(a)
     for axis in np.atleast_1d(axes).tolist():
         place = normalize_axis_index(axis, y.ndim)
-        made = func(y, place)
-        y = made if made.ndim == y.ndim else np.expand_dims(made, place)
+        result = func(y, place)
+        y = result if result.ndim == y.ndim else np.expand_dims(result, place)
     return y
 
 
 def _by_keyword(function: Callable[..., Any], first: str) -> Callable[..., Any]:
-    """Return the function as one that takes what it is differentiated in first."""
+    """Return the function with the argument `first` as its first."""
 
-    def called(x: Any, **kwargs: Any) -> Any:
+    def wrapper(x: Any, **kwargs: Any) -> Any:
         return function(**{first: x}, **kwargs)
 
-    called.__name__ = function.__name__
-    return called
+    wrapper.__name__ = function.__name__
+    return wrapper
 
 
 def _outer(row: Any) -> Any:
@@ -123,6 +123,6 @@ def piecewise(
 
 
 def _conditions(condlist: Any, ndim: int) -> list[Any]:
-    """Return the conditions as a list of them, also where one was given alone."""
+    """Return the conditions as a list, also a single one."""
     alone = np.ndim(condlist) == 0 or (ndim and np.ndim(condlist[0]) == 0)
     return list(np.asarray([condlist] if alone else condlist, dtype=bool))

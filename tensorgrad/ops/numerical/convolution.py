@@ -32,8 +32,8 @@ def _length(shape: tuple[int, ...]) -> int:
     return shape[0] if shape else 1
 
 
-def _whole(g: Any, a_shape: Any, v_shape: Any, start: int) -> Any:
-    """Return the gradient of the full convolution, whose part from `start` g is."""
+def _full_gradient(g: Any, a_shape: Any, v_shape: Any, start: int) -> Any:
+    """Return the gradient of the full convolution; g is its part from `start`."""
     n = _length(a_shape) + _length(v_shape) - 1
     if g.shape == (n,):
         return g
@@ -43,7 +43,7 @@ def _whole(g: Any, a_shape: Any, v_shape: Any, start: int) -> Any:
 def _convolved(g: Any, a_shape: Any, v_shape: Any) -> Any:
     # The middle of the full result, which begins where the arrays overlap enough.
     missing = _length(a_shape) + _length(v_shape) - 1 - g.shape[0]
-    return _whole(g, a_shape, v_shape, missing // 2)
+    return _full_gradient(g, a_shape, v_shape, missing // 2)
 
 
 def _against(g: Any, v: Any, shape: Any) -> Any:
@@ -84,7 +84,7 @@ def _correlated(g: Any, a_shape: Any, v_shape: Any) -> Any:
     missing = n + m - 1 - g.shape[0]
     # With the shorter array first NumPy reverses, and rounds to the other side.
     start = missing // 2 if n >= m else (missing + 1) // 2
-    return _whole(g, a_shape, v_shape, start)
+    return _full_gradient(g, a_shape, v_shape, start)
 
 
 # A correlation is the convolution with v reversed.

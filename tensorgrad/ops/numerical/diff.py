@@ -64,8 +64,8 @@ def diff(
         )
     ends = [None if v is None else _border(v, a, axis) for v in (prepend, append)]
     parts = [v for v in (ends[0], a, ends[1]) if v is not None]
-    whole = a if len(parts) == 1 else np.concatenate(parts, axis=axis)
-    return _diff(whole, n, axis)
+    joined = a if len(parts) == 1 else np.concatenate(parts, axis=axis)
+    return _diff(joined, n, axis)
 
 
 def _flat(x: Any, like: Any) -> list[Any]:
@@ -130,18 +130,18 @@ def _standing(h: Any, axis: int, ndim: int) -> Any:
 # Slopes.
 
 
-def _spacings(given: tuple[Any, ...], shape: Any, axes: Any) -> list[Any]:
+def _spacings(spacings: tuple[Any, ...], shape: Any, axes: Any) -> list[Any]:
     """Return for each axis the step, or the steps between its points."""
-    if not given:
+    if not spacings:
         return [1.0] * len(axes)
-    if len(given) == 1 and np.ndim(given[0]) == 0:
-        return [given[0]] * len(axes)
-    if len(given) != len(axes):
+    if len(spacings) == 1 and np.ndim(spacings[0]) == 0:
+        return [spacings[0]] * len(axes)
+    if len(spacings) != len(axes):
         raise TypeError(
             f"gradient: expected one spacing or one for each of {len(axes)} axes, got "
-            f"{len(given)}"
+            f"{len(spacings)}"
         )
-    return [_steps(d, shape[i]) for d, i in zip(given, axes, strict=True)]
+    return [_steps(d, shape[i]) for d, i in zip(spacings, axes, strict=True)]
 
 
 def _steps(distances: Any, n: int) -> Any:

@@ -16,8 +16,8 @@ _INFINITE = "an infinite sum: the elements equal to it share the gradient equall
 
 @kernel("logaddexp_reduce")
 def _log_sum(a, axis, keepdims, initial, where):
-    given = reduce.given(initial)
-    return np.logaddexp.reduce(a, axis=axis, keepdims=keepdims, where=where, **given)
+    options = reduce.initial_keyword(initial)
+    return np.logaddexp.reduce(a, axis=axis, keepdims=keepdims, where=where, **options)
 
 
 def _exp_of_difference(p: Any, q: Any) -> Any:
@@ -29,12 +29,12 @@ def _exp_of_difference(p: Any, q: Any) -> Any:
 def _log_sum_vjp(g, a, y, axis, keepdims, where):
     """Return `g * exp(a - y)`: the part that an element has in the sum."""
     shape = np.shape(a)
-    whole = spread(y, shape, axis, keepdims)
-    a = a if where is True else np.where(where, a, whole)
-    infinite = np.isinf(whole)
-    ties = np.logical_and(np.logical_and(a == whole, infinite), where)
+    log_total = spread(y, shape, axis, keepdims)
+    a = a if where is True else np.where(where, a, log_total)
+    infinite = np.isinf(log_total)
+    ties = np.logical_and(np.logical_and(a == log_total, infinite), where)
     n = np.where(infinite, number(ties, shape, axis, g.dtype), 1)
-    part = np.where(where, _exp_of_difference(a, whole) / np.maximum(n, 1), 0)
+    part = np.where(where, _exp_of_difference(a, log_total) / np.maximum(n, 1), 0)
     return scaled(spread(g, shape, axis, keepdims), part)
 
 

@@ -18,7 +18,7 @@ from ..support.define import composed
 from ..support.registry import NONZERO, case
 from ..support.strong import selected
 from . import reduce, scan
-from .statistics import FLAT, SPREAD_CASES, freedom_taken, std_vjp, var_vjp
+from .statistics import FLAT, SPREAD_CASES, delta_degrees, std_vjp, var_vjp
 
 _CASES = [
     case(()),
@@ -116,12 +116,16 @@ def nanmean(
 
 @kernel("nanmax")
 def _nanmax(a, axis, keepdims, initial, where):
-    return np.nanmax(a, axis, None, keepdims, where=where, **reduce.given(initial))
+    return np.nanmax(
+        a, axis, None, keepdims, where=where, **reduce.initial_keyword(initial)
+    )
 
 
 @kernel("nanmin")
 def _nanmin(a, axis, keepdims, initial, where):
-    return np.nanmin(a, axis, None, keepdims, where=where, **reduce.given(initial))
+    return np.nanmin(
+        a, axis, None, keepdims, where=where, **reduce.initial_keyword(initial)
+    )
 
 
 def _sharers(a, y, axis, keepdims, initial, where, dtype):
@@ -194,14 +198,14 @@ def _centered_on(center: Any) -> dict[str, Any]:
 
 @kernel("nanvar")
 def _nanvar(a, axis, dtype, ddof, keepdims, where, center):
-    given = _centered_on(center)
-    return np.nanvar(a, axis, dtype, None, ddof, keepdims, where=where, **given)
+    options = _centered_on(center)
+    return np.nanvar(a, axis, dtype, None, ddof, keepdims, where=where, **options)
 
 
 @kernel("nanstd")
 def _nanstd(a, axis, dtype, ddof, keepdims, where, center):
-    given = _centered_on(center)
-    return np.nanstd(a, axis, dtype, None, ddof, keepdims, where=where, **given)
+    options = _centered_on(center)
+    return np.nanstd(a, axis, dtype, None, ddof, keepdims, where=where, **options)
 
 
 def _nanvar_vjp(g, a, axis, ddof, keepdims, where, center):
@@ -246,7 +250,7 @@ def nanvar(
     """Mean squared deviation from the mean of what is not NaN."""
     refuse_out("nanvar", out)
     check_dtype("nanvar", a, dtype)
-    ddof = freedom_taken("nanvar", ddof, correction)
+    ddof = delta_degrees("nanvar", ddof, correction)
     return _nanvar(array(a), axis, dtype, ddof, keepdims, where, mean)
 
 
@@ -266,7 +270,7 @@ def nanstd(
     """Root of the mean squared deviation from the mean of what is not NaN."""
     refuse_out("nanstd", out)
     check_dtype("nanstd", a, dtype)
-    ddof = freedom_taken("nanstd", ddof, correction)
+    ddof = delta_degrees("nanstd", ddof, correction)
     return _nanstd(array(a), axis, dtype, ddof, keepdims, where, mean)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..support.axes import count, gathered, kept, kernel, refuse_out, scattered
+from ..support.axes import count, gathered, kernel, reduced_shape, refuse_out, scattered
 from ..support.define import composed
 from ..support.registry import case
 from ..support.strong import scaled
@@ -31,7 +31,7 @@ def _position(rank: Any, missing: Any, axis: Any, locate: Any, skip: bool) -> An
     position = locate(np.where(missing, np.nan, rank))
     # With NaN in it a quantile is the last element in order, a NaN.
     position = np.where(np.isnan(position), count(rank.shape, axis) - 1, position)
-    return position.reshape((-1, *kept(rank.shape, axis)))
+    return position.reshape((-1, *reduced_shape(rank.shape, axis)))
 
 
 def _all(mask: Any, axis: Any) -> Any:

@@ -43,8 +43,8 @@ _INITIAL_CASES = [
 _EMPTY_CASES = [case((0, 3)), case((0, 3), axis=0), case((2, 0), axis=1)]
 
 
-def given(initial: Any) -> dict[str, Any]:
-    """Return the keyword for a starting value, none where none was given."""
+def initial_keyword(initial: Any) -> dict[str, Any]:
+    """Return the keyword for a starting value, none for None."""
     return {} if initial is None else {"initial": initial}
 
 
@@ -56,7 +56,12 @@ def _sum(a, axis, keepdims):
 @kernel("sum")
 def _sum_of_part(a, axis, dtype, keepdims, initial, where):
     return np.add.reduce(
-        a, axis=axis, dtype=dtype, keepdims=keepdims, where=where, **given(initial)
+        a,
+        axis=axis,
+        dtype=dtype,
+        keepdims=keepdims,
+        where=where,
+        **initial_keyword(initial),
     )
 
 
@@ -178,7 +183,7 @@ def _max(a, axis, keepdims):
 @kernel("max")
 def _max_of_part(a, axis, keepdims, initial, where):
     return np.maximum.reduce(
-        a, axis=axis, keepdims=keepdims, where=where, **given(initial)
+        a, axis=axis, keepdims=keepdims, where=where, **initial_keyword(initial)
     )
 
 
@@ -190,12 +195,12 @@ def _min(a, axis, keepdims):
 @kernel("min")
 def _min_of_part(a, axis, keepdims, initial, where):
     return np.minimum.reduce(
-        a, axis=axis, keepdims=keepdims, where=where, **given(initial)
+        a, axis=axis, keepdims=keepdims, where=where, **initial_keyword(initial)
     )
 
 
-for _whole, _part in ((_max, _max_of_part), (_min, _min_of_part)):
-    _whole.vjp(a=_extremum_vjp)
+for _extremum, _part in ((_max, _max_of_part), (_min, _min_of_part)):
+    _extremum.vjp(a=_extremum_vjp)
     _part.vjp(a=_extremum_of_part_vjp, initial=_extremum_by_initial)
 
 
@@ -268,7 +273,7 @@ implement("max", max, np.amax)
 implement("min", min, np.amin)
 
 
-# The methods of ufuncs; their axis is 0 where not given, which the tensor sees to.
+# The methods of ufuncs; their axis is 0 by default, which the tensor sees to.
 def untyped(name: str, reduction: Any) -> Any:
     """Return a reduction that takes the `dtype` of a ufunc's method, and refuses it."""
 
@@ -289,8 +294,8 @@ def _truth(ufunc: np.ufunc) -> Any:
     """Return a reduction whose result has no derivative."""
 
     def method(a: Any, **kwargs: Any) -> Any:
-        given = {name: plain(value) for name, value in kwargs.items()}
-        return wrap(ufunc.reduce(detached(a), **given), None)
+        options = {name: plain(value) for name, value in kwargs.items()}
+        return wrap(ufunc.reduce(detached(a), **options), None)
 
     return method
 

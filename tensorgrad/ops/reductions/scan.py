@@ -11,8 +11,8 @@ from ..support.axes import (
     as_dtype,
     counting,
     gathered,
-    kept,
     kernel,
+    reduced_shape,
     refuse_out,
     scattered,
     shifted,
@@ -116,8 +116,8 @@ def _others(a: Any, axis: Any) -> Any:
 
 @kernel("prod")
 def _prod(a, axis, keepdims, initial, where):
-    given = reduce.given(initial)
-    return np.multiply.reduce(a, axis=axis, keepdims=keepdims, where=where, **given)
+    options = reduce.initial_keyword(initial)
+    return np.multiply.reduce(a, axis=axis, keepdims=keepdims, where=where, **options)
 
 
 def _chosen(a: Any, where: Any) -> Any:
@@ -181,7 +181,7 @@ def _cumulative(
     y = scan(x, axis)
     if not include_initial:
         return y
-    start = np.full(kept(y.shape, axis), first, dtype=y.dtype)
+    start = np.full(reduced_shape(y.shape, axis), first, dtype=y.dtype)
     return np.concatenate([start, y], axis=axis)
 
 

@@ -50,7 +50,7 @@ def _freedom(shape: Any, axis: Any, ddof: Any, where: Any, dtype: Any) -> Any:
 
 
 def _selected(x: Any, where: Any) -> Any:
-    """Return `x` with 0 for what does not count, whatever stands there."""
+    """Return `x` with 0 for elements that do not count, even NaN."""
     return x if where is True else selected(x, where)
 
 
@@ -103,8 +103,8 @@ _var.vjp(a=var_vjp, center=_var_by_center)
 _std.vjp(a=std_vjp, center=_std_by_center)
 
 
-def freedom_taken(name: str, ddof: Any, correction: Any) -> Any:
-    """Return `ddof` or `correction`, two names of one thing."""
+def delta_degrees(name: str, ddof: Any, correction: Any) -> Any:
+    """Return `ddof` or `correction`, two names for the same number."""
     if correction is None:
         return ddof
     if ddof:
@@ -143,7 +143,7 @@ def var(
     """Mean squared deviation from the mean, sum((a - mean)^2) / (n - ddof)."""
     refuse_out("var", out)
     check_dtype("var", a, dtype)
-    ddof = freedom_taken("var", ddof, correction)
+    ddof = delta_degrees("var", ddof, correction)
     return _var(array(a), axis, dtype, ddof, keepdims, where, mean)
 
 
@@ -163,7 +163,7 @@ def std(
     """Root of the mean squared deviation, sqrt(sum((a - mean)^2) / (n - ddof))."""
     refuse_out("std", out)
     check_dtype("std", a, dtype)
-    ddof = freedom_taken("std", ddof, correction)
+    ddof = delta_degrees("std", ddof, correction)
     return _std(array(a), axis, dtype, ddof, keepdims, where, mean)
 
 
@@ -258,12 +258,12 @@ def _check_counts(w: Any) -> None:
 
 def _observation_weights(fweights: Any, aweights: Any, n: int) -> Any:
     """Return the product of repeat counts and weights of observations."""
-    given = [w for w in (fweights, aweights) if w is not None]
-    for w in given:
+    weights = [w for w in (fweights, aweights) if w is not None]
+    for w in weights:
         _check_weights(detached(w), n)
     if fweights is not None:
         _check_counts(detached(fweights))
-    return functools.reduce(np.multiply, given) if given else None
+    return functools.reduce(np.multiply, weights) if weights else None
 
 
 def _factor(n: int, ddof: int, w: Any, w_sum: Any, aweights: Any) -> Any:

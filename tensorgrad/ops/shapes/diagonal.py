@@ -31,11 +31,11 @@ def diagonal(a, offset=0, axis1=0, axis2=1):
 @primitive
 def put_diagonal(x, shape, offset, axis1, axis2):
     """Zeros of a shape with the last axis of x on a diagonal of the others."""
-    whole = zeros(shape, x.dtype, x)
+    array = zeros(shape, x.dtype, x)
     at = np.arange(x.shape[-1])
-    matrices = np.moveaxis(whole, (axis1, axis2), (-2, -1))
+    matrices = np.moveaxis(array, (axis1, axis2), (-2, -1))
     matrices[..., at + max(-offset, 0), at + max(offset, 0)] = x
-    return whole
+    return array
 
 
 diagonal.vjp(

@@ -22,13 +22,13 @@ def _getitem(a, index):
 def put_part(x, index, shape):
     """Zeros of a shape with x added at an index; what meets at one place is summed."""
     if repeats_nothing(index):
-        whole = zeros(shape, x.dtype, x, index)
-        whole[index] = x
-        return whole
+        array = zeros(shape, x.dtype, x, index)
+        array[index] = x
+        return array
     # In float16 a sum of many small terms comes to a stop.
-    whole = zeros(shape, counting(x.dtype), x, index)
-    add_at(whole, index, x)
-    return whole if whole.dtype == x.dtype else whole.astype(x.dtype)
+    array = zeros(shape, counting(x.dtype), x, index)
+    add_at(array, index, x)
+    return array if array.dtype == x.dtype else array.astype(x.dtype)
 
 
 _getitem.vjp(a=lambda g, index, a_shape: put_part(g, index, a_shape))

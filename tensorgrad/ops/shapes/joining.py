@@ -82,16 +82,16 @@ def without_leading_ones(values: Any, ndim: int) -> Any:
 def operands(arrays: Any, dtype: Any = None, casting: Any = "same_kind") -> list[Any]:
     """Return what is joined as tensors and arrays, cast to `dtype` if one is given."""
     rows = unstack(arrays) if type(arrays) is Tensor else arrays
-    found = [operand(a) for a in rows]
+    tensors = [operand(a) for a in rows]
     if dtype is None:
-        return found
-    for a in found:
+        return tensors
+    for a in tensors:
         if not np.can_cast(a.dtype, dtype, casting):
             raise TypeError(
                 f"cannot join {a.dtype} into {np.dtype(dtype)} under casting="
                 f"{casting!r}; pass casting='unsafe' or cast with .astype"
             )
-    return [a.astype(dtype) for a in found]
+    return [a.astype(dtype) for a in tensors]
 
 
 @composed(

@@ -126,8 +126,8 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
         raise ValueError(f"trim_zeros: trim is made of 'f' and 'b', got {trim!r}")
     axes = range(filt.ndim) if axis is None else np.atleast_1d(axis)
     for i in axes:
-        kept = _outer_nonzero(detached(filt), int(i), ends)
-        filt = filt[along(int(i), filt.ndim, kept)]
+        span = _outer_nonzero(detached(filt), int(i), ends)
+        filt = filt[along(int(i), filt.ndim, span)]
     return filt
 
 

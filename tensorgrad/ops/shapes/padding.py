@@ -135,8 +135,8 @@ _MODES: dict[str, Callable[..., Any]] = {
 def _widths(pad_width: Any, ndim: int) -> tuple[Pair, ...]:
     """Return how wide to pad before and after each axis."""
     if isinstance(pad_width, dict):
-        given = {int(i) % ndim: w for i, w in pad_width.items()}
-        pad_width = [np.broadcast_to(given.get(i, 0), 2) for i in range(ndim)]
+        by_axis = {int(i) % ndim: w for i, w in pad_width.items()}
+        pad_width = [np.broadcast_to(by_axis.get(i, 0), 2) for i in range(ndim)]
     widths = np.asarray(pad_width)
     if widths.dtype.kind not in "iu":
         raise TypeError(f"pad: widths are integers, got {pad_width}")

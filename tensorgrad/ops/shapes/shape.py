@@ -284,8 +284,8 @@ def _three_axes(shape: Shape) -> Shape:
 
 def _each_shaped(arys: Any, new: Callable[[Shape], Shape]) -> Any:
     arrays = [operand(a) for a in arys]
-    made = [a.reshape(n) if (n := new(a.shape)) != a.shape else a for a in arrays]
-    return made[0] if len(made) == 1 else tuple(made)
+    reshaped = [a.reshape(n) if (n := new(a.shape)) != a.shape else a for a in arrays]
+    return reshaped[0] if len(reshaped) == 1 else tuple(reshaped)
 
 
 @composed(

@@ -40,13 +40,13 @@ implement("lexsort", lexsort, np.lexsort)
 
 @primitive
 def put_in_order(x, order, axis):
-    """Put the elements of x along an axis into the given order."""
+    """Put the elements of x along an axis into an order."""
     return np.take_along_axis(x, order, axis)
 
 
 @primitive
 def put_back(x, order, axis):
-    """Return the array that :func:`put_in_order` makes x of."""
+    """Undo :func:`put_in_order`."""
     before = np.empty_like(x)
     np.put_along_axis(before, order, x, axis)
     return before
@@ -151,9 +151,9 @@ def unique(
 ) -> Any:
     """Distinct elements in ascending order; places and counts are constants."""
     ar = array(ar)
-    wanted: Any = {"return_inverse": return_inverse, "return_counts": return_counts}
+    options: Any = {"return_inverse": return_inverse, "return_counts": return_counts}
     _, index, *rest = np.unique(
-        detached(ar), return_index=True, axis=axis, equal_nan=equal_nan, **wanted
+        detached(ar), return_index=True, axis=axis, equal_nan=equal_nan, **options
     )
     if axis is None:
         values = ar.reshape(-1)[index]

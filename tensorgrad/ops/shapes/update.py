@@ -216,8 +216,8 @@ for _name, _remedy in {
     hint(_name, _HINT.format(_remedy))
 
 
-def _written(function: Callable[..., Any], write: Any) -> Callable[..., Any]:
-    """Return what NumPy does in place as a function, `function` itself for tensors."""
+def _out_of_place(function: Callable[..., Any], write: Any) -> Callable[..., Any]:
+    """Return `write` on a copy of an array; for tensors, `function` itself."""
 
     def reference(a: Any, *args: Any, **kwargs: Any) -> Any:
         if type(a) is Tensor:
@@ -255,7 +255,7 @@ for _function, (_write, _cases) in _REFERENCES.items():
     implement(_function.__name__, _function)
     describe(
         _function,
-        _written(_function, _write),
+        _out_of_place(_function, _write),
         kind="linear",
         # Where several meet, which one NumPy keeps depends on the memory layout.
         domains=(REAL, DISTINCT if _function is put_along_axis else WITHIN_THREE, REAL),

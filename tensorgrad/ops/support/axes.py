@@ -33,8 +33,8 @@ def array(x: Any) -> Any:
 
 def constant_like(value: Any, example: Any) -> Any:
     """Return a value as a tensor, if `example` is one."""
-    known = type(value) is Tensor or type(example) is not Tensor
-    return value if known else wrap(value, None)
+    is_constant = type(value) is Tensor or type(example) is not Tensor
+    return value if is_constant else wrap(value, None)
 
 
 def refuse_out(name: str, out: Any) -> None:
@@ -65,7 +65,7 @@ def as_dtype(name: str, a: Any, dtype: Any) -> Any:
 
 
 def normal(axis: Any, ndim: int) -> tuple[int, ...]:
-    """Return the axes meant, counted from 0: all of them for None."""
+    """Return the axes, counted from 0: all of them for None."""
     if axis is None or ndim == 0:
         return tuple(range(ndim))
     axes = axis if isinstance(axis, tuple) else (axis,)
@@ -81,8 +81,8 @@ def count(shape: tuple[int, ...], axis: Any) -> int:
     return shape[axis] if shape else 1
 
 
-def kept(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
-    """Return a shape after a reduction that keeps the axes it reduces."""
+def reduced_shape(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
+    """Return the shape after a reduction with keepdims=True."""
     axes = normal(axis, len(shape))
     return tuple(1 if i in axes else n for i, n in enumerate(shape))
 
@@ -145,6 +145,6 @@ def turned(x: Any, axis: int) -> Any:
 
 def shifted(x: Any, axis: int, fill: Any) -> Any:
     """Return `x` moved one on along an axis, without its last; `fill` comes first."""
-    first = np.full(kept(x.shape, axis), fill, dtype=x.dtype)
+    first = np.full(reduced_shape(x.shape, axis), fill, dtype=x.dtype)
     head = x[along(axis, np.ndim(x), slice(None, -1))]
     return np.concatenate([first, head], axis=axis) if x.shape[axis] else x

@@ -73,11 +73,11 @@ def composed(
 
 
 def constant(
-    reference: Any, taken: Callable[[Any], Any] = detached
+    reference: Any, unwrap: Callable[[Any], Any] = detached
 ) -> Callable[..., Any]:
     """Let a NumPy function without a derivative work on tensors, giving constants.
 
-    With `plain` as what is taken of its arguments, none of them may need a gradient.
+    With `plain` as `unwrap`, none of its arguments may need a gradient.
     """
 
     @functools.wraps(reference)
@@ -91,7 +91,7 @@ def constant(
         if strange and holds_array(args) and _holds_tensor(args):
             return computed(reference, reference.__name__, args, kwargs)
         y = reference(
-            *map(taken, args), **{name: taken(v) for name, v in kwargs.items()}
+            *map(unwrap, args), **{name: unwrap(v) for name, v in kwargs.items()}
         )
         return mapped(y, _constant) if _holds_tensor((*args, *kwargs.values())) else y
 

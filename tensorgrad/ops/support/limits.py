@@ -28,8 +28,8 @@ def per_length(g: Any, y: Any) -> Any:
     if visible(places) and not np.any(places):
         return quotient
     seed = places.astype(g.dtype)
-    found = differentiate(
+    gradients = differentiate(
         {g.node: seed}, targets=[y.node], lift=wrap, retain_graph=True
     )
-    limit = found.get(y.node, 0)
+    limit = gradients.get(y.node, 0)
     return np.where(np.logical_and(zero, g == 0), limit, quotient)

@@ -1,4 +1,4 @@
-"""What is known of each operation besides its code.
+"""A description of each operation besides its code.
 
 The tests, the checker and the tables of coverage and kinks are driven by it.
 """

@@ -45,26 +45,26 @@ def part(a: Any, index: Any) -> Any:
 
 
 @dispatched
-def add_at(whole: Array, index: Any, x: Any) -> None:
+def add_at(array: Array, index: Any, x: Any) -> None:
     """Add x to part of an array, in place; what meets at one place is summed."""
     if repeats_nothing(index):
-        whole[index] += x
-    elif whole.ndim == 1 or x.size < _LARGE or not whole.flags.c_contiguous:
-        np.add.at(whole, index, x)
+        array[index] += x
+    elif array.ndim == 1 or x.size < _LARGE or not array.flags.c_contiguous:
+        np.add.at(array, index, x)
     else:
-        _add_many(whole, index, x)
+        _add_many(array, index, x)
 
 
-def _add_many(whole: Array, index: Any, x: Any) -> None:
-    picks, rows = _picks(index, whole.shape)
+def _add_many(array: Array, index: Any, x: Any) -> None:
+    picks, rows = _picks(index, array.shape)
     if x.size < _WIDE * picks.size:
-        np.add.at(whole, index, x)
+        np.add.at(array, index, x)
     elif _all_different(picks, rows):
-        whole[index] += x
+        array[index] += x
     else:
-        flat = places(whole.shape, index)
+        flat = places(array.shape, index)
         x = np.broadcast_to(x, flat.shape)
-        np.add.at(whole.reshape(-1), flat.reshape(-1), x.reshape(-1))
+        np.add.at(array.reshape(-1), flat.reshape(-1), x.reshape(-1))
 
 
 def _picks(index: Any, shape: tuple[int, ...]) -> tuple[Array, int]:
@@ -74,18 +74,18 @@ def _picks(index: Any, shape: tuple[int, ...]) -> tuple[Array, int]:
     axis = 0
     items = index if type(index) is tuple else (index,)
     for item in items:
-        taken = _axes_taken(item, items, len(shape))
+        count = _count_axes(item, items, len(shape))
         if isinstance(item, np.ndarray):
             arrays += item.nonzero() if item.dtype == bool else (item,)
-            lengths += shape[axis : axis + taken]
-        axis += taken
+            lengths += shape[axis : axis + count]
+        axis += count
     numbers = np.ravel_multi_index(arrays, lengths, mode="wrap")
     return np.asarray(numbers), math.prod(lengths)
 
 
-def _axes_taken(item: Any, items: tuple[Any, ...], ndim: int) -> int:
+def _count_axes(item: Any, items: tuple[Any, ...], ndim: int) -> int:
     if item is Ellipsis:
-        return ndim - sum(_axes_taken(i, (), 0) for i in items if i is not Ellipsis)
+        return ndim - sum(_count_axes(i, (), 0) for i in items if i is not Ellipsis)
     if isinstance(item, np.ndarray) and item.dtype == bool:
         return item.ndim
     return 0 if item is None else 1

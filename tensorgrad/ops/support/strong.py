@@ -20,7 +20,7 @@ from .axes import kernel
 
 
 def selected(g: Any, mask: Any) -> Any:
-    """Return g where the mask holds, 0 elsewhere, whatever stands there."""
+    """Return g where the mask holds, 0 elsewhere, even in place of NaN."""
     if type(g) is np.ndarray and type(mask) is np.ndarray and mask.dtype is _BOOL:
         # The bits of a number times 1 or 0 are what np.where would choose, in a third
         # to a tenth of its time.

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, cast
 
-from .dispatch import operations
+import numpy as np
+
+from . import dispatch
 from .extraction import formats_text, lost_gradient
 from .mode import is_grad_enabled
 from .place import outer_frame
 
 if TYPE_CHECKING:
-    from .tensor import Tensor
+    from .tensor import Tensor, TensorLike
+
+    _Pair = Callable[[Any, TensorLike], tuple[Tensor, Tensor]]
+    _Several = Callable[[Any], tuple[Tensor, ...]]
+
+P = ParamSpec("P")
+
+operations: dict[str, Callable[..., Tensor]] = dispatch.operations
+"""Here each is called with a tensor."""
 
 
-def _operator(name: str) -> Callable[[Any, Any], Any]:
+def _operator(name: str) -> Callable[[Any, TensorLike], Tensor]:
     def method(self: Any, other: Any) -> Any:
         return operations[name](self, other)
 
     return method
 
 
-def _reflected(name: str) -> Callable[[Any, Any], Any]:
+def _reflected(name: str) -> Callable[[Any, TensorLike], Tensor]:
     def method(self: Any, other: Any) -> Any:
         return operations[name](other, self)
 
     return method
 
 
-def _unary(name: str) -> Callable[[Any], Any]:
+def _unary(name: str) -> Callable[[Any], Tensor]:
     def method(self: Any) -> Any:
         return operations[name](self)
 
@@ -49,17 +59,30 @@ Tensor
 """
 
 
-def _method(name: str, how: str = "differentiable") -> Callable[..., Any]:
+# With one argument alone a checker applies these to each overload NumPy declares.
+def _method(
+    like: Callable[Concatenate[Any, P], object],
+) -> Callable[Concatenate[Any, P], Tensor]:
+    return _like(like, "differentiable")
+
+
+def _constant(
+    like: Callable[Concatenate[Any, P], object],
+) -> Callable[Concatenate[Any, P], Tensor]:
+    return _like(like, "a constant")
+
+
+def _like(like: Callable[..., Any], how: str) -> Callable[..., Any]:
+    """Return a method with the name and the arguments of an array's."""
+    name = like.__name__
+    operation = {"conj": "conjugate"}.get(name, name)
+
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return operations[name](self, *args, **kwargs)
+        return operations[operation](self, *args, **kwargs)
 
     method.__name__ = name
     method.__doc__ = _DOCUMENTATION.format(name=name, how=how)
     return method
-
-
-def _constant(name: str) -> Callable[..., Any]:
-    return _method(name, "a constant")
 
 
 _REFUSAL = """Refused: use {instead}.
@@ -76,8 +99,8 @@ TypeError
 """
 
 
-def _refused(name: str, instead: str) -> Callable[..., Any]:
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+def _refused(name: str, instead: str) -> Callable[..., NoReturn]:
+    def method(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError(
             f"Tensor.{name} would write in place, which backward cannot undo; "
             f"use {instead}, which makes a new tensor"
@@ -109,8 +132,8 @@ class ArrayMethods:
     __rfloordiv__ = _reflected("floor_divide")
     __mod__ = _operator("remainder")
     __rmod__ = _reflected("remainder")
-    __divmod__ = _operator("divmod")
-    __rdivmod__ = _reflected("divmod")
+    __divmod__ = cast("_Pair", _operator("divmod"))
+    __rdivmod__ = cast("_Pair", _reflected("divmod"))
     __pow__ = _operator("power")
     __rpow__ = _reflected("power")
     __matmul__ = _operator("matmul")
@@ -122,8 +145,9 @@ class ArrayMethods:
     __le__ = _operator("less_equal")
     __gt__ = _operator("greater")
     __ge__ = _operator("greater_equal")
-    __eq__ = _operator("equal")
-    __ne__ = _operator("not_equal")
+    # Element by element, as of arrays: what an object says of two is one answer.
+    __eq__ = _operator("equal")  # type: ignore[assignment]
+    __ne__ = _operator("not_equal")  # type: ignore[assignment]
     __hash__ = object.__hash__
 
     __and__ = _operator("bitwise_and")
@@ -134,39 +158,39 @@ class ArrayMethods:
     __rxor__ = _reflected("bitwise_xor")
     __invert__ = _unary("invert")
 
-    all = _constant("all")
-    any = _constant("any")
-    argmax = _constant("argmax")
-    argmin = _constant("argmin")
-    argpartition = _constant("argpartition")
-    argsort = _constant("argsort")
-    astype = _method("astype")
-    choose = _method("choose")
-    clip = _method("clip")
-    conj = _method("conjugate")
-    conjugate = _method("conjugate")
-    copy = _method("copy")
-    cumprod = _method("cumprod")
-    cumsum = _method("cumsum")
-    diagonal = _method("diagonal")
-    dot = _method("dot")
-    flatten = _method("flatten")
-    max = _method("max")
-    mean = _method("mean")
-    min = _method("min")
-    nonzero = _constant("nonzero")
-    prod = _method("prod")
-    ravel = _method("ravel")
-    repeat = _method("repeat")
-    round = _method("round")
-    searchsorted = _constant("searchsorted")
-    squeeze = _method("squeeze")
-    std = _method("std")
-    sum = _method("sum")
-    swapaxes = _method("swapaxes")
-    take = _method("take")
-    trace = _method("trace")
-    var = _method("var")
+    all = _constant(np.ndarray.all)
+    any = _constant(np.ndarray.any)
+    argmax = _constant(np.ndarray.argmax)
+    argmin = _constant(np.ndarray.argmin)
+    argpartition = _constant(np.ndarray.argpartition)
+    argsort = _constant(np.ndarray.argsort)
+    astype = _method(np.ndarray.astype)
+    choose = _method(np.ndarray.choose)
+    clip = _method(np.ndarray.clip)
+    conj = _method(np.ndarray.conj)
+    conjugate = _method(np.ndarray.conjugate)
+    copy = _method(np.ndarray.copy)
+    cumprod = _method(np.ndarray.cumprod)
+    cumsum = _method(np.ndarray.cumsum)
+    diagonal = _method(np.ndarray.diagonal)
+    dot = _method(np.ndarray.dot)
+    flatten = _method(np.ndarray.flatten)
+    max = _method(np.ndarray.max)
+    mean = _method(np.ndarray.mean)
+    min = _method(np.ndarray.min)
+    nonzero = cast("_Several", _constant(np.ndarray.nonzero))
+    prod = _method(np.ndarray.prod)
+    ravel = _method(np.ndarray.ravel)
+    repeat = _method(np.ndarray.repeat)
+    round = _method(np.ndarray.round)
+    searchsorted = _constant(np.ndarray.searchsorted)
+    squeeze = _method(np.ndarray.squeeze)
+    std = _method(np.ndarray.std)
+    sum = _method(np.ndarray.sum)
+    swapaxes = _method(np.ndarray.swapaxes)
+    take = _method(np.ndarray.take)
+    trace = _method(np.ndarray.trace)
+    var = _method(np.ndarray.var)
 
     fill = _refused("fill", "tg.full_like")
     itemset = _refused("itemset", "tg.index_update")
@@ -175,10 +199,10 @@ class ArrayMethods:
     resize = _refused("resize", "np.resize(t, shape)")
     sort = _refused("sort", "np.sort(t)")
 
-    def __round__(self, digits: int = 0) -> Any:
+    def __round__(self, digits: int = 0) -> Tensor:
         return operations["round"](self, digits)
 
-    def compress(self, condition: Any, axis: int | None = None) -> Any:
+    def compress(self, condition: TensorLike, axis: int | None = None) -> Tensor:
         """As ``numpy.ndarray.compress``, and differentiable.
 
         Parameters
@@ -195,7 +219,7 @@ class ArrayMethods:
         """
         return operations["compress"](condition, self, axis)
 
-    def reshape(self, *shape: Any, order: str = "C") -> Any:
+    def reshape(self, *shape: int | Sequence[int], order: str = "C") -> Tensor:
         """As ``numpy.ndarray.reshape``, and differentiable.
 
         Parameters
@@ -213,7 +237,7 @@ class ArrayMethods:
         wanted = shape[0] if len(shape) == 1 else shape
         return operations["reshape"](self, wanted, order)
 
-    def transpose(self, *axes: Any) -> Any:
+    def transpose(self, *axes: int | Sequence[int] | None) -> Tensor:
         """As ``numpy.ndarray.transpose``, and differentiable.
 
         Parameters
@@ -276,6 +300,7 @@ class ArrayMethods:
     def __format__(self: Any, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)
 
+    # A number where there is no axis, else lists of lists.
     def tolist(self: Any) -> Any:
         """Return the values as nested lists of Python scalars.
 
@@ -286,7 +311,7 @@ class ArrayMethods:
         """
         return self.data.tolist()
 
-    def tobytes(self: Any) -> Any:
+    def tobytes(self: Any) -> bytes:
         """Return the values as bytes, in C order.
 
         Returns
@@ -294,22 +319,23 @@ class ArrayMethods:
         bytes
             Of length `nbytes`.
         """
-        return self.data.tobytes()
+        return bytes(self.data.tobytes())
 
     @property
-    def T(self) -> Any:
+    def T(self) -> Tensor:
         """The tensor with its axes reversed."""
         return operations["transpose"](self)
 
     @property
-    def mT(self) -> Any:
+    def mT(self) -> Tensor:
         """The tensor with its last two axes swapped."""
         return operations["swapaxes"](self, -1, -2)
 
     @property
-    def real(self) -> Any:
+    def real(self: Any) -> Tensor:
         """The tensor itself, which is real."""
-        return self
+        tensor: Tensor = self
+        return tensor
 
     @property
     def nbytes(self: Any) -> int:
@@ -322,11 +348,11 @@ class ArrayMethods:
         return int(self._value.itemsize)
 
     @property
-    def strides(self: Any) -> Any:
+    def strides(self: Any) -> tuple[int, ...]:
         """Bytes to step along each axis."""
-        return self.data.strides
+        return tuple(self.data.strides)
 
     @property
-    def flat(self) -> Any:
+    def flat(self) -> NoReturn:
         """Refused: use reshape(-1) or ravel()."""
         raise TypeError("Tensor.flat is a writable view; use .reshape(-1) or .ravel()")

@@ -25,7 +25,7 @@ from .writes import record_write
 Array = np.ndarray[Any, Any]
 
 
-def _in_place(name: str, ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
+def _in_place(name: str, ufunc: np.ufunc) -> Callable[[Any, TensorLike], Tensor]:
     def method(self: Tensor, other: Any) -> Any:
         tracked = is_grad_enabled() and (
             self.node is not None or (type(other) is Tensor and other.node is not None)
@@ -170,7 +170,7 @@ class Tensor(ArrayMethods, NumPyProtocol):
         """
         return self.data
 
-    def item(self) -> Any:
+    def item(self) -> float:
         """Return the value of a one-element tensor as a Python scalar.
 
         Returns
@@ -188,7 +188,8 @@ class Tensor(ArrayMethods, NumPyProtocol):
                 f"Tensor.item: expected one element, got shape {self.shape}; "
                 "index it, or use .numpy()"
             )
-        return self._seen(".item(), float() or int()").item()
+        number: float = self._seen(".item(), float() or int()").item()
+        return number
 
     # The graph.
 

@@ -31,12 +31,12 @@ class Part(NamedTuple):
 
 PARTS = {
     "cli": Part(0, 4, 12.4, "the command: uses everything below", EDGE),
-    "testing": Part(0, 3, 2.9, "checks of gradients", GREEN),
-    "plot": Part(3.1, 3, 2.4, "pictures of runs", GREEN),
-    "explanation": Part(5.7, 3, 2.6, "tg.explain", GREEN),
-    "transforms": Part(0, 2, 5.5, "gradients, Jacobians, Hessians of functions"),
-    "nn": Part(5.7, 2, 2.6, "layers of networks"),
-    "ops": Part(0, 1, 8.3, "the operations: each forward beside its rules"),
+    "explanation": Part(2.85, 3, 2.65, "tg.explain", GREEN),
+    "testing": Part(0, 2, 2.65, "checks of gradients", GREEN),
+    "nn": Part(2.85, 2, 2.65, "layers of networks"),
+    "plot": Part(5.7, 2, 2.6, "pictures of runs", GREEN),
+    "ops": Part(0, 1, 5.5, "the operations: each forward beside its rules"),
+    "transforms": Part(5.7, 1, 2.6, "derivatives of functions"),
     "optim": Part(8.5, 1, 1.9, "optimizers"),
     "capture": Part(10.6, 1, 1.8, "tg.compile"),
     "core": Part(0, 0, 12.4, "tensor, graph, backward"),
@@ -47,12 +47,12 @@ PARTS = {
 }
 HEIGHT = 0.62
 USES = [
-    ("testing", "transforms"),
-    ("plot", "transforms"),
     ("explanation", "nn"),
-    ("transforms", "ops"),
+    ("testing", "ops"),
     ("nn", "ops"),
+    ("plot", "transforms"),
     ("ops", "core"),
+    ("transforms", "core"),
     ("optim", "core"),
     ("capture", "core"),
     ("data", "random"),

@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, optional
-        The arguments; those of the process where not given.
+        The arguments; those of the process by default.
     """
     try:
         _print_any_text()

@@ -49,7 +49,7 @@ class Claim:
         A gradient; True where the function returns both; None where its own backward
         pass is meant.
     by : str
-        Where it was found, for the heading.
+        Where the derivative comes from, for the heading.
     is_vjp : bool
         Whether `df` takes the incoming gradient first.
     """
@@ -63,7 +63,7 @@ def check(args: argparse.Namespace) -> int:
     """Check as the options say, print the report, and return the exit status."""
     place, name = _parted(args.function)
     module = _module(place)
-    f = _found(module, place, name)
+    f = _function(module, place, name)
     claim = _claim(args, module, f)
     points = _points(args, module, f)
     if claim.df is True and not _gives_both(f, points[0][0]):
@@ -72,7 +72,7 @@ def check(args: argparse.Namespace) -> int:
             "--grad NAME, or return (value, gradient)"
         )
     options = {"rng": args.seed, "atol": args.atol, "rtol": args.rtol}
-    result, where = _first_taken(args.function, f, claim, points, options)
+    result, where = _first_valid(args.function, f, claim, points, options)
     if args.json:
         print(json.dumps(result.to_dict(), indent=2))
     else:
@@ -81,24 +81,24 @@ def check(args: argparse.Namespace) -> int:
     return 0 if result.ok else 1
 
 
-def _first_taken(
+def _first_valid(
     name: str,
     f: Callable[..., Any],
     claim: Claim,
     points: list[tuple[Any, str]],
     options: dict[str, Any],
 ) -> tuple[testing.Result, str]:
-    """Return the result at the first point that the gradient takes, or at the first."""
-    found = []
+    """Return the result at the first point where the gradient does not raise."""
+    results = []
     for point, where in points:
         try:
             result = _result(f, claim, point, options | {"raise_on_failure": False})
         except Exception as error:
-            raise UsageError(f"{name}: {_told(error)}") from None
+            raise UsageError(f"{name}: {_one_line(error)}") from None
         if result.last.error is None:
             return result, where
-        found.append((result, where))
-    return found[0]
+        results.append((result, where))
+    return results[0]
 
 
 def _result(
@@ -141,9 +141,9 @@ def _module(place: str) -> ModuleType:
                 f"there is no module {place!r}; name one that Python can import from "
                 "here, or a file such as losses.py"
             ) from None
-        raise UsageError(f"{place}: importing it raised {_told(error)}") from None
+        raise UsageError(f"{place}: importing it raised {_one_line(error)}") from None
     except (Exception, SystemExit) as error:
-        raise UsageError(f"{place}: importing it raised {_told(error)}") from None
+        raise UsageError(f"{place}: importing it raised {_one_line(error)}") from None
 
 
 def _from_file(path: str) -> ModuleType:
@@ -158,27 +158,28 @@ def _from_file(path: str) -> ModuleType:
     return module
 
 
-def _told(error: BaseException) -> str:
-    """Return kind and message of an exception in one line."""
+def _one_line(error: BaseException) -> str:
+    """Return the type and message of an exception in one line."""
     first = next(iter(str(error).splitlines()), "")
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
 
-def _found(module: Any, place: str, name: str) -> Callable[..., Any]:
-    found = _reached(module, name)
-    if callable(found):
-        function: Callable[..., Any] = found
+def _function(module: Any, place: str, name: str) -> Callable[..., Any]:
+    member = _reached(module, name)
+    if callable(member):
+        function: Callable[..., Any] = member
         return function
-    if found is not None:
-        raise UsageError(f"{place}:{name} is no function, but {type(found).__name__}")
-    known = [n for n, v in vars(module).items() if callable(v) and n[0] != "_"]
+    if member is not None:
+        kind = type(member).__name__
+        raise UsageError(f"{place}:{name} is no function, but {kind}")
+    names = [n for n, v in vars(module).items() if callable(v) and n[0] != "_"]
     raise UsageError(
-        f"{place} has no function {name!r}; it has {', '.join(known[:12]) or 'none'}"
+        f"{place} has no function {name!r}; it has {', '.join(names[:12]) or 'none'}"
     )
 
 
 def _reached(module: Any, name: str) -> Any:
-    """Return what a dotted name in a module stands for, None where nothing does."""
+    """Return the object of a dotted name in a module, None if there is none."""
     for part in name.split("."):
         module = getattr(module, part, None)
     return module
@@ -187,19 +188,19 @@ def _reached(module: Any, name: str) -> Any:
 def _claim(
     args: argparse.Namespace, module: ModuleType, f: Callable[..., Any]
 ) -> Claim:
-    """Return the derivative that was named, or that stands beside the function."""
+    """Return the derivative of the option, or the one defined beside the function."""
     place, name = _parted(args.function)
     if args.grad is not None:
         elsewhere = ":" in args.grad
         place, name = _parted(args.grad) if elsewhere else (place, args.grad)
-        df = _found(_module(place) if elsewhere else module, place, name)
+        df = _function(_module(place) if elsewhere else module, place, name)
         return Claim(df, f"gradient {name}")
     *holder, last = name.split(".")
     beside = _reached(module, ".".join(holder)) if holder else module
     for kind in (*GRADIENTS, *VJPS):
-        called = getattr(beside, kind.format(last), None)
-        if callable(called):
-            return Claim(called, f"gradient {kind.format(last)}", kind in VJPS)
+        derivative = getattr(beside, kind.format(last), None)
+        if callable(derivative):
+            return Claim(derivative, f"gradient {kind.format(last)}", kind in VJPS)
     if isinstance(f, Primitive):
         return Claim(None, "by its own rules")
     return Claim(True, "which returns value and gradient")
@@ -216,25 +217,26 @@ def _gives_both(f: Callable[..., Any], point: Any) -> bool:
 def _points(
     args: argparse.Namespace, module: ModuleType, f: Callable[..., Any]
 ) -> list[tuple[Any, str]]:
-    """Return points to check at, each with what to say of it."""
+    """Return points to check at, each with its description."""
     if args.at is not None:
         if args.shape is not None:
             raise UsageError("--shape draws a point and --at gives one; leave one out")
-        given = [_given(text, module) for text in args.at]
-        return [(given[0] if len(given) == 1 else tuple(given), " ".join(args.at))]
+        arguments = [_parse_argument(text, module) for text in args.at]
+        point = arguments[0] if len(arguments) == 1 else tuple(arguments)
+        return [(point, " ".join(args.at))]
     drawn = _drawn(_shapes(args, f), np.random.default_rng(args.seed))
-    found = []
+    points = []
     for point in drawn:
         if _is_finite(f, point):
             shapes = ", ".join(str(np.shape(x)) for x in point)
             where = f"a point drawn of shape {shapes}, seed {args.seed}"
-            found.append((point[0] if len(point) == 1 else point, where))
-    if not found:
+            points.append((point[0] if len(point) == 1 else point, where))
+    if not points:
         raise UsageError(
             f"{args.function}: no point was found at which it is finite; give one, as "
             "by --at 1.5,2 --at 0.1"
         )
-    return found
+    return points
 
 
 def _shapes(
@@ -255,7 +257,7 @@ def _shapes(
 
 
 def _arguments(f: Callable[..., Any]) -> int:
-    """Return how many arguments must be given."""
+    """Return the number of required arguments."""
     function = f.forward if isinstance(f, Primitive) else f
     try:
         parameters = inspect.signature(function).parameters.values()
@@ -287,23 +289,23 @@ def _is_finite(f: Callable[..., Any], point: tuple[Any, ...]) -> bool:
         return False
 
 
-def _given(text: str, module: ModuleType) -> Any:
-    """Return the argument that `--at` names."""
+def _parse_argument(text: str, module: ModuleType) -> Any:
+    """Return the argument that `--at` describes."""
     if text.endswith(".npy"):
         try:
             return np.load(text, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            raise UsageError(f"--at {text}: {_told(error)}") from None
+            raise UsageError(f"--at {text}: {_one_line(error)}") from None
     try:
         return _floats(ast.literal_eval(text))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        found = _reached(module, text) if text.isidentifier() else None
-    if found is None or callable(found):
+        value = _reached(module, text) if text.isidentifier() else None
+    if value is None or callable(value):
         raise UsageError(
             "--at: expected numbers such as 1.5,2 or [[1,2],[3,4]], a file .npy or a "
             f"name in the module, got {text!r:.60}"
         )
-    return found
+    return value
 
 
 def _floats(value: Any) -> Any:

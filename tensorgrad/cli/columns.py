@@ -1,4 +1,4 @@
-"""What is odd about the columns of a table: refused, left out, or told."""
+"""Checks of the columns of a table: refused, left out, or warned about."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ MOST_CLASSES = 100
 """Of numbers that are not counted from 0 or 1: more than that is a quantity."""
 
 
-def examined(table: Table) -> tuple[Table, list[str]]:
-    """Return a table without columns that number its rows, and what to tell of it.
+def examine(table: Table) -> tuple[Table, list[str]]:
+    """Return a table without columns that number its rows, and notes about it.
 
     Raises
     ------
     TableError
         If its target is no column of classes, or no feature is left.
     """
-    told = list(table.notes) + _about_target(table)
+    notes = list(table.notes) + _about_target(table)
     table, numbering = _without_numbering(table)
     odd = (_identifiers, _constants, _answers)
-    return table, told + numbering + [s for part in odd for s in part(table)]
+    return table, notes + numbering + [s for part in odd for s in part(table)]
 
 
 def _about_target(table: Table) -> list[str]:
-    """Refuse a target that is no class; tell what is odd about one that is."""
+    """Refuse a target that is no class; return notes about one that is."""
     rows, count = len(table.labels), len(table.classes)
-    values = _whole(table.classes)
+    values = _integers(table.classes)
     many = rows >= FEW and count > rows / 2
     if values is None:
         if many:
@@ -71,7 +71,7 @@ def _target(table: Table) -> str:
     return f"{table.source}: column {table.target!r}"
 
 
-def _whole(classes: tuple[str, ...]) -> list[int] | None:
+def _integers(classes: tuple[str, ...]) -> list[int] | None:
     """Return classes as sorted integers, None where they are names."""
     try:
         return sorted(int(name) for name in classes)
@@ -80,22 +80,22 @@ def _whole(classes: tuple[str, ...]) -> list[int] | None:
 
 
 def _about_names(table: Table) -> list[str]:
-    told = []
+    notes = []
     missing = [name for name in table.classes if name.lower() in MISSING]
     if missing:
         rows = int((table.labels == table.classes.index(missing[0])).sum())
-        told.append(
+        notes.append(
             f"column {table.target!r} holds {missing[0]!r} in {rows} rows, and it is "
             "taken for a class; if it stands for a missing label, leave those rows out"
         )
     alike = [n for n, c in Counter(map(str.lower, table.classes)).items() if c > 1]
     if alike:
         spelled = [repr(n) for n in table.classes if n.lower() == alike[0]]
-        told.append(
+        notes.append(
             f"column {table.target!r} holds {' and '.join(spelled)}, which are taken "
             "for different classes; write them alike if they are one"
         )
-    return told
+    return notes
 
 
 def _without_numbering(table: Table) -> tuple[Table, list[str]]:
@@ -109,13 +109,13 @@ def _without_numbering(table: Table) -> tuple[Table, list[str]]:
     names = [n for n, counts in zip(table.columns, counting, strict=True) if counts]
     if all(counting):
         raise TableError(
-            f"{table.source}: {_named(names)} only numbers the rows, and there is no "
+            f"{table.source}: {_names(names)} only numbers the rows, and there is no "
             "other feature to learn from; add columns of features"
         )
-    kept = ~np.array(counting)
-    left = tuple(n for n, keep in zip(table.columns, kept, strict=True) if keep)
-    told = f"{_named(names)} numbers the rows and is left out of the features"
-    return replace(table, features=table.features[:, kept], columns=left), [told]
+    chosen = ~np.array(counting)
+    remaining = tuple(n for n, keep in zip(table.columns, chosen, strict=True) if keep)
+    note = f"{_names(names)} numbers the rows and is left out of the features"
+    return replace(table, features=table.features[:, chosen], columns=remaining), [note]
 
 
 def _counts(x: NDArray[np.float64], name: str) -> bool:
@@ -123,8 +123,10 @@ def _counts(x: NDArray[np.float64], name: str) -> bool:
     # A table whose rows were shuffled keeps its index.
     x = np.sort(x) if _is_index(name) else x
     # Beyond 2^53 a number and the next are the same.
-    whole = abs(x[0]) < 2**53 and x[0] == np.round(x[0])
-    return bool(len(x) >= enough and whole and (x == x[0] + np.arange(len(x))).all())
+    is_integer = abs(x[0]) < 2**53 and x[0] == np.round(x[0])
+    return bool(
+        len(x) >= enough and is_integer and (x == x[0] + np.arange(len(x))).all()
+    )
 
 
 def _is_index(name: str) -> bool:
@@ -149,7 +151,7 @@ def _identifiers(table: Table) -> list[str]:
     if not names:
         return []
     return [
-        f"{_named(names)} holds another whole number in every row, as an id does, and "
+        f"{_names(names)} holds another whole number in every row, as an id does, and "
         "is learned from; take it out of the file if it is one"
     ]
 
@@ -159,11 +161,11 @@ def _constants(table: Table) -> list[str]:
     names = [name for name, s in zip(table.columns, same, strict=True) if s]
     if not names or len(table.labels) < 2:
         return []
-    return [f"{_named(names)} is the same in every row and tells no class from another"]
+    return [f"{_names(names)} is the same in every row and tells no class from another"]
 
 
 def _answers(table: Table) -> list[str]:
-    """Tell of features that are the label, or a code for it."""
+    """Return notes about features that are the label, or a code for it."""
     if len(table.labels) < FEW:
         return []
     names = [
@@ -174,7 +176,7 @@ def _answers(table: Table) -> list[str]:
     if not names:
         return []
     return [
-        f"{_named(names)} is another writing of column {table.target!r}, which is "
+        f"{_names(names)} is another writing of column {table.target!r}, which is "
         "to be predicted from the others; take it out of the file"
     ]
 
@@ -188,12 +190,12 @@ def _is_answer(x: NDArray[np.float64], table: Table) -> bool:
     if count > 2:
         return True
     # Two values may well go with two classes, unless they are the classes.
-    values = _whole(table.classes) or range(count)
+    values = _integers(table.classes) or range(count)
     return bool((x == np.array([*values])[table.labels]).all())
 
 
-def _named(names: list[str]) -> str:
-    """Return names of columns for a sentence about one of them, or about each."""
+def _names(names: list[str]) -> str:
+    """Return the subject of a sentence about one column, or about several."""
     first = ", ".join(f"{name!r:.40}" for name in names[:3])
     rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return (

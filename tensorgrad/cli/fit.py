@@ -34,7 +34,7 @@ class Fit:
     rng : numpy.random.RandomState
         Shuffles the samples where there is more than one batch.
     batch_size : int, optional
-        All samples where not given.
+        All samples by default.
     stopping : callable
         Tells before each step the signal for which to stop, or 0.
     captured : bool
@@ -66,7 +66,7 @@ class Fit:
         self.watch: Watch | None = None
         self.batch_size = min(batch_size or len(x), len(x))
         self.epochs = 0
-        self._take = compile(self._taken) if captured else self._taken
+        self._take = compile(self._update) if captured else self._update
         self._last = [p.data.copy() for p in optimizer.params]
         self._before = [p.data.copy() for p in optimizer.params]
 
@@ -129,7 +129,7 @@ class Fit:
         self._last, self._before = self._before, self._last
         return data.accuracy(logits, y), value
 
-    def _taken(self, x: Any, y: Any) -> tuple[Any, Any]:
+    def _update(self, x: Any, y: Any) -> tuple[Any, Any]:
         """Return logits and loss of a batch, and then take the step."""
         logits = self.model(x)
         loss = softmax_cross_entropy(logits, y)

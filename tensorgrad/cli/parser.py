@@ -90,8 +90,8 @@ def _add_optimizer(train: Parser) -> None:
 
 def _defaults(option: str) -> str:
     """Say the default of an option for each optimizer that has it."""
-    given = {name: r.options[option] for name, r in RECIPES.items() if option in r}
-    return ", ".join(f"{value:g} for {name}" for name, value in given.items())
+    defaults = {name: r.options[option] for name, r in RECIPES.items() if option in r}
+    return ", ".join(f"{value:g} for {name}" for name, value in defaults.items())
 
 
 def _add_training(train: Parser) -> None:

@@ -73,7 +73,7 @@ class Pictures:
 
     @contextmanager
     def side_by_side(self, epochs: int) -> Iterator[WatchRun]:
-        """Yield what runs within the block are shown to, and draw them afterwards."""
+        """Yield a function that records runs, and draw them after the block."""
         if not self.paths:
             yield lambda model, x, y, title: None
             return
@@ -108,7 +108,7 @@ class Pictures:
             print(f"drawn: {path}", flush=True)
 
 
-def asked(args: argparse.Namespace) -> Pictures:
+def pictures(args: argparse.Namespace) -> Pictures:
     """Return the pictures that the options ask for.
 
     Raises
@@ -127,9 +127,9 @@ def asked(args: argparse.Namespace) -> Pictures:
         ("--animate", args.animate, writers.MOVING),
     )
     paths = []
-    for option, name, known in endings:
+    for option, name, endings_of in endings:
         if name is not None:
-            paths.append(save.checked(name, option, list(known)))
+            paths.append(save.checked(name, option, list(endings_of)))
             _check_installed(option, name, writers.check)
     return Pictures(paths, raw=args.raw)
 

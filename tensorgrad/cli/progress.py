@@ -55,7 +55,7 @@ class Progress:
 
 
 def drop_output() -> None:
-    """Let what is printed from here on, and what is still buffered, go nowhere."""
+    """Discard all further output, and what is still buffered."""
     with contextlib.suppress(OSError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

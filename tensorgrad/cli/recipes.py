@@ -30,23 +30,23 @@ RECIPES = {
 OPTIONS = ("lr", "decay", "momentum", "rho")
 
 
-def chosen(name: str, given: dict[str, Any]) -> dict[str, float]:
-    """Return the hyperparameters of an optimizer: those given, else the defaults.
+def chosen(name: str, options: dict[str, Any]) -> dict[str, float]:
+    """Return the hyperparameters of an optimizer: the options, else the defaults.
 
     Raises
     ------
     UsageError
-        If one is given that the optimizer does not have.
+        If an option is set that the optimizer does not have.
     """
     recipe = RECIPES[name]
     for option in OPTIONS:
-        if given[option] is not None and option not in recipe:
+        if options[option] is not None and option not in recipe:
             having = [other for other, r in RECIPES.items() if option in r]
             raise UsageError(
                 f"--{option} belongs to --optimizer {' or '.join(having)}, got "
                 f"--optimizer {name}; leave it out or choose another optimizer"
             )
     return {
-        option: default if given[option] is None else given[option]
+        option: default if options[option] is None else options[option]
         for option, default in recipe.options.items()
     }

@@ -41,8 +41,8 @@ NOTE = (
 
 
 def reproduce(args: argparse.Namespace) -> int:
-    """Repeat the runs asked for, print both figures, and return the exit status."""
-    drawn = pictures.asked(args)
+    """Repeat the chosen runs, print both figures, and return the exit status."""
+    drawn = pictures.pictures(args)
     reference = load()
     epochs = args.epochs or reference["epochs"]
     numbers = dict.fromkeys(args.run or range(1, len(reference["runs"]) + 1))
@@ -98,9 +98,9 @@ def _arrays(model: nn.Module) -> list[Any]:
 
 def _settings(run: dict[str, Any]) -> str:
     """Return the optimizer of a run and its hyperparameters, as a title."""
-    given = run["hyperparameters"].items()
+    settings = run["hyperparameters"].items()
     return ", ".join(
-        [run["optimizer"], *(f"{NAMES.get(k, k)} {v:g}" for k, v in given)]
+        [run["optimizer"], *(f"{NAMES.get(k, k)} {v:g}" for k, v in settings)]
     )
 
 
@@ -111,8 +111,8 @@ def _start(reference: dict[str, Any], run: dict[str, Any]) -> Any:
     x, y = data.spiral(dataset["samples_per_class"], dataset["classes"], rng)
     first, last = (nn.Dense(*s, rng=rng, scale=0.01) for s in pairwise(sizes))
     model = nn.Sequential(first, nn.ReLU(), last)
-    given = {NAMES.get(k, k): v for k, v in run["hyperparameters"].items()}
-    return x, y, model, getattr(optim, run["optimizer"])(model.parameters(), **given)
+    settings = {NAMES.get(k, k): v for k, v in run["hyperparameters"].items()}
+    return x, y, model, getattr(optim, run["optimizer"])(model.parameters(), **settings)
 
 
 def _show(

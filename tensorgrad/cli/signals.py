@@ -13,7 +13,7 @@ from .errors import TerminatedError
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], int]]:
-    """Within it Ctrl-C and SIGTERM are only noted; yields what tells which came, or 0.
+    """Note Ctrl-C and SIGTERM within the block; yield a getter of the signal, or 0.
 
     So a step is never cut in half. A second Ctrl-C is a KeyboardInterrupt.
     """

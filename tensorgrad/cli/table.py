@@ -20,7 +20,7 @@ __all__ = ["Split", "Table", "TableError", "read", "split"]
 
 
 MISSING = ("na", "n/a", "<na>", "null", "none", "nil", "missing", "unknown", "?", "-")
-"""What stands for a missing value, in lower case."""
+"""Spellings of a missing value, in lower case."""
 
 
 class TableError(ValueError):
@@ -29,7 +29,7 @@ class TableError(ValueError):
 
 @dataclass(frozen=True)
 class Table:
-    """What a file holds, as it stands there.
+    """The contents of a file, unchanged.
 
     Attributes
     ----------
@@ -91,7 +91,7 @@ def read(path: str | Path, target: str | None = None) -> Table:
         UTF-8, with or without a byte order mark; comma separated, quoted as RFC 4180
         says, any line ends. Blank lines are passed over.
     target : str, optional
-        Name of the label column, the last one where not given. Labels are class names
+        Name of the label column, by default the last one. Labels are class names
         or integers.
 
     Returns
@@ -222,7 +222,7 @@ DOUBT = (
 
 
 def _about_header(names: list[str], labels: list[str]) -> str:
-    """Say what is to be said of a header of numbers; nothing of one of names."""
+    """Return a note about a header of numbers; nothing about one of names."""
     numbers = [x for x in map(_number, names) if x is not None and math.isfinite(x)]
     features = numbers[: len(names) - 1]
     if any(_number(name) not in features for name in names[:-1]):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from .. import data, nn
 from . import pictures, save, table
-from .columns import examined
+from .columns import examine
 from .errors import CommandError, DivergedError, StoppedError, UsageError
 from .fit import Fit, evaluate
 from .progress import Progress
@@ -41,7 +41,7 @@ class Task:
     x, y : arrays of shape (n, features) and (n,)
     classes : int
     epochs : int
-        To train for where none are asked for.
+        Epochs to train for by default.
     held : tuple of arrays, optional
         Features and labels that are scored but not learned.
     columns, names : tuples of str
@@ -65,7 +65,7 @@ def train(args: argparse.Namespace) -> int:
     """Train as the options say, and return the exit status."""
     options = chosen(args.optimizer, vars(args))
     path = None if args.save is None else save.checked(args.save)
-    drawn = pictures.asked(args)
+    drawn = pictures.pictures(args)
     rng = np.random.RandomState(args.seed)
     task = _built_in(args, rng) if args.data in BUILT_IN else _from_file(args, rng)
     model = _model(task, args.hidden, rng)
@@ -101,28 +101,28 @@ def _from_file(args: argparse.Namespace, rng: np.random.RandomState) -> Task:
             "path of a CSV file"
         )
     try:
-        whole, told = examined(table.read(args.data, args.target))
-        parts = table.split(whole, rng)
+        data, notes = examine(table.read(args.data, args.target))
+        parts = table.split(data, rng)
     except table.TableError as error:
         raise UsageError(str(error)) from None
-    for sentence in told:
+    for sentence in notes:
         print(f"tensorgrad: warning: {args.data}: {sentence}", file=sys.stderr)
     return Task(
         f"{args.data}: {len(parts.x)} rows, {len(parts.held_x)} held out, "
-        f"{len(whole.classes)} classes of {whole.target!r}",
+        f"{len(data.classes)} classes of {data.target!r}",
         parts.x,
         parts.y,
-        len(whole.classes),
+        len(data.classes),
         epochs=201,
         held=(parts.held_x, parts.held_y),
-        columns=tuple(f"{name}, standardised" for name in whole.columns),
-        names=whole.classes,
+        columns=tuple(f"{name}, standardised" for name in data.columns),
+        names=data.classes,
         arrays={
             "feature_mean": parts.mean,
             "feature_std": parts.std,
-            "columns": np.array(whole.columns),
-            "target": np.array(whole.target),
-            "classes": np.array(whole.classes),
+            "columns": np.array(data.columns),
+            "target": np.array(data.target),
+            "classes": np.array(data.classes),
         },
     )
 
@@ -204,7 +204,7 @@ class Session:
         print(end=saved)
 
     def _keep(self) -> str:
-        """Save the model where asked to, and say so in a line."""
+        """Save the model if an option says so, and print a line about it."""
         if self.path is None:
             return ""
         parameters = {name: p.data for name, p in self.fit.model.named_parameters()}
@@ -214,10 +214,10 @@ class Session:
     def _failure(self, loss: str) -> CommandError:
         """Keep the parameters of the last finite loss, and say what to do."""
         self.fit.restore()
-        kept = "; the parameters before that are saved" if self._keep() else ""
+        note = "; the parameters before that are saved" if self._keep() else ""
         return CommandError(
             f"the loss became {loss} after {self.fit.epochs} epochs; try a smaller "
-            f"--lr than {self.lr:g}{kept}"
+            f"--lr than {self.lr:g}{note}"
         )
 
 

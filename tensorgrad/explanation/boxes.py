@@ -11,7 +11,7 @@ from .sections import Group, Part, steps_of
 from .steps import Step, Variable, kind
 
 OFTEN = 2
-"""What comes from outside and is used by more boxes than that stands beside each."""
+"""An outside source of more boxes than that is drawn beside each of them."""
 
 
 @dataclass(eq=False)
@@ -41,20 +41,20 @@ def boxes(parts: Sequence[Part]) -> list[Box]:
     """Return boxes for steps and groups and what they use, each after its sources."""
     home = {step: part for part in parts for step in steps_of(part)}
     sources = {part: _sources(part, home) for part in parts}
-    uses = Counter(s for found in sources.values() for s in found)
-    made: dict[Any, Box] = {}
+    uses = Counter(s for inputs in sources.values() for s in inputs)
+    box_of: dict[Any, Box] = {}
     drawn: list[Box] = []
     for part in parts:
-        made[part] = box = _box(part)
+        box_of[part] = box = _box(part)
         for source in sources[part]:
             outside = isinstance(source, Variable) or source not in sources
             beside = outside and uses[source] > OFTEN
             if beside and box.kind == "group":
                 continue
-            if source not in made or beside:
-                made[source] = _box(source, outside=True)
-                drawn.append(made[source])
-            box.sources[made[source]] = None
+            if source not in box_of or beside:
+                box_of[source] = _box(source, outside=True)
+                drawn.append(box_of[source])
+            box.sources[box_of[source]] = None
         shared = [s.name for s in sources[part] if uses[s] > OFTEN and s not in sources]
         if box.kind == "group" and shared:
             box.note = f"{box.note}; from {_listed(shared)}"
@@ -64,12 +64,12 @@ def boxes(parts: Sequence[Part]) -> list[Box]:
 
 def _sources(part: Part, home: dict[Step, Part]) -> dict[Any, None]:
     """Return the parts, variables and steps elsewhere that a part is computed from."""
-    found: dict[Any, None] = {}
+    sources: dict[Any, None] = {}
     for step in steps_of(part):
         for source in step.inputs:
-            found[home.get(source, source)] = None
-    found.pop(part, None)
-    return found
+            sources[home.get(source, source)] = None
+    sources.pop(part, None)
+    return sources
 
 
 def _box(thing: Any, outside: bool = False) -> Box:

@@ -18,7 +18,7 @@ from .drawing import dot, mermaid, svg
 from .names import names_in
 from .observer import watching
 from .page import page
-from .passes import told
+from .passes import steps_to
 from .sections import grouped
 from .steps import Step, Variable
 from .text import as_text
@@ -96,7 +96,7 @@ class Explanation:
         return page(self.steps, self.variables)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write it in the format that the ending of the name stands for.
+        """Write it in the format of the file name's ending.
 
         Parameters
         ----------
@@ -147,13 +147,13 @@ def explain(
     ----------
     result : Tensor or callable
         The tensor, before ``backward()`` has freed its graph; or a function, which is
-        called with `inputs` and whose values are all told.
+        called with `inputs` and all of whose values are shown.
     *inputs : Tensor
         Arguments, where `result` is a function.
     gradient : array_like, optional
-        The gradient that comes in, of the shape of the result; ones where not given.
+        The incoming gradient, of the shape of the result; ones by default.
     names : mapping of str to Tensor, array or Module, optional
-        What to call things. Variables of the caller are found by themselves.
+        Names to use. Variables of the caller need none.
 
     Returns
     -------
@@ -170,13 +170,13 @@ def explain(
     >>> import tensorgrad as tg
     >>> x = tg.Tensor([1.0, -2.0], requires_grad=True)
     >>> y = tg.relu(x).sum()
-    >>> told = tg.explain(y)
-    >>> [step.expression for step in told.steps]
+    >>> explanation = tg.explain(y)
+    >>> [step.expression for step in explanation.steps]
     ['relu(x)', 'sum(t1)']
-    >>> told.variables[0].gradient
+    >>> explanation.variables[0].gradient
     array([1., 0.])
     """
-    known = names_in(sys._getframe(1), names or {})
+    variables = names_in(sys._getframe(1), names or {})
     if callable(result) and not isinstance(result, Tensor):
         with watching():
             result = result(*inputs)
@@ -185,4 +185,4 @@ def explain(
             "explain: expected the result of operations on tensors that need a "
             f"gradient, got {result!r:.60}; make an input with requires_grad=True"
         )
-    return Explanation(*told(result, gradient, known))
+    return Explanation(*steps_to(result, gradient, variables))

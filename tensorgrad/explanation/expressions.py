@@ -28,13 +28,13 @@ UNKNOWN = "·"
 """Stands for an argument that nobody keeps."""
 
 MANY = 6
-"""Of more operands than that, the first and the last are told."""
+"""Of more operands than that, the first and the last are named."""
 
 _REQUIRED: Any = inspect.Parameter.empty
 
 
 class Call:
-    """One call of an operation: what is known of its arguments, and their names.
+    """One call of an operation: the values of its arguments, and their names.
 
     Parameters
     ----------
@@ -48,8 +48,8 @@ class Call:
 
     Attributes
     ----------
-    known : dict of str to object
-        Arguments, output and by-products, as far as they are kept.
+    values : dict of str to object
+        Arguments, output and by-products, as far as they are saved.
     words : dict of str to str
         What the reader calls the arguments.
     """
@@ -65,36 +65,36 @@ class Call:
         self.op = node.plan.op
         self.inputs = inputs
         self.names = names
-        self.known: dict[str, Any] = {}
+        self.values: dict[str, Any] = {}
         self.words: dict[str, str] = {}
         if isinstance(self.op, Primitive) and not isinstance(node.plan, PartPlan):
             self._take(self.op, node.plan, arguments)
 
     def _take(self, op: Primitive, plan: Any, arguments: Any) -> None:
         if "shape" in op.names:
-            self.known["shape"] = self.node.shape
+            self.values["shape"] = self.node.shape
         if op.name == "astype":
-            self.known["dtype"] = str(self.node.dtype)
-        self.known |= zip(op.names, arguments or (), strict=False)
-        self.known |= zip(plan.names, self.node.saved, strict=True)
+            self.values["dtype"] = str(self.node.dtype)
+        self.values |= zip(op.names, arguments or (), strict=False)
+        self.values |= zip(plan.names, self.node.saved, strict=True)
         for name in op.names:
-            if name in self.known:
-                self.words[name] = _word(self.known[name], self.names)
+            if name in self.values:
+                self.words[name] = _word(self.values[name], self.names)
         if op.variadic is None:
-            for (i, _), called in zip(plan.inputs, self.inputs, strict=True):
-                self.words[op.names[i]] = called
+            for (i, _), word in zip(plan.inputs, self.inputs, strict=True):
+                self.words[op.names[i]] = word
 
     def facts(self) -> dict[str, Any]:
-        """Return what is known when rules run, the shape of the gradient too."""
+        """Return what is available when rules run, the shape of the gradient too."""
         if self.op.multiple:
-            return {n: v for n, v in self.known.items() if n != OUTPUT}
+            return {n: v for n, v in self.values.items() if n != OUTPUT}
         alone = Shaped(self.node.shape)
         inputs = {
-            self.op.names[i]: Shaped(np.shape(self.known[self.op.names[i]]))
+            self.op.names[i]: Shaped(np.shape(self.values[self.op.names[i]]))
             for i, _ in self.node.plan.inputs
-            if self.op.names[i] in self.known and i != self.op.variadic
+            if self.op.names[i] in self.values and i != self.op.variadic
         }
-        return {**self.known, **inputs, OUTPUT: alone, "g": alone}
+        return {**self.values, **inputs, OUTPUT: alone, "g": alone}
 
     def __str__(self) -> str:
         if isinstance(self.node.plan, PartPlan):
@@ -102,18 +102,18 @@ class Call:
         if not isinstance(self.op, Primitive):
             return f"{self.node.name}({', '.join(self.inputs)})"
         if self.op.name == "getitem":
-            return f"{self.inputs[0]}[{indexed(self.known.get('index', UNKNOWN))}]"
+            return f"{self.inputs[0]}[{indexed(self.values.get('index', UNKNOWN))}]"
         words = self._operands(self.op) if self.op.variadic == 0 else []
         words += self._arguments(self.op, self.op.names[len(words) > 0 :])
-        return _written(self.op.name.strip("_"), words)
+        return _call_text(self.op.name.strip("_"), words)
 
     def _operands(self, op: Primitive) -> list[str]:
         places = {i for _, i in self.node.plan.inputs}
-        given = self.known.get(op.names[0]) or [None] * (max(places) + 1)
-        called = iter(self.inputs)
+        values = self.values.get(op.names[0]) or [None] * (max(places) + 1)
+        names = iter(self.inputs)
         words = [
-            next(called) if i in places else _word(value, self.names)
-            for i, value in enumerate(given)
+            next(names) if i in places else _word(value, self.names)
+            for i, value in enumerate(values)
         ]
         return [*words[:3], "...", words[-1]] if len(words) > MANY else words
 
@@ -123,11 +123,11 @@ class Call:
         by_name = False
         for name in names:
             default = _defaults(op).get(name, _REQUIRED)
-            given = name in inputs or (
-                name in self.words and not _is_default(self.known[name], default)
+            is_passed = name in inputs or (
+                name in self.words and not _is_default(self.values[name], default)
             )
             by_name = by_name or default is not _REQUIRED
-            if given:
+            if is_passed:
                 words.append(
                     f"{name}={self.words[name]}" if by_name else self.words[name]
                 )
@@ -136,7 +136,7 @@ class Call:
         return words
 
 
-def _written(name: str, words: list[str]) -> str:
+def _call_text(name: str, words: list[str]) -> str:
     if name in INFIX and len(words) == 2:
         return f"{words[0]} {INFIX[name]} {words[1]}"
     if name == "negative":

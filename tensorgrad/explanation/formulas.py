@@ -23,7 +23,7 @@ REDUCTIONS = {"add": "sum", "maximum": "max", "minimum": "min", "multiply": "pro
 
 
 class Shaped:
-    """Stands for an array whose shape is known and whose values are not."""
+    """An array of known shape and unknown values."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
@@ -55,26 +55,26 @@ def literal(value: Any) -> ast.expr:
     return ast.parse(repr(value), mode="eval").body
 
 
-def symbols(tree: ast.expr, known: Mapping[str, Any], names: list[str]) -> str:
+def symbols(tree: ast.expr, values: Mapping[str, Any], names: list[str]) -> str:
     """Return an expression with arguments between dollars, and options as values."""
-    tree = _Simpler(known, names).visit(copy.deepcopy(tree))
+    tree = _Simpler(values, names).visit(copy.deepcopy(tree))
     text = ast.unparse(ast.fix_missing_locations(tree))
-    for written, symbol in ((" ** 2", "²"), (" ** 3", "³"), (".mT", "ᵀ"), (".T", "ᵀ")):
-        text = re.sub(rf"{re.escape(written)}(?![\w.])", symbol, text)
+    for notation, symbol in ((" ** 2", "²"), (" ** 3", "³"), (".mT", "ᵀ"), (".T", "ᵀ")):
+        text = re.sub(rf"{re.escape(notation)}(?![\w.])", symbol, text)
     return text
 
 
 class _Simpler(ast.NodeTransformer):
     """Operators for the functions that stand for them, no module names, no defaults."""
 
-    def __init__(self, known: Mapping[str, Any], names: list[str]) -> None:
-        self.known = known
+    def __init__(self, values: Mapping[str, Any], names: list[str]) -> None:
+        self.values = values
         self.names = names
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         """Mark an argument, or write the value of an option."""
         name = node.id
-        value = self.known.get(name, Shaped(()))
+        value = self.values.get(name, Shaped(()))
         if name in self.names and not name.endswith("_shape") and _is_option(value):
             return literal(value)
         return name_of(f"${name}$") if name in self.names else node
@@ -83,7 +83,7 @@ class _Simpler(ast.NodeTransformer):
         """Put an operator in place of a function of two arguments."""
         self.generic_visit(node)
         name = getattr(node.func, "id", "")
-        node.args = [a for given in node.args for a in _unpacked(given)]
+        node.args = [a for argument in node.args for a in _unpacked(argument)]
         if name in OPERATORS and len(node.args) == 2:
             return ast.BinOp(node.args[0], OPERATORS[name](), node.args[1])
         if name == "where" and isinstance(node.args[0], ast.Constant):
@@ -109,10 +109,10 @@ class _Simpler(ast.NodeTransformer):
         return node
 
 
-def _unpacked(given: ast.expr) -> list[ast.expr]:
-    if isinstance(given, ast.Starred) and isinstance(given.value, ast.Tuple):
-        return given.value.elts
-    return [given]
+def _unpacked(argument: ast.expr) -> list[ast.expr]:
+    if isinstance(argument, ast.Starred) and isinstance(argument.value, ast.Tuple):
+        return argument.value.elts
+    return [argument]
 
 
 def _is_option(value: Any) -> bool:

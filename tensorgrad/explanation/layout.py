@@ -87,7 +87,7 @@ def width(box: Box, least: int) -> float:
 
 
 def rounded(title: str) -> int:
-    """Return the letters a title is given: titles that differ by a digit get the same.
+    """Return the letters to plan for a title, the same whatever its digits.
 
     So one drawing serves for all turns of a loop.
     """
@@ -100,7 +100,7 @@ def shortened(text: str, most: int = 44) -> str:
 
 
 def _levels(boxes: Sequence[Box]) -> dict[Box, int]:
-    """Return the layers: as deep as the sources ask, what is given next to its use."""
+    """Return the layers: below all sources, and inputs next to their first use."""
     level: dict[Box, int] = {}
     first_use: dict[Box, int] = {}
     for box in boxes:

@@ -47,13 +47,13 @@ class Reading(NamedTuple):
     said: bool = True
 
 
-def reading(rule: Rule, known: Mapping[str, Any], words: Mapping[str, str]) -> Reading:
+def reading(rule: Rule, values: Mapping[str, Any], words: Mapping[str, str]) -> Reading:
     """Return a rule in the words of a reader.
 
     Parameters
     ----------
     rule : callable
-    known : mapping of str to object
+    values : mapping of str to object
         By the names of the rule's arguments, arrays among them.
     words : mapping of str to str
         What the reader calls the arguments.
@@ -62,25 +62,25 @@ def reading(rule: Rule, known: Mapping[str, Any], words: Mapping[str, str]) -> R
     -------
     Reading
     """
-    facts = tuple((name, _fact(value)) for name, value in known.items())
+    facts = tuple((name, _fact(value)) for name, value in values.items())
     try:
-        made = _template(rule, facts)
+        template = _template(rule, facts)
     except TypeError:  # something among the facts cannot be a key
-        made = _template.__wrapped__(rule, facts)
+        template = _template.__wrapped__(rule, facts)
 
-    def word(found: re.Match[str]) -> str:
-        name = found[1]
+    def word(match: re.Match[str]) -> str:
+        name = match[1]
         shaped = name.removesuffix("_shape")
         if name not in words and shaped in words:
             return f"{words[shaped]}.shape"
-        called = words.get(name, name)
-        return name if made.said and called.startswith("array(") else called
+        text = words.get(name, name)
+        return name if template.said and text.startswith("array(") else text
 
-    return Reading(_NAME.sub(word, made.formula), _NAME.sub(word, made.remark))
+    return Reading(_NAME.sub(word, template.formula), _NAME.sub(word, template.remark))
 
 
 def _fact(value: Any) -> tuple[str, Hashable]:
-    """Return what decides how a rule reads: of an array its shape, else the value."""
+    """Return what a formula depends on: the shape of an array, or a value."""
     if isinstance(value, np.ndarray | np.generic | Shaped) and value.shape:
         return "array", value.shape
     if isinstance(value, Shaped):
@@ -92,15 +92,15 @@ def _fact(value: Any) -> tuple[str, Hashable]:
 @functools.lru_cache(maxsize=1024)
 def _template(rule: Rule, facts: tuple[tuple[str, Any], ...]) -> Reading:
     """Return a rule with its arguments between dollars, for words to be put in."""
-    known = {name: _value(fact) for name, fact in facts}
+    values = {name: _value(fact) for name, fact in facts}
     if not isinstance(rule, FunctionType):
         return Reading(getattr(rule, "__name__", type(rule).__name__))
     names = list(inspect.signature(rule).parameters)
-    for read in (_said, _computed):
-        found = read(rule, known, names)
-        if found is not None:
-            return found
-    return _told(rule, known, names)
+    for reader in (_from_docstring, _from_source):
+        template = reader(rule, values, names)
+        if template is not None:
+            return template
+    return _in_words(rule, values, names)
 
 
 def _value(fact: tuple[str, Any]) -> Any:
@@ -108,17 +108,17 @@ def _value(fact: tuple[str, Any]) -> Any:
 
 
 def _description(rule: FunctionType) -> str:
-    found = (inspect.getdoc(rule) or "").partition("\n\n")[0].replace("\n", " ")
-    return found.removesuffix(".")
+    text = (inspect.getdoc(rule) or "").partition("\n\n")[0].replace("\n", " ")
+    return text.removesuffix(".")
 
 
 def declared(function: FunctionType) -> tuple[ast.expr, str] | None:
     """Return the formula that a docstring starts with, and the remark behind it: both
     of "Return `formula`: remark". None where it does not, or the formula is no Python.
     """
-    found = _FORMULA.match(_description(function))
-    tree = None if found is None else _parsed(found[1])
-    return None if found is None or tree is None else (tree, found[2] or "")
+    match = _FORMULA.match(_description(function))
+    tree = None if match is None else _parsed(match[1])
+    return None if match is None or tree is None else (tree, match[2] or "")
 
 
 def _parsed(text: str) -> ast.expr | None:
@@ -128,33 +128,35 @@ def _parsed(text: str) -> ast.expr | None:
         return None
 
 
-def _said(rule: FunctionType, known: Any, names: list[str]) -> Reading | None:
+def _from_docstring(
+    rule: FunctionType, values: Any, names: list[str]
+) -> Reading | None:
     """Return the formula that a docstring declares."""
-    found = declared(rule)
-    return found and Reading(symbols(found[0], known, names), found[1])
+    match = declared(rule)
+    return match and Reading(symbols(match[0], values, names), match[1])
 
 
-def _computed(rule: FunctionType, known: Any, names: list[str]) -> Reading | None:
-    """Return what the source computes, where that is one formula of fair length."""
+def _from_source(rule: FunctionType, values: Any, names: list[str]) -> Reading | None:
+    """Return the formula that the source computes, if it is one of fair length."""
     arguments: dict[str, ast.expr] = {n: name_of(n) for n in names}
     try:
-        tree = _returned(rule, arguments, known)
+        tree = _returned(rule, arguments, values)
     except _Unreadable:
         return None
-    text = symbols(tree, known, names)
-    # A lambda has nothing else to be told by.
+    text = symbols(tree, values, names)
+    # A lambda has no other description.
     fits = rule.__name__ == "<lambda>" or (
         len(text) <= LONGEST and "lambda" not in text
     )
     return Reading(text) if fits else None
 
 
-def _told(rule: FunctionType, known: Any, names: list[str]) -> Reading:
+def _in_words(rule: FunctionType, values: Any, names: list[str]) -> Reading:
     """Return the words of a docstring, or else the name of the rule."""
 
-    def formula(found: re.Match[str]) -> str:
-        tree = _parsed(found[1])
-        return found[1] if tree is None else symbols(tree, known, names)
+    def formula(match: re.Match[str]) -> str:
+        tree = _parsed(match[1])
+        return match[1] if tree is None else symbols(tree, values, names)
 
     words = _description(rule).removeprefix("Return ")
     if words[:1].isupper() and words[1:2].islower():
@@ -170,23 +172,23 @@ _WORKED_OUT = ast.BinOp | ast.BoolOp | ast.Compare | ast.UnaryOp | ast.Attribute
 
 
 class _Unreadable(Exception):  # noqa: N818
-    """A function does something that is no formula."""
+    """The function is not a formula."""
 
 
 def _returned(
-    function: FunctionType, names: dict[str, ast.expr], known: Mapping[str, Any]
+    function: FunctionType, names: dict[str, ast.expr], values: Mapping[str, Any]
 ) -> ast.expr:
-    """Return what a function returns, as one expression in that of its arguments."""
-    written = syntax(function)
-    if written is None:
+    """Return the result of a function as one expression in its arguments."""
+    tree = syntax(function)
+    if tree is None:
         raise _Unreadable
-    reader = _Reader(names, known, {**function.__globals__, **_closure(function)})
-    if isinstance(written, ast.Lambda):
-        return reader.read(written.body)
-    found = _run(written.body, reader)
-    if found is None:
+    reader = _Reader(names, values, {**function.__globals__, **_closure(function)})
+    if isinstance(tree, ast.Lambda):
+        return reader.read(tree.body)
+    expression = _run(tree.body, reader)
+    if expression is None:
         raise _Unreadable
-    return found
+    return expression
 
 
 def _closure(function: FunctionType) -> dict[str, Any]:
@@ -201,9 +203,9 @@ def _run(statements: list[ast.stmt], reader: _Reader) -> ast.expr | None:
             return reader.read(statement.value)
         if isinstance(statement, ast.If):
             test = reader.truth(statement.test)
-            found = _run(statement.body if test else statement.orelse, reader)
-            if found is not None:
-                return found
+            expression = _run(statement.body if test else statement.orelse, reader)
+            if expression is not None:
+                return expression
         elif isinstance(statement, ast.Assign):
             reader.assign(statement)
         elif not isinstance(statement, ast.Expr):
@@ -212,62 +214,62 @@ def _run(statements: list[ast.stmt], reader: _Reader) -> ast.expr | None:
 
 
 class _Reader(ast.NodeTransformer):
-    """Puts in what local names stand for, and works out what shapes decide."""
+    """Replaces local names by their values, and evaluates what depends on shapes."""
 
-    def __init__(self, names: dict[str, ast.expr], known: Any, scope: Any) -> None:
+    def __init__(self, names: dict[str, ast.expr], values: Any, scope: Any) -> None:
         self.names = names
-        self.known = known
+        self.values = values
         self.scope = scope
 
     def read(self, tree: ast.expr) -> ast.expr:
         """Return an expression in the arguments of the rule."""
-        found: ast.expr = self.visit(copy.deepcopy(tree))
-        return found
+        expression: ast.expr = self.visit(copy.deepcopy(tree))
+        return expression
 
     def truth(self, tree: ast.expr) -> bool:
         """Return whether a condition holds that shapes and options decide."""
-        read = self.read(tree)
+        condition = self.read(tree)
         try:
-            return bool(self.evaluated(read))
+            return bool(self.evaluated(condition))
         except Exception as error:  # it may raise whatever it likes: it asks for values
             raise _Unreadable from error
 
     def assign(self, statement: ast.Assign) -> None:
-        """Take note of a local name, or of several."""
+        """Note the value of a local name, or of several."""
         (target,), value = statement.targets, statement.value
         if isinstance(target, ast.Name):
             self.names[target.id] = self.read(value)
             return
         pairs = self._pairs(target, value)
-        read = [(name, self.read(item)) for name, item in pairs]
-        self.names.update(read)
+        values = [(name, self.read(item)) for name, item in pairs]
+        self.names.update(values)
 
     def _pairs(self, target: ast.expr, value: ast.expr) -> list[tuple[str, ast.expr]]:
         both = isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)
         if not both or len(target.elts) != len(value.elts):  # type: ignore[attr-defined]
             raise _Unreadable
-        found = []
+        pairs = []
         for name, item in zip(target.elts, value.elts, strict=True):  # type: ignore[attr-defined]
             if not isinstance(name, ast.Name):
                 raise _Unreadable
-            found.append((name.id, item))
-        return found
+            pairs.append((name.id, item))
+        return pairs
 
     def evaluated(self, tree: ast.expr) -> Any:
-        """Return the value of an expression in what is known."""
-        whole = ast.fix_missing_locations(ast.Expression(copy.deepcopy(tree)))
+        """Return the value of an expression."""
+        expression = ast.fix_missing_locations(ast.Expression(copy.deepcopy(tree)))
         with warnings.catch_warnings():
             # A name may have become a literal: "0 is None" is no slip here.
             warnings.simplefilter("ignore", SyntaxWarning)
-            return eval(compile(whole, "", "eval"), {**self.scope, **self.known})
+            return eval(compile(expression, "", "eval"), {**self.scope, **self.values})
 
     def visit(self, node: ast.AST) -> Any:
-        """Work out what shapes decide, after what is in it."""
-        found = super().visit(node)
-        return self._number(found) if isinstance(found, _WORKED_OUT) else found
+        """Evaluate what depends on shapes, parts first."""
+        tree = super().visit(node)
+        return self._number(tree) if isinstance(tree, _WORKED_OUT) else tree
 
     def visit_Name(self, node: ast.Name) -> Any:
-        """Put in what a local name stands for."""
+        """Replace a local name by its value."""
         return copy.deepcopy(self.names.get(node.id, node))
 
     def visit_IfExp(self, node: ast.IfExp) -> Any:
@@ -289,11 +291,11 @@ class _Reader(ast.NodeTransformer):
         return node
 
     def visit_Call(self, node: ast.Call) -> Any:
-        """Work out a call, or read the body of a helper in its place."""
+        """Evaluate a call, or read the body of a helper in its place."""
         self.generic_visit(node)
-        found = self._number(node)
-        if found is not node:
-            return found
+        number = self._number(node)
+        if number is not node:
+            return number
         name = getattr(node.func, "id", "")
         helper = self.scope.get(name)
         if isinstance(helper, Primitive) and name not in OPERATORS:
@@ -312,16 +314,18 @@ class _Reader(ast.NodeTransformer):
                 name: value if isinstance(value, ast.expr) else ast.Constant(value)
                 for name, value in bound.arguments.items()
             }
-            known = self.known
-            read = _said_of(helper, names, known) or _returned(helper, names, known)
+            values = self.values
+            tree = _helper_formula(helper, names, values) or _returned(
+                helper, names, values
+            )
         except (_Unreadable, TypeError):
             return node
-        return read if len(ast.unparse(ast.fix_missing_locations(read))) < 60 else node
+        return tree if len(ast.unparse(ast.fix_missing_locations(tree))) < 60 else node
 
     def _number(self, node: ast.AST) -> Any:
-        """Return the number an expression in known names is, else the expression."""
+        """Return the value of an expression if it is a number, else the expression."""
         used = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-        if used and used.isdisjoint(self.known):
+        if used and used.isdisjoint(self.values):
             return node
         try:
             value = self.evaluated(node)  # type: ignore[arg-type]
@@ -336,13 +340,13 @@ class _Reader(ast.NodeTransformer):
         return literal(value) if type(value) in plain else node
 
 
-def _said_of(
-    helper: FunctionType, names: Mapping[str, ast.expr], known: Mapping[str, Any]
+def _helper_formula(
+    helper: FunctionType, names: Mapping[str, ast.expr], values: Mapping[str, Any]
 ) -> ast.expr | None:
     """Return the formula in a helper's docstring, in its arguments at a call."""
-    found = declared(helper)
-    reader = _Reader(dict(names), known, helper.__globals__)
-    return found and reader.read(found[0])
+    match = declared(helper)
+    reader = _Reader(dict(names), values, helper.__globals__)
+    return match and reader.read(match[0])
 
 
 def _is_helper(function: Any) -> bool:

@@ -15,44 +15,44 @@ Names = dict[Any, str]
 """Names by node or leaf, and of layers and arrays by their id."""
 
 
-def names_in(frame: FrameType | None, given: Mapping[str, Any]) -> Names:
-    """Return the names given, then those of the variables of a frame.
+def names_in(frame: FrameType | None, extra: Mapping[str, Any]) -> Names:
+    """Return the names in `extra`, then those of the variables of a frame.
 
     Parameters
     ----------
     frame : frame or None
         Whose local and global variables are looked through.
-    given : mapping of str to Tensor, array or Module
+    extra : mapping of str to Tensor, array or Module
 
     Returns
     -------
     dict
     """
-    found: Names = {}
-    for name, value in given.items():
-        _add(found, name, value)
+    names: Names = {}
+    for name, value in extra.items():
+        _add(names, name, value)
     if frame is not None:
         for variables in (frame.f_locals, frame.f_globals):
             for name, value in list(variables.items()):
                 if not name.startswith("_"):
-                    _add(found, name, value)
-    return found
+                    _add(names, name, value)
+    return names
 
 
-def _add(found: Names, name: str, value: Any) -> None:
+def _add(names: Names, name: str, value: Any) -> None:
     if isinstance(value, Module):
-        for path, part in _named(name, value):
-            found.setdefault(_key(part), path)
+        for path, part in _walk_module(name, value):
+            names.setdefault(_key(part), path)
     elif type(value) is Tensor:
-        found.setdefault(_key(value), name)
-        # An operation on a constant tensor is given its array.
-        found.setdefault(id(value._value), name)
+        names.setdefault(_key(value), name)
+        # An operation on a constant tensor receives its array.
+        names.setdefault(id(value._value), name)
     elif isinstance(value, np.ndarray):
-        found.setdefault(id(value), name)
+        names.setdefault(id(value), name)
     elif isinstance(value, list | tuple):
         for place, item in _places(name, value):
             if type(item) is Tensor or isinstance(item, Module):
-                _add(found, place, item)
+                _add(names, place, item)
 
 
 def _places(name: str, items: Any) -> Iterator[tuple[str, Any]]:
@@ -66,15 +66,15 @@ def _key(value: Any) -> Any:
     return value.node if type(value) is Tensor and value.node is not None else id(value)
 
 
-def _named(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+def _walk_module(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     """Yield a layer, the layers inside and their parameters, each with its path."""
     yield path, value
     if not isinstance(value, Module):
         return
     for name, part in vars(value).items():
         if isinstance(part, Module | Tensor):
-            yield from _named(f"{path}.{name}", part)
+            yield from _walk_module(f"{path}.{name}", part)
         elif isinstance(part, list | tuple):
             for place, item in _places(f"{path}.{name}", part):
                 if isinstance(item, Module | Tensor):
-                    yield from _named(place, item)
+                    yield from _walk_module(place, item)

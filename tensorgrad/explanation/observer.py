@@ -1,4 +1,4 @@
-"""Keeping what an explanation tells and a graph does not hold."""
+"""Values for explanations that a graph does not hold."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def _note(node: Node, arguments: Sequence[Any], output: Any) -> None:
 
 def _modules(frame: FrameType | None) -> tuple[int, ...]:
     """Return the layers whose call the frame is inside of, outermost first."""
-    found = []
+    modules = []
     while frame is not None:
         if frame.f_code is Module.__call__.__code__:
             layer = frame.f_locals["self"]
             layers[id(layer)] = layer
-            found.append(id(layer))
+            modules.append(id(layer))
         frame = frame.f_back
-    return tuple(reversed(found))
+    return tuple(reversed(modules))

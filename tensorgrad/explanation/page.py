@@ -21,10 +21,10 @@ from .sections import Group, Part, grouped, steps_of
 from .steps import Array, Step, Variable, Way, kind, summary
 
 MANY = 500
-"""Of more steps than that, only small arrays are shown with their elements."""
+"""With more steps than that, only small arrays show their elements."""
 
 SMALL, WIDE = 16, 12
-"""Elements of a small array; rows and columns that are shown of one that is not."""
+"""Elements of a small array; rows and columns to show of a larger one."""
 
 
 def page(steps: Sequence[Step], variables: Sequence[Variable]) -> str:
@@ -33,22 +33,22 @@ def page(steps: Sequence[Step], variables: Sequence[Variable]) -> str:
     views = _Views(steps, variables)
     views.add(grouped(steps), title, None)
     arrays = _Arrays(len(steps) > MANY)
-    told = {
+    data = {
         "steps": [_step(s, arrays) for s in steps],
         "variables": [_variable(v, arrays) for v in variables],
-        "views": views.found,
+        "views": views.views,
         "drawings": views.drawings,
-        "arrays": arrays.told,
+        "arrays": arrays.entries,
     }
     template = Template((files(__package__) / "page.html").read_text("utf-8"))
     return template.substitute(
-        title=escape(title), drawing=views.drawings[0], data=_packed(told)
+        title=escape(title), drawing=views.drawings[0], data=_packed(data)
     )
 
 
-def _packed(told: Any) -> str:
+def _packed(data: Any) -> str:
     """Return data as text, compressed: a large graph repeats itself a lot."""
-    text = json.dumps(told, separators=(",", ":"))
+    text = json.dumps(data, separators=(",", ":"))
     return base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
 
 
@@ -61,22 +61,22 @@ class _Views:
     """The drawings of a page: of the whole, and of each group in it.
 
     Drawings that differ in the names of their steps alone, as those of the turns of a
-    loop, are made once; the page puts in the titles.
+    loop, are drawn once; the page puts in the titles.
     """
 
     def __init__(self, steps: Sequence[Step], variables: Sequence[Variable]) -> None:
         self.number: dict[Any, int] = {s: i for i, s in enumerate(steps)}
         self.number |= {v: i for i, v in enumerate(variables)}
-        self.found: list[dict[str, Any]] = []
+        self.views: list[dict[str, Any]] = []
         self.drawings: list[str] = []
-        self._made: dict[Any, int] = {}
+        self._numbers: dict[Any, int] = {}
 
     def add(self, parts: Sequence[Part], label: str, parent: int | None) -> int:
         """Add the view of some parts, and those of groups in it; return its place."""
-        at = len(self.found)
+        at = len(self.views)
         drawn = boxes(parts)
         view: dict[str, Any] = {"label": label, "parent": parent}
-        self.found.append(view)
+        self.views.append(view)
         view["drawing"] = self._drawing(drawn, label)
         view["boxes"] = [self._box(box, at) for box in drawn]
         return at
@@ -87,30 +87,30 @@ class _Views:
             (b.kind, rounded(b.title), b.note, tuple(number[s] for s in b.sources))
             for b in drawn
         )
-        if key not in self._made:
-            self._made[key] = len(self.drawings)
+        if key not in self._numbers:
+            self._numbers[key] = len(self.drawings)
             self.drawings.append(svg(drawn, label, ROOMY))
-        return self._made[key]
+        return self._numbers[key]
 
     def _box(self, box: Box, view: int) -> dict[str, Any]:
-        told: dict[str, Any] = {"kind": box.kind, "title": box.title}
+        entry: dict[str, Any] = {"kind": box.kind, "title": box.title}
         if isinstance(box.thing, Group):
             inside = [self.number[s] for s in steps_of(box.thing)]
-            told |= {"note": box.note, "count": len(inside)}
-            told["step"] = self.number[box.thing.last]
-            told["view"] = self.add(box.thing.parts, box.title, view)
-            return told
+            entry |= {"note": box.note, "count": len(inside)}
+            entry["step"] = self.number[box.thing.last]
+            entry["view"] = self.add(box.thing.parts, box.title, view)
+            return entry
         place = "variable" if box.kind == "variable" else "step"
-        return told | {place: self.number[box.thing]}
+        return entry | {place: self.number[box.thing]}
 
 
 class _Arrays:
-    """The arrays of a page, each told once."""
+    """The arrays of a page, each described once."""
 
     def __init__(self, many: bool) -> None:
         self.many = many
-        self.told: list[dict[str, Any]] = []
-        self._found: dict[Any, int] = {}
+        self.entries: list[dict[str, Any]] = []
+        self._places: dict[Any, int] = {}
 
     def add(self, value: Any) -> Any:
         """Return the place of an array, those of several, or None."""
@@ -120,16 +120,16 @@ class _Arrays:
             return [self.add(v) for v in value]
         a = np.asarray(value)
         key = (a.shape, a.dtype.str, a.tobytes()) if a.size <= SMALL else id(value)
-        if key not in self._found:
-            self._found[key] = len(self.told)
-            self.told.append(self._array(a))
-        return self._found[key]
+        if key not in self._places:
+            self._places[key] = len(self.entries)
+            self.entries.append(self._array(a))
+        return self._places[key]
 
     def _array(self, a: Array) -> dict[str, Any]:
-        told: dict[str, Any] = {"kind": f"{a.dtype} {a.shape}", "summary": summary(a)}
+        entry: dict[str, Any] = {"kind": f"{a.dtype} {a.shape}", "summary": summary(a)}
         if a.size and a.dtype.kind in "fiub" and (a.size <= SMALL or not self.many):
-            told |= _corner(a)
-        return told
+            entry |= _corner(a)
+        return entry
 
 
 def _corner(a: Array) -> dict[str, Any]:
@@ -167,9 +167,9 @@ def _step(step: Step, arrays: _Arrays) -> dict[str, Any]:
 
 
 def _way(way: Way, arrays: _Arrays) -> dict[str, Any]:
-    told = {"to": way.to.name, "rule": way.rule, "gradient": arrays.add(way.gradient)}
+    entry = {"to": way.to.name, "rule": way.rule, "gradient": arrays.add(way.gradient)}
     if way.remark:
-        told["remark"] = way.remark
+        entry["remark"] = way.remark
     if way.summed:
-        told["summed"] = f"{way.summing} of {way.before}, along which it was broadcast"
-    return told
+        entry["summed"] = f"{way.summing} of {way.before}, along which it was broadcast"
+    return entry

@@ -1,4 +1,4 @@
-"""Both passes over a graph, told step by step; nothing in the graph is changed."""
+"""Both passes over a graph, step by step; nothing in the graph is changed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .observer import layers, notes
 from .steps import Step, Variable, Way, line_of, summed_axes
 
 
-def told(
+def steps_to(
     result: Tensor, gradient: Any, names: Names
 ) -> tuple[list[Step], list[Variable]]:
     """Return the steps that led to a tensor, oldest first, and its variables.
@@ -34,11 +34,11 @@ def told(
     GraphError
         If a backward pass has freed the graph, or what a rule needs was overwritten.
     """
-    nodes = _whole([result.node])[::-1]
+    nodes = _nodes_of([result.node])[::-1]
     things: dict[Any, Any] = {}
     for i, leaf in enumerate(_leaves(nodes), 1):
         things[leaf] = _variable(leaf, names.get(leaf, f"x{i}"))
-    values = {result.node: result._value, **_kept_values(nodes)}
+    values = {result.node: result._value, **_saved_values(nodes)}
     calls = {}
     for i, node in enumerate(nodes, 1):
         calls[node] = _call(node, things, names)
@@ -49,7 +49,7 @@ def told(
     return steps, [t for t in things.values() if type(t) is Variable]
 
 
-def _whole(roots: list[Any]) -> list[Node]:
+def _nodes_of(roots: list[Any]) -> list[Node]:
     try:
         nodes = interior(roots)
     except GraphError as error:
@@ -63,8 +63,8 @@ def _whole(roots: list[Any]) -> list[Node]:
 
 def _leaves(nodes: Iterable[Node]) -> list[Leaf]:
     """Return the leaves the nodes stand on, oldest first."""
-    found = {p: None for n in nodes for p in n.parents if type(p) is Leaf}
-    return sorted(found, key=lambda leaf: leaf.index)
+    leaves = {p: None for n in nodes for p in n.parents if type(p) is Leaf}
+    return sorted(leaves, key=lambda leaf: leaf.index)
 
 
 # The forward pass.
@@ -85,7 +85,7 @@ def _call(node: Node, things: Any, names: Names) -> Call:
 def _step(number: int, call: Call, things: Any, value: Any) -> Step:
     node, note = call.node, notes.get(call.node)
     inside = () if note is None else note.modules
-    called = [
+    names = [
         call.names.get(m) or type(layers[m]).__name__ for m in inside if m in layers
     ]
     return Step(
@@ -97,32 +97,32 @@ def _step(number: int, call: Call, things: Any, value: Any) -> Step:
         dtype=node.dtype,
         line=line_of(node.place),
         value=value,
-        modules=tuple(called),
+        modules=tuple(names),
         inputs=[things[p] for p in node.parents],
     )
 
 
-def _kept_values(nodes: list[Node]) -> dict[Any, Any]:
+def _saved_values(nodes: list[Node]) -> dict[Any, Any]:
     """Return the outputs that notes or saved values hold, by node."""
-    found: dict[Any, Any] = {}
+    values: dict[Any, Any] = {}
     for node in nodes:
         if node in notes:
-            found[node] = notes[node].output
+            values[node] = notes[node].output
         elif isinstance(node.plan.op, Primitive) and hasattr(node.plan, "names"):
-            _take_saved(found, node, node.plan.op)
-        if isinstance(node.plan, PartPlan) and node.parents[0] in found:
-            found[node] = found[node.parents[0]][node.plan.number]
-    return found
+            _take_saved(values, node, node.plan.op)
+        if isinstance(node.plan, PartPlan) and node.parents[0] in values:
+            values[node] = values[node.parents[0]][node.plan.number]
+    return values
 
 
-def _take_saved(found: dict[Any, Any], node: Node, op: Primitive) -> None:
+def _take_saved(values: dict[Any, Any], node: Node, op: Primitive) -> None:
     saved = dict(zip(node.plan.names, node.saved, strict=True))
     if OUTPUT in saved:
-        found.setdefault(node, saved[OUTPUT])
+        values.setdefault(node, saved[OUTPUT])
     for (argument, item), parent in zip(node.plan.inputs, node.parents, strict=True):
         value = saved.get(op.names[argument])
         if value is not None:
-            found.setdefault(parent, value[item] if op.variadic == argument else value)
+            values.setdefault(parent, value[item] if op.variadic == argument else value)
 
 
 # The pass back.
@@ -147,8 +147,8 @@ def _way(call: Call, k: int, things: Any, g: Any, raw: Any, dx: Any) -> Way:
     if isinstance(node.plan, PartPlan):
         at = node.plan.number
         return Way(to, "", f"g, for output {at} of {to.name}", "", np.asarray(g))
-    argument, rule_told = _argument(call, k, things[node].name)
-    way = Way(to, argument, rule_told.formula, rule_told.remark, np.asarray(dx))
+    argument, rule = _argument(call, k, things[node].name)
+    way = Way(to, argument, rule.formula, rule.remark, np.asarray(dx))
     way.before = raw.shape
     way.summed = summed_axes(raw.shape, dx.shape)
     return way

@@ -46,7 +46,7 @@ class Group:
 
     @property
     def last(self) -> Step:
-        """The step whose result stands for all."""
+        """The step whose result is that of the group."""
         part = self.parts[-1]
         return part if isinstance(part, Step) else part.last
 
@@ -75,22 +75,22 @@ def grouped(steps: Sequence[Step]) -> list[Part]:
 
 def _by_layer(steps: Sequence[Step]) -> list[Part]:
     """Return the steps with those of each call of a layer as one group."""
-    found: list[Part] = []
+    parts: list[Part] = []
     for modules, run in _runs(steps, lambda step: step.modules):
         if not modules or len(run) == 1:
-            found += run
+            parts += run
             continue
         note = f"{len(run)} operations, {kind(run[-1])}"
         inner = grouped(run) if len(run) < len(steps) else _gathered(run)
-        found.append(Group(modules[-1], note, inner))
-    return found
+        parts.append(Group(modules[-1], note, inner))
+    return parts
 
 
 def _by_turn(parts: Sequence[Part]) -> list[Part]:
     """Return the parts with each turn of their longest loop as one group."""
     lines = [_line(part) for part in parts]
     line, count = Counter(lines).most_common(1)[0]
-    starts = [i for i, found in enumerate(lines) if found == line]
+    starts = [i for i, other in enumerate(lines) if other == line]
     if count < 2 or len(parts) < 2 * count:
         return list(parts)
     # What follows the last turn is no part of it: it is as long as the one before.
@@ -114,14 +114,14 @@ def _turn(parts: list[Part], i: int, count: int) -> Group:
 
 
 def _gathered(parts: Sequence[Part]) -> list[Part]:
-    """Return few parts: neighbours that are more than few are put into groups."""
+    """Return few parts: many neighbours are put into groups."""
     if len(parts) <= FEW:
         return list(parts)
     size = -(-len(parts) // BUNDLES)
-    found: list[Part] = []
+    groups: list[Part] = []
     for _, run in _runs(parts, _is_turn):
-        found += [_bundle(run[i : i + size]) for i in range(0, len(run), size)]
-    return found
+        groups += [_bundle(run[i : i + size]) for i in range(0, len(run), size)]
+    return groups
 
 
 def _is_turn(part: Part) -> bool:

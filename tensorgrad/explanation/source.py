@@ -13,25 +13,27 @@ Written = ast.Lambda | ast.FunctionDef
 def syntax(function: FunctionType) -> Written | None:
     """Return the lambda or definition a function was made from, None if unknown."""
     code = function.__code__
-    found = [node for node in _written_in(code.co_filename) if _first(node, code)]
-    if len(found) == 1 or code.co_name != "<lambda>":
-        return found[0] if found else None
+    candidates = [
+        node for node in _functions_in(code.co_filename) if _first(node, code)
+    ]
+    if len(candidates) == 1 or code.co_name != "<lambda>":
+        return candidates[0] if candidates else None
     # Several lambdas on one line: instructions know the columns they come from.
-    shared = [_shared(node, code) for node in found]
+    shared = [_shared(node, code) for node in candidates]
     most = max(shared, default=0)
-    return found[shared.index(most)] if shared.count(most) == 1 else None
+    return candidates[shared.index(most)] if shared.count(most) == 1 else None
 
 
 def _shared(node: Written, code: CodeType) -> int:
     """Return how many instructions come from the text of a node."""
     start = node.lineno, node.col_offset
     end = node.end_lineno, node.end_col_offset
-    known = [p for p in code.co_positions() if None not in p]
-    return sum(start <= (p[0], p[2]) and (p[1], p[3]) <= end for p in known)
+    positions = [p for p in code.co_positions() if None not in p]
+    return sum(start <= (p[0], p[2]) and (p[1], p[3]) <= end for p in positions)
 
 
 @functools.lru_cache(maxsize=256)
-def _written_in(filename: str) -> list[Written]:
+def _functions_in(filename: str) -> list[Written]:
     try:
         tree = ast.parse("".join(linecache.getlines(filename)))
     except SyntaxError:  # of another language: no rule is read from it

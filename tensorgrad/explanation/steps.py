@@ -1,4 +1,4 @@
-"""What an explanation tells: variables, the steps from them, and the way back."""
+"""What an explanation consists of: variables, the steps from them, and the way back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Array = np.ndarray[Any, Any]
 
 
 class Line(NamedTuple):
-    """A line of the caller's code: its file, its number, and what stands there."""
+    """A line of the caller's code: its file, its number and its text."""
 
     file: str
     number: int
@@ -101,7 +101,7 @@ class Step:
     line : Line
         Where in the caller's code it was called.
     value : array, tuple of arrays, or None
-        The result; None where it was not kept.
+        The result; None where it was not saved.
     modules : tuple of str
         The layers inside which it was computed, outermost first.
     inputs : list of Variable or Step
@@ -134,7 +134,7 @@ def kind(thing: Variable | Step) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def line_of(place: Place) -> Line:
-    """Return the line of source that a place stands for."""
+    """Return the line of source at a place."""
     file, number = place.code.co_filename, place.line
     return Line(file, number, linecache.getline(file, number).strip())
 
@@ -162,7 +162,7 @@ def summary(value: Any, few: int = 4) -> str:
     a = np.asarray(value)
     if a.size == 0:
         return "empty"
-    return written(a.tolist()) if a.size <= few else _range(a)
+    return with_four_digits(a.tolist()) if a.size <= few else _range(a)
 
 
 def _range(a: Array) -> str:
@@ -177,10 +177,10 @@ def _range(a: Array) -> str:
     return f"{ends}, {odd} not finite" if odd else ends
 
 
-def written(value: Any) -> str:
+def with_four_digits(value: Any) -> str:
     """Return nested lists of numbers, each with four digits."""
     if isinstance(value, list):
-        return f"[{', '.join(map(written, value))}]"
+        return f"[{', '.join(map(with_four_digits, value))}]"
     return short(value)
 
 

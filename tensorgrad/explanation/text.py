@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 MOST = 40
-"""Steps that are told one by one; of more, the first and the last."""
+"""Steps listed one by one; of more, the first and the last."""
 
 KEEP = (
     "-  not kept, as backward does not need it; to see every value, compute inside "
@@ -24,30 +24,30 @@ KEEP = (
 Row = tuple[str, ...]
 
 
-def as_text(told: Explanation) -> str:
+def as_text(explanation: Explanation) -> str:
     """Return the forward pass, the pass back, and the gradients, line by line."""
-    steps = told.steps
+    steps = explanation.steps
     count = f"{len(steps)} operation{'s' if len(steps) > 1 else ''}"
-    title = f"{steps[-1].name}: {count}, {_named(told.variables)}"
+    title = f"{steps[-1].name}: {count}, {_list_variables(explanation.variables)}"
     lines = [_cut(title, WIDTH), "", "forward"]
     lines += _forward(steps)
-    if any(step.value is None for step in _shown(steps) if isinstance(step, Step)):
+    if any(step.value is None for step in _abridged(steps) if isinstance(step, Step)):
         lines += ["", f"  {KEEP}"]
     lines += ["", "backward: g is the gradient that arrives at a result"]
     lines += _backward(steps[::-1])
     lines += ["", "gradients"]
-    lines += _table([_gradient(v) for v in told.variables], "  ")
+    lines += _table([_gradient(v) for v in explanation.variables], "  ")
     return "\n".join(lines)
 
 
-def _named(variables: Sequence[Variable]) -> str:
+def _list_variables(variables: Sequence[Variable]) -> str:
     names = ", ".join(v.name for v in variables)
     if len(names) > WIDTH // 2:
         return f"{len(variables)} variables"
     return f"variable{'s' if len(variables) > 1 else ''} {names}"
 
 
-def _shown(steps: Sequence[Step]) -> list[Step | str]:
+def _abridged(steps: Sequence[Step]) -> list[Step | str]:
     if len(steps) <= MOST:
         return list(steps)
     half = MOST // 2
@@ -56,13 +56,14 @@ def _shown(steps: Sequence[Step]) -> list[Step | str]:
 
 def _forward(steps: Sequence[Step]) -> list[str]:
     """Return the steps in columns, under the lines of source they come from."""
-    shown = _shown(steps)
+    abridged = _abridged(steps)
     rows = [
-        _step(step) if isinstance(step, Step) else (step, "", "", "") for step in shown
+        _step(step) if isinstance(step, Step) else (step, "", "", "")
+        for step in abridged
     ]
     lines: list[str] = []
     before: Line | None = None
-    for step, line in zip(shown, _columns(rows, "    "), strict=True):
+    for step, line in zip(abridged, _columns(rows, "    "), strict=True):
         if isinstance(step, Step) and step.line != before:
             before = step.line
             lines.append(f"  {_cut(_source(before), WIDTH - 2)}")
@@ -83,7 +84,7 @@ def _step(step: Step) -> Row:
 
 def _backward(steps: Sequence[Step]) -> list[str]:
     lines: list[str] = []
-    for step in _shown(steps):
+    for step in _abridged(steps):
         if isinstance(step, str):
             lines.append(f"  {step}")
         elif step.ways:

@@ -42,16 +42,16 @@ class Follower:
         self.settled = True
 
     def __call__(self, values: Array) -> Array:
-        """Return what is shown in the next frame."""
+        """Return the values to show in the next frame."""
         if self._shown is None:
             self._shown = np.array(values, dtype=float)
             return self._shown
-        left = np.subtract(values, self._shown)
-        self.settled = bool(np.abs(left).max(initial=0) <= self.most)
+        distance = np.subtract(values, self._shown)
+        self.settled = bool(np.abs(distance).max(initial=0) <= self.most)
         if self.together:
-            furthest = np.abs(left).max(axis=-1, keepdims=True)
-            left *= self.most / np.maximum(furthest, self.most)
+            furthest = np.abs(distance).max(axis=-1, keepdims=True)
+            distance *= self.most / np.maximum(furthest, self.most)
         else:
-            left = np.clip(left, -self.most, self.most)
-        self._shown = self._shown + left
+            distance = np.clip(distance, -self.most, self.most)
+        self._shown = self._shown + distance
         return self._shown

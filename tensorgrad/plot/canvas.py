@@ -79,14 +79,14 @@ class Canvas:
     def _curves(self) -> list[Curve]:
         epochs = epochs_of(self.history)
         of = " of each batch" if self.history.steps_per_epoch > 1 else ""
-        found = []
+        curves = []
         for i, (name, values) in enumerate(figures_of(self.history).items()):
             ax = self.figure.add_axes((0.05 + 0.323 * i, 0.065, 0.28, 0.19))
             ax.set_xlim(0, max(epochs[-1], 1))
             ax.set_xlabel("epoch", fontsize=9, color=INK)
             bounds = ACCURACY if name == "accuracy" else limits(values)
-            found.append(add_curve(ax, name, epochs, values, bounds, of))
-        return found
+            curves.append(add_curve(ax, name, epochs, values, bounds, of))
+        return curves
 
     def _moving(self) -> list[Any]:
         images = [panel.image for panel in self.panels]
@@ -105,7 +105,7 @@ class Canvas:
         self._epoch.set_text(self.label(i))
 
     def label(self, i: int) -> str:
-        """Say where in the run moment i stands."""
+        """Return the caption of moment i."""
         return epoch_of(self.history, i)
 
     @property

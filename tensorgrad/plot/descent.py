@@ -128,7 +128,7 @@ def descent(
     Returns
     -------
     matplotlib.figure.Figure or None
-        The picture, where no path is given.
+        The picture, if `path` is None.
 
     Raises
     ------
@@ -179,7 +179,7 @@ def descents(
     Returns
     -------
     matplotlib.figure.Figure or None
-        The picture, where no path is given.
+        The picture, if `path` is None.
 
     Raises
     ------
@@ -205,10 +205,10 @@ def descents(
     else:
         wide, high = (320, 340) if len(walked) > 1 else (560, 580)
     figure = blank(wide * columns, high * rows, path)
-    shown = span or _span(start, walked.values())
+    frame = span or _span(start, walked.values())
     for k, (title, run) in enumerate(walked.items()):
         ax = figure.add_subplot(rows, columns, k + 1)
-        draw(ax, f, start, run, shown)
+        draw(ax, f, start, run, frame)
         ax.set_title(title, fontsize=11, loc="left")
         _end(ax, run)
     return finished(figure, path)
@@ -234,7 +234,7 @@ def losses(
     Returns
     -------
     matplotlib.figure.Figure or None
-        The picture, where no path is given.
+        The picture, if `path` is None.
 
     Raises
     ------

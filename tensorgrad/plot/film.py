@@ -1,4 +1,4 @@
-"""What an animation is made of, whoever draws it and wherever it is written."""
+"""The parts of an animation, whoever draws it and wherever it is written."""
 
 from __future__ import annotations
 

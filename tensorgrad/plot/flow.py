@@ -44,7 +44,7 @@ def gradient_flow(
     Returns
     -------
     matplotlib.figure.Figure or None
-        The picture, where no path is given.
+        The picture, if `path` is None.
 
     Raises
     ------
@@ -63,17 +63,17 @@ def gradient_flow(
     >>> loss.backward()
     >>> figure = tg.plot.gradient_flow(model)
     """
-    named = [(name, p) for name, p in _named(parameters) if p.grad is not None]
-    if not named:
+    pairs = [(name, p) for name, p in _named(parameters) if p.grad is not None]
+    if not pairs:
         raise ValueError(
             "tg.plot.gradient_flow: expected parameters with gradients, got none; call "
             "it after loss.backward() and before zero_grad()"
         )
-    figure, ax = _rows([name for name, _ in named], path)
-    sizes = [np.abs(numbers(p.grad)).ravel() for _, p in named]
+    figure, ax = _rows([name for name, _ in pairs], path)
+    sizes = [np.abs(numbers(p.grad)).ravel() for _, p in pairs]
     for row, size in enumerate(sizes):
         _add_magnitudes(ax, row, size)
-    bias = np.array([p.grad.ndim < 2 for _, p in named])
+    bias = np.array([p.grad.ndim < 2 for _, p in pairs])
     for chosen, colour in ((~bias, BLUE), (bias, ORANGE)):
         rows = [i for i in np.flatnonzero(chosen) if sizes[i].any()]
         rms = [np.sqrt(np.mean(np.square(sizes[i], dtype=float))) for i in rows]
@@ -117,7 +117,7 @@ def updates(history: History, path: str | Path | None = None) -> Any:
     Returns
     -------
     matplotlib.figure.Figure or None
-        The picture, where no path is given.
+        The picture, if `path` is None.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What is kept of a run while it trains: its figures, and now and then its weights."""
+"""A record of a run while it trains: its figures, and now and then its weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Array = NDArray[Any]
 MEMORY = 2**30
 """Bytes that the moments of one run may take, roughly."""
 PART = 2048
-"""Samples that a model is given at a time."""
+"""Samples per call of a model."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,8 @@ class History:
         _check(self.x, self.y, steps, frames, steps_per_epoch)
         self.steps_per_epoch, self.title = steps_per_epoch, title
         self.features, self.classes = tuple(features), tuple(classes)
-        named = dict(model.named_parameters())
-        self.names, self._live = list(named), list(named.values())
+        parameters = dict(model.named_parameters())
+        self.names, self._live = list(parameters), list(parameters.values())
         self._model = copy.deepcopy(model)
         self._due = _spread(steps, _affordable(frames, self._live))
         self._next = next(self._due)

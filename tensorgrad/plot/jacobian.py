@@ -46,7 +46,7 @@ def jacobian(
     Returns
     -------
     matplotlib.figure.Figure or None
-        The picture, where no path is given.
+        The picture, if `path` is None.
 
     Raises
     ------
@@ -82,8 +82,8 @@ def _matrix(f: Any, x: Any) -> Array:
         from ..transforms import jacobian as derivative
 
         at = np.asarray(x, dtype=float)
-        found = numbers(derivative(f)(at))
-        return found.reshape(found.size // max(at.size, 1), at.size)
+        matrix = numbers(derivative(f)(at))
+        return matrix.reshape(matrix.size // max(at.size, 1), at.size)
     j = numbers(f).astype(float)
     if j.ndim != 2 or not j.size:
         raise ValueError(

@@ -64,16 +64,16 @@ def encoded(light: ArrayLike) -> Array:
 def luminance(picture: Array) -> Array:
     """Return WCAG's relative luminance, from 0 to 1, of a uint8 picture (..., 3)."""
     levels = linear(np.arange(256) / 255)
-    found: Array = levels[picture] @ _WEIGHTS
-    return found
+    result: Array = levels[picture] @ _WEIGHTS
+    return result
 
 
 def is_saturated_red(picture: Array) -> Array:
     """Tell which pixels of a uint8 picture (..., 3) WCAG calls a saturated red."""
     light = linear(np.arange(256) / 255)[picture]
     total = light.sum(axis=-1)
-    found: Array = (light[..., 0] >= 0.8 * total) & (total > 0)
-    return found
+    is_red: Array = (light[..., 0] >= 0.8 * total) & (total > 0)
+    return is_red
 
 
 def light_of(colour: str) -> Array:
@@ -96,8 +96,8 @@ def tints(count: int) -> Array:
     full = np.array([light_of(_VIVID[k % len(_VIVID)]) for k in range(count)])
     own = (full @ _WEIGHTS)[:, None]
     share = (_TINT - own) / (1 - own)
-    found: Array = full + share * (1 - full)
-    return found
+    colours: Array = full + share * (1 - full)
+    return colours
 
 
 def diverging(values: Array) -> Array:

@@ -53,7 +53,7 @@ class Panel:
         name = "update" if self.shows == "update" else "weights and bias"
         self.largest.set_text(f"{name}, largest {top:.2g}" if top else f"{name}, zero")
         divisor = 10 ** float(self.scale(np.log10(np.array(top)))) if top else 1.0
-        cells = np.clip(self.field.shown(values) / divisor, -1, 1)
+        cells = np.clip(self.field.fill(values) / divisor, -1, 1)
         depth = np.sign(cells) * np.abs(cells) ** self.power
         self.image.set_data(self.field.picture(self.follow(depth)))
 
@@ -75,15 +75,15 @@ def add_panels(figure: Any, history: History, box: Box, *, raw: bool) -> list[Pa
         return height / layers - HEADING - 0.012
 
     fields = fields_of(history.names, shapes, lambda n: half * wide / (room(n) * high))
-    found = []
+    panels = []
     for i, field in enumerate(fields):
         top = bottom + height - i * height / len(fields)
         text(figure, left, top, _heading(field), fontsize=10, weight="bold", va="top")
         low = top - HEADING - room(len(fields))
         for j, shows in enumerate(("parameters", "update")):
             place = (left + j * (width - half), low, half, room(len(fields)))
-            found.append(_panel(figure, field, shows, place, raw))
-    return found
+            panels.append(_panel(figure, field, shows, place, raw))
+    return panels
 
 
 def _heading(field: Field) -> str:

@@ -40,7 +40,7 @@ def training(
     Returns
     -------
     matplotlib.figure.Figure or None
-        The last moment, where no path is given.
+        The last moment, if `path` is None.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def comparison(
     Returns
     -------
     matplotlib.figure.Figure or None
-        The last moment, where no path is given.
+        The last moment, if `path` is None.
 
     Raises
     ------
@@ -87,9 +87,9 @@ def comparison(
 
 def _draw(film: Callable[..., Any], path: str | Path | None, fps: float) -> Any:
     if path is None:
-        shown = film(managed=True, moving=False)
-        shown.show(shown.count - 1)
-        return shown.figure
+        still = film(managed=True, moving=False)
+        still.show(still.count - 1)
+        return still.figure
     path = check(path)
     write(partial(film, moving=path.suffix.lower() in MOVING), path, fps)
     return None

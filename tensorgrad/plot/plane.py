@@ -31,7 +31,7 @@ class Plane:
     note : str
         What a reader must know of the projection; empty for two features.
     is_feature_space : bool
-        Whether a point of the plane is a sample, so that the model can be asked there.
+        Whether a point of the plane is a sample that the model can be evaluated at.
     """
 
     points: Array
@@ -102,17 +102,17 @@ def probabilities(scores: Array) -> Array:
     if (p >= 0).all() and np.allclose(p.sum(axis=1), 1, atol=1e-4):
         return p
     e = np.exp(p - p.max(axis=1, keepdims=True))
-    found: Array = e / e.sum(axis=1, keepdims=True)
-    return found
+    result: Array = e / e.sum(axis=1, keepdims=True)
+    return result
 
 
 def edges(classes: Array) -> Array:
     """Tell which pixels of a map of classes (h, w) border on another class."""
-    found = np.zeros(classes.shape, dtype=bool)
+    borders = np.zeros(classes.shape, dtype=bool)
     # On one side of a border alone, as two make a coarse line.
-    found[:, 1:] |= classes[:, 1:] != classes[:, :-1]
-    found[1:] |= classes[1:] != classes[:-1]
-    return found
+    borders[:, 1:] |= classes[:, 1:] != classes[:, :-1]
+    borders[1:] |= classes[1:] != classes[:-1]
+    return borders
 
 
 def class_light(shares: Array, border: Array) -> Array:

@@ -98,7 +98,7 @@ class Regions:
         return all(f.settled for f in (self._shares, self._border, self._full))
 
     def show(self, moment: Moment) -> None:
-        """Show what the model of a moment makes of the plane and of the samples."""
+        """Show what the model of a moment predicts for the plane and the samples."""
         scores = self.history.scores(moment, self.history.x[self.plane.chosen])
         right = probabilities(scores).argmax(axis=1) == self._labels
         full = self._full(right)[:, None]
@@ -109,11 +109,11 @@ class Regions:
             self._image.set_data(self._picture(moment))
 
     def _picture(self, moment: Moment) -> Array:
-        given = probabilities(self.history.scores(moment, self._grid))
-        winners = given.argmax(axis=1).reshape(self.side, self.side)
+        p = probabilities(self.history.scores(moment, self._grid))
+        winners = p.argmax(axis=1).reshape(self.side, self.side)
         if self.raw:
-            given = np.eye(given.shape[1])[winners.ravel()]
-        shares = self._shares(given.reshape(self.side, self.side, -1))
+            p = np.eye(p.shape[1])[winners.ravel()]
+        shares = self._shares(p.reshape(self.side, self.side, -1))
         return class_light(shares, self._border(edges(winners)))
 
 

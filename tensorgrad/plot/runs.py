@@ -1,4 +1,4 @@
-"""Several runs side by side: the regions each has found, its loss and its accuracy."""
+"""Several runs side by side: the regions of each, its loss and its accuracy."""
 
 from __future__ import annotations
 
@@ -95,13 +95,13 @@ class Runs:
         epochs = [epochs_of(h) for h in self.histories]
         figures = [figures_of(h)[name] for h in self.histories]
         bounds = limits(np.concatenate(figures)) if name == "loss" else ACCURACY
-        found = []
+        curves = []
         for i, (x, y) in enumerate(zip(epochs, figures, strict=True)):
             ax = self._axes(i, name, CURVE)
             ax.set_xlim(0, max(1, *(e[-1] for e in epochs)))
-            found.append(add_curve(ax, name, x, y, bounds))
+            curves.append(add_curve(ax, name, x, y, bounds))
             ax.tick_params(labelleft=i % self.columns == 0, labelbottom=name != "loss")
-        return found
+        return curves
 
     def _moving(self) -> list[Any]:
         regions = [artist for part in self.regions for artist in part.artists]
@@ -118,7 +118,7 @@ class Runs:
         self._epoch.set_text(self.label(i))
 
     def label(self, i: int) -> str:
-        """Say where in the runs moment i stands."""
+        """Return the caption of moment i."""
         longest = max(self.histories, key=lambda h: len(h.moments))
         return epoch_of(longest, i)
 

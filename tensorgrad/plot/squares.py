@@ -41,15 +41,15 @@ class Layer:
 
 def layers_of(names: list[str], shapes: list[tuple[int, ...]]) -> list[Layer]:
     """Group parameters by the module their names begin with."""
-    found: list[Layer] = []
+    layers: list[Layer] = []
     for i, (name, shape) in enumerate(zip(names, shapes, strict=True)):
         stem, _, last = name.rpartition(".")
         if last == "bias" and f"{stem}.weight".lstrip(".") in names:
             continue
         bias = f"{stem}.bias".lstrip(".")
         place = names.index(bias) if last == "weight" and bias in names else None
-        found.append(Layer(_title(len(found) + 1, name, shape, place), i, place))
-    return found
+        layers.append(Layer(_title(len(layers) + 1, name, shape, place), i, place))
+    return layers
 
 
 def _title(number: int, name: str, shape: tuple[int, ...], bias: int | None) -> str:
@@ -66,9 +66,9 @@ class Field:
     ----------
     layer : Layer
     places : (rows, columns) integers
-        What stands in a cell: a position in the weights and then the bias, -1 nothing.
+        The content of a cell: a position in the weights and then the bias, -1 for none.
     note : str
-        Where the bias stands, and what is left out.
+        Where the bias is, and what is left out.
     """
 
     layer: Layer
@@ -82,10 +82,10 @@ class Field:
             parts.append(arrays[self.layer.bias].ravel())
         return np.concatenate(parts).astype(float)
 
-    def shown(self, values: Array) -> Array:
-        """Return what the cells hold of all values, 0 where nothing stands."""
-        held: Array = np.append(values, 0.0)[self.places]
-        return held
+    def fill(self, values: Array) -> Array:
+        """Return the values of the cells, 0 in empty ones."""
+        cells: Array = np.append(values, 0.0)[self.places]
+        return cells
 
     def picture(self, cells: Array) -> Array:
         """Return the uint8 picture of cells from -1 to 1."""
@@ -107,8 +107,8 @@ class Field:
             for columns in (slice(1, None), slice(-1)):
                 lines[rows, columns] |= inside
         down, across = np.arange(high + 1)[:, None], np.arange(wide + 1)
-        found: Array = lines & ((down % SIDE == 0) | (across % SIDE == 0))
-        return found
+        outline: Array = lines & ((down % SIDE == 0) | (across % SIDE == 0))
+        return outline
 
 
 def fields_of(
@@ -153,13 +153,13 @@ def _thinned(places: Array) -> Array:
     """Return at most MOST_CELLS, rows and columns evenly apart, the last among them."""
     rows = _evenly(len(places), 64)
     columns = _evenly(places.shape[1], MOST_CELLS // len(rows))
-    found: Array = places[np.ix_(rows, columns)]
-    return found
+    cells: Array = places[np.ix_(rows, columns)]
+    return cells
 
 
 def _evenly(n: int, most: int) -> Array:
-    found: Array = np.linspace(0, n - 1, min(n, most)).round().astype(int)
-    return found
+    numbers: Array = np.linspace(0, n - 1, min(n, most)).round().astype(int)
+    return numbers
 
 
 def _folded(places: Array, aspect: float) -> Array:

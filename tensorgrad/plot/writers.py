@@ -95,19 +95,19 @@ def _write_gif(make: Make, path: Path, fps: float) -> None:
 def _colours(film: Film) -> Any:
     """Return an image whose 256 colours suit the whole film.
 
-    Squares and marks are small beside what else has a colour, so theirs are given, and
-    the rest found.
+    Squares and marks are small beside the other coloured areas, so their colours are
+    fixed, and only the others chosen by the picture.
     """
     image = load("PIL.Image", "plot", "tg.plot")
-    shown = []
+    pictures = []
     for i in np.linspace(0, film.count - 1, 4).astype(int):
         film.show(int(i))
-        shown.append(film.picture())
+        pictures.append(film.picture())
     marks = as_bytes(np.array([light_of(colour) for colour in CLASSES]))
-    given = np.concatenate([diverging(np.linspace(-1, 1, 49)), marks])
-    found = image.fromarray(np.concatenate(shown)).quantize(256 - len(given))
+    fixed = np.concatenate([diverging(np.linspace(-1, 1, 49)), marks])
+    quantized = image.fromarray(np.concatenate(pictures)).quantize(256 - len(fixed))
     table = image.new("P", (1, 1))
-    table.putpalette(given.ravel().tolist() + found.getpalette())
+    table.putpalette(fixed.ravel().tolist() + quantized.getpalette())
     return table
 
 

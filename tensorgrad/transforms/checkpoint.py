@@ -108,7 +108,7 @@ _index = attrgetter("index")
 
 
 def _checksum(y: Tensor, inside: list[Any]) -> int:
-    """Return a number that changes with the value and with all its derivative is of."""
+    """Return a checksum of the value and of all that its derivative depends on."""
     total = _added(0, y._value)
     for node in inside:
         if type(node) is Node:
@@ -138,7 +138,7 @@ def _unchanged(g: Any) -> Any:
 
 @dataclass
 class _Call:
-    """How to call again, the nodes the call takes from outside, and when it was."""
+    """How to call again, the outside nodes that the call uses, and its time."""
 
     function: Callable[[], Any]
     outside: tuple[Any, ...]
@@ -163,12 +163,12 @@ class _Again:
         return self
 
     def lifted(self, node: Node, lift: Callable[..., Any]) -> Any:
-        """Return what the node saved: the call makes its own tensors."""
+        """Return what the node saved: the call lifts it itself."""
         return node.saved
 
 
 def _rule(g: Any, call: _Call, first: int) -> Parts:
-    """Return the gradients in all that the call takes from outside."""
+    """Return the gradients in everything that the call uses from outside."""
     targets = call.outside
     with enable_grad():
         start = next(clock)
@@ -178,11 +178,11 @@ def _rule(g: Any, call: _Call, first: int) -> Parts:
             raise _another(inside, call)
         lift = wrap if type(g) is Tensor else None
         roots: dict[Any, Any] = {y.node: g}
-        found = differentiate(
+        grads = differentiate(
             roots, targets=targets, lift=lift, retain_graph=bool(lift), total=False
         )
     kind = tuple(n.shape for n in targets), tuple(n.dtype for n in targets)
-    return Parts(*kind, {i: found[n] for i, n in enumerate(targets) if n in found})
+    return Parts(*kind, {i: grads[n] for i, n in enumerate(targets) if n in grads})
 
 
 def _another(inside: list[Any], call: _Call) -> GraphError:

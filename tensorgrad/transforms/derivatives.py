@@ -131,10 +131,10 @@ def value_and_grad(
         trace = Trace(f, args, kwargs, numbers, "grad")
         value = _scalar(trace.output[0] if has_aux else trace.output)
         warn_of_constants(value, "grad")
-        shown = trace.result(trace.output)
+        result = trace.result(trace.output)
         seeds = {value.node: np.ones_like(value._value)} if tracked(value) else {}
         pulled = refilled(trace.chosen, trace.back.pull(seeds, once=True), nest)
-        return shown, pulled[0] if isinstance(argnums, int) else pulled
+        return result, pulled[0] if isinstance(argnums, int) else pulled
 
     return transformed
 
@@ -285,8 +285,8 @@ def vjp(f: Function, *primals: *Xs, has_aux: bool = False) -> tuple[Nest, ...]:
         seeds = _seeds(leaves(output, nest), leaves(cotangent, nest), "vjp")
         return refilled(trace.chosen, trace.back.pull(seeds), nest)
 
-    shown = trace.result(output)
-    return (shown, back, trace.result(aux)) if has_aux else (shown, back)
+    value = trace.result(output)
+    return (value, back, trace.result(aux)) if has_aux else (value, back)
 
 
 def _seeds(outputs: list[Any], cotangents: list[Any], name: str) -> dict[Any, Any]:
@@ -357,13 +357,13 @@ def jvp(
 
 
 def _directions(trace: Trace, tangents: Sequence[Any]) -> list[Any]:
-    inputs, found = trace.back.inputs, leaves(tuple(tangents), nest)
-    if len(found) != len(inputs):
+    inputs, directions = trace.back.inputs, leaves(tuple(tangents), nest)
+    if len(directions) != len(inputs):
         raise ValueError(
             f"jvp: expected {len(inputs)} tangents, nested as the primals are, got "
-            f"{len(found)}"
+            f"{len(directions)}"
         )
-    return [seed_like(t, x, "jvp") for t, x in zip(found, inputs, strict=True)]
+    return [seed_like(t, x, "jvp") for t, x in zip(directions, inputs, strict=True)]
 
 
 def _pushed(trace: Trace, directions: list[Any]) -> list[Any]:
@@ -381,8 +381,8 @@ def _pushed(trace: Trace, directions: list[Any]) -> list[Any]:
     for x, direction in zip(trace.back.inputs, directions, strict=True):
         if x.node in transposed and transposed[x.node].node is not None:
             _add(back, transposed[x.node].node, direction)
-    given = [detached(o) if trace.plain else o for o in live]
-    return Pullback(us, given, trace.in_graph).pull(back)
+    outputs = [detached(o) if trace.plain else o for o in live]
+    return Pullback(us, outputs, trace.in_graph).pull(back)
 
 
 @overload

@@ -22,7 +22,7 @@ Seeds = Mapping[Any, Any]
 
 @primitive
 def entered(x):  # type: ignore[no-untyped-def]
-    """The argument of an inner transform, told from that of the outer one."""
+    """The argument of an inner transform, distinct from that of the outer one."""
     return x
 
 
@@ -36,15 +36,17 @@ class Pullback:
     ----------
     inputs : list of Tensor
         What to differentiate in.
-    given : list
-        What the caller gave for each: gradients are shown in kind.
+    primals : list
+        What the caller passed for each: its gradient is of the same kind.
     in_graph : bool
         Whether gradients are to stay in the graph of tensors outside.
     """
 
-    def __init__(self, inputs: list[Tensor], given: list[Any], in_graph: bool) -> None:
+    def __init__(
+        self, inputs: list[Tensor], primals: list[Any], in_graph: bool
+    ) -> None:
         self.inputs = inputs
-        self.given = given
+        self.primals = primals
         self.in_graph = in_graph
         self.targets: dict[Any, None] = {t.node: None for t in inputs}
 
@@ -54,14 +56,16 @@ class Pullback:
         With `once` the graph is freed on the way, where nothing else needs it.
         """
         if self.in_graph or any(map(tracked, seeds.values())):
-            found = self.recorded(seeds)
+            tensors = self.recorded(seeds)
             pairs = zip(self.targets, self.inputs, strict=True)
-            return [found.get(n, _zeros(t)) for n, t in pairs]
+            return [tensors.get(n, _zeros(t)) for n, t in pairs]
         arrays = {n: detached(g) for n, g in seeds.items()}
         gradients = differentiate(arrays, targets=self.targets, retain_graph=not once)
         return [
-            _in_kind(gradients.get(n, np.zeros_like(detached(t))[()]), given)
-            for n, t, given in zip(self.targets, self.inputs, self.given, strict=True)
+            _in_kind(gradients.get(n, np.zeros_like(detached(t))[()]), primal)
+            for n, t, primal in zip(
+                self.targets, self.inputs, self.primals, strict=True
+            )
         ]
 
     def recorded(self, seeds: Seeds) -> dict[Any, Tensor]:
@@ -70,27 +74,27 @@ class Pullback:
             n: g if type(g) is Tensor else wrap(g, None) for n, g in seeds.items()
         }
         with enable_grad():
-            found = differentiate(
+            gradients = differentiate(
                 lifted, targets=self.targets, lift=wrap, retain_graph=True
             )
-        return {n: wrap(g._value.copy(), g.node) for n, g in found.items()}
+        return {n: wrap(g._value.copy(), g.node) for n, g in gradients.items()}
 
 
 def _zeros(tensor: Tensor) -> Tensor:
     return wrap(np.zeros_like(detached(tensor))[()], None)
 
 
-def _in_kind(value: Any, given: Any) -> Any:
-    """Return an array as the caller gave its argument: tensor, array or number."""
-    if type(given) is Tensor:
+def _in_kind(value: Any, primal: Any) -> Any:
+    """Return an array as what the caller passed: tensor, array or number."""
+    if type(primal) is Tensor:
         return wrap(value, None)
-    return as_array(value) if isinstance(given, np.ndarray) else value[()]
+    return as_array(value) if isinstance(primal, np.ndarray) else value[()]
 
 
 class Trace:
     """A call of `f` with the arguments numbered `argnums` as fresh tensors.
 
-    What comes out is made of plain arrays for plain arguments, unless it depends on
+    The results are plain arrays for plain arguments, unless they depend on
     tensors that need a gradient outside the call: then it stays in their graph.
 
     Where passes back are to come `later`, when the caller may have written to what it
@@ -109,23 +113,23 @@ class Trace:
     ) -> None:
         start, outer = next(clock), is_grad_enabled()
         self.chosen = tuple(_argument(args, i, name) for i in argnums)
-        given = leaves(self.chosen, nest)
+        primals = leaves(self.chosen, nest)
         self.later = later
-        inputs = [_enter(x, outer, name, later) for x in given]
+        inputs = [_enter(x, outer, name, later) for x in primals]
         full = list(args)
         for i, value in zip(argnums, refilled(self.chosen, inputs, nest), strict=True):
             full[i] = value
         with enable_grad():
             self.output = f(*full, **kwargs)
-        self.plain = not any(type(x) is Tensor for x in given)
+        self.plain = not any(type(x) is Tensor for x in primals)
         self.in_graph = outer and _reach_out(leaves(self.output, nest), start)
-        self.back = Pullback(inputs, given, self.in_graph)
+        self.back = Pullback(inputs, primals, self.in_graph)
 
     def result(self, tree: Any) -> Any:
         """Return outputs as the caller should see them."""
-        return tree if self.in_graph else mapped(tree, self._shown, nest)
+        return tree if self.in_graph else mapped(tree, self._plain, nest)
 
-    def _shown(self, x: Any) -> Any:
+    def _plain(self, x: Any) -> Any:
         if type(x) is not Tensor:
             return x.copy() if self.later and isinstance(x, np.ndarray) else x
         value = detached(x).copy() if self.later else detached(x)
@@ -135,10 +139,10 @@ class Trace:
 
 
 def warn_of_constants(output: Any, name: str) -> None:
-    """Warn where a function gave numbers or arrays and no tensor at all."""
-    found = leaves(output, nest)
-    if found and not any(type(x) is Tensor for x in found):
-        kind = type(found[0]).__name__
+    """Warn if a function returned numbers or arrays and no tensor at all."""
+    outputs = leaves(output, nest)
+    if outputs and not any(type(x) is Tensor for x in outputs):
+        kind = type(outputs[0]).__name__
         warnings.warn(
             f"{name}: the function returned a plain {kind}, no Tensor, so its "
             "derivative is taken to be zero; a value that depends on the argument "

@@ -14,7 +14,7 @@ import numpy as np
 from ..core.errors import CaptureError
 from ..core.mode import is_grad_enabled
 from ..core.observe import current_observers, observers
-from ..core.recording import current
+from ..core.recording import EAGER, current
 from ..core.tensor import Tensor, wrap
 from ..core.writes import Key, is_stamped, stamp, watched
 from .checking import State, both
@@ -66,7 +66,7 @@ class Compiled(Generic[P, R_co]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Do the step."""
-        if current() is not None or (observers and current_observers()):
+        if current() is not EAGER or (observers and current_observers()):
             return self.step(*args, **kwargs)
         with self._lock:
             given = self._taken_apart(args, kwargs)

@@ -56,6 +56,15 @@ class Operand:
         """
         raise NotImplementedError
 
+    @property
+    def memory(self) -> Any:
+        """The ndarray whose memory it stands for, None where there is none."""
+        return None
+
+    def unassignable(self) -> Exception:
+        """Return the error for an assignment to ``.data`` of a tensor that holds it."""
+        return TypeError(f"{type(self).__name__}: .data of a Tensor was assigned")
+
     def unreadable(self, how: str) -> Exception:
         """Return the error for a value that Python asks for, by `how`."""
         return TypeError(f"{type(self).__name__}: a value was asked for, by {how}")

@@ -195,8 +195,21 @@ def kind_among(values: Any) -> Any:
     return None
 
 
-def dispatched(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a kind of array say what a function does, as it says for NumPy's own."""
+def memory_of(value: Any) -> Any:
+    """Return the ndarray whose memory a kind of ours stands for; others as they are."""
+    return value.memory if type(value) in KINDS else value
+
+
+DISPATCHED: dict[Any, bool] = {}
+"""Functions of ours that kinds are asked for, and whether each writes in place."""
+
+
+def dispatched(function: Callable[..., Any], writes: bool = False) -> Any:
+    """Let a kind of array say what a function does, as it says for NumPy's own.
+
+    The function may look at values, and raise or warn by them.
+    """
+    DISPATCHED[function] = writes
 
     @functools.wraps(function)
     def call(*args: Any) -> Any:

@@ -183,7 +183,7 @@ class Primitive(Operation[P, T_co, R_co]):
     def _call(self: Primitive, *args: Any, **kwargs: Any) -> Any:
         """Compute the output, and record the call where a gradient is needed."""
         if recording.recorders:
-            self, args, kwargs = recording.entered(self, args, kwargs)
+            self, args, kwargs = recording.current().entered(self, args, kwargs)
         if self.variadic is not None:
             return self._call_variadic(args, kwargs)
         if kwargs or len(args) < self._arity:

@@ -104,15 +104,14 @@ class Tensor(ArrayMethods, NumPyProtocol):
     @property
     def data(self) -> Array:
         """The array itself, shared; assigning writes a new value of the same shape."""
-        if recording.recorders:
-            recording.refuse_reading(".data or .numpy()")
+        self._seen(".data or .numpy()")
         array: Array = self._memory()
         return array
 
     @data.setter
     def data(self, value: ArrayLike) -> None:
-        if recording.recorders:
-            recording.refuse_assigning()
+        if type(held := self._array()) in KINDS:
+            raise held.unassignable()
         new = np.asarray(values(detached(value), "Tensor.data"))
         old = self.data
         if new is not old:
@@ -124,19 +123,23 @@ class Tensor(ArrayMethods, NumPyProtocol):
             self._value = new
         record_write((old, new), "an assignment to .data")
 
+    def _array(self) -> Any:
+        """Return the value, or what stands for it in a step that is recorded."""
+        return recording.current().held(self) if recording.recorders else self._value
+
     def _memory(self) -> Any:
-        """Return the array to write to, or what stands for it in a recorded step."""
-        if recording.recorders and recording.current() is not None:
-            return recording.held(self)
-        if isinstance(self._value, np.generic):
-            self._value = np.asarray(self._value)
-        return self._value
+        """Return the array to write to."""
+        value = self._array()
+        if isinstance(value, np.generic):
+            value = self._value = np.asarray(value)
+        return value
 
     def _seen(self, how: str) -> Any:
-        """Return the value for Python to look at, which a recorded step must not."""
-        if recording.recorders:
-            recording.refuse_reading(how)
-        return self._value
+        """Return the value for Python to look at, unless its kind has none."""
+        value = self._array()
+        if type(value) in KINDS:
+            raise value.unreadable(how)
+        return value
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -426,7 +429,7 @@ def wrap(value: Any, node: Node | Leaf | None) -> Tensor:
 def memories(tensors: Sequence[Tensor]) -> list[Any]:
     """Return the arrays of tensors to write to, or what stands for them."""
     values = [tensor._value for tensor in tensors]
-    if recording.recorders or {*map(type, values)} != {np.ndarray}:
+    if {*map(type, values)} != {np.ndarray}:
         return [tensor._memory() for tensor in tensors]
     return values
 
@@ -444,9 +447,7 @@ def detached(value: Any) -> Any:
     """
     if type(value) is tuple or type(value) is list:
         return type(value)(detached(v) for v in value)
-    if type(value) is not Tensor:
-        return value
-    return recording.held(value) if recording.recorders else value._value
+    return value._array() if type(value) is Tensor else value
 
 
 def plain(value: Any, taker: str = "an argument without a derivative") -> Any:
@@ -460,16 +461,18 @@ def plain(value: Any, taker: str = "an argument without a derivative") -> Any:
 
 def as_array(value: Any) -> Any:
     """Return the array of anything, or what stands for it while a step is recorded."""
-    array = values(plain(value), "Tensor")
-    if recording.recorders:
-        array = recording.adopted_array(array)
+    array = _adopted(values(plain(value), "Tensor"))
     return array if type(array) in KINDS else np.asarray(array)
+
+
+def _adopted(array: Any) -> Any:
+    """Return an array, or what stands for it in a step that is recorded."""
+    return recording.current().array(array) if recording.recorders else array
 
 
 def _copied(value: Any, dtype: Any) -> Any:
     """Return a new array of a value."""
-    if recording.recorders:
-        value = recording.adopted_array(value)
+    value = _adopted(value)
     if type(value) in KINDS:
         return value.astype(dtype or value.dtype)
     return np.array(value, dtype=dtype)
@@ -522,13 +525,19 @@ def _retain(tensor: Tensor | None, g: Tensor) -> None:
         tensor._grad = kept if tensor._grad is None else tensor._grad + kept
 
 
+def _receiver(leaf: Leaf) -> Tensor | None:
+    """Return the tensor of a leaf, which is about to get a gradient."""
+    tensor = leaf.tensor()
+    if recording.recorders and tensor is not None:
+        recording.current().receive(tensor)
+    return tensor
+
+
 def _deliver(leaf: Any, g: Any) -> None:
     """Add `g` to the gradient of the leaf's tensor, in memory of the tensor's own."""
-    tensor = leaf.tensor()
+    tensor = _receiver(leaf)
     if tensor is None:
         return
-    if recording.recorders:
-        recording.check_own(tensor)
     if tensor._grad is not None:
         tensor._grad = wrap(tensor._grad._value + g, None)
     else:
@@ -536,10 +545,8 @@ def _deliver(leaf: Any, g: Any) -> None:
 
 
 def _deliver_recorded(leaf: Any, g: Tensor) -> None:
-    tensor = leaf.tensor()
+    tensor = _receiver(leaf)
     if tensor is None:
         return
-    if recording.recorders:
-        recording.check_own(tensor)
     old = tensor._grad
     tensor._grad = wrap(g._value.copy(), g.node) if old is None else old + g

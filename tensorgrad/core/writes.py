@@ -23,10 +23,10 @@ from numpy.lib.array_utils import byte_bounds
 
 from .errors import MutationError
 from .finite import finite_outputs, not_asked
+from .foreign import memory_of
 from .node import Node, clock, root
 from .observe import observed
 from .place import Place, user_place
-from .recording import concrete
 
 
 class Write(NamedTuple):
@@ -61,7 +61,7 @@ def record_write(values: Iterable[Any], what: str) -> None:
 
 def watched(values: Iterable[Any]) -> list[Key]:
     """Return what `stamp` knows the memory of `values` by, while they live."""
-    arrays = map(concrete, values)
+    arrays = map(memory_of, values)
     return [_key(array) for array in arrays if isinstance(array, np.ndarray)]
 
 
@@ -107,7 +107,7 @@ def _note_elsewhere(key: tuple[int, int], write: Write) -> None:
 
 def is_stamped(value: Any) -> bool:
     """Whether writes to the memory of `value` have been recorded."""
-    value = concrete(value)
+    value = memory_of(value)
     return id(root(value)) in _writes or (
         bool(_elsewhere) and addresses(value) in _elsewhere
     )
@@ -234,7 +234,7 @@ def _check_stamps(node: Node) -> None:
 
 def last_write(array: np.ndarray[Any, Any]) -> Write | None:
     """Return the newest write to the memory of an array, None where there is none."""
-    array = concrete(array)
+    array = memory_of(array)
     owner: Any = root(array)
     write = _writes.get(id(owner))
     if not _elsewhere and owner.flags.owndata:

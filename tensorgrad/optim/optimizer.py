@@ -165,14 +165,16 @@ class Optimizer:
         self._note_changes()
         gradients = self._gradients()
         if recording.recorders:
-            recording.part(f"{type(self).__name__}.step", self._recorded, gradients)
+            self._recorded(gradients)
         else:
             self._apply_joined(gradients, self._advance())
 
     def _recorded(self, gradients: list[Array]) -> None:
-        state = recording.adopted_rows(self.state)
-        scratch = recording.adopted_rows(self._scratch, scratch=True)
-        self._apply(gradients, state, scratch, _advanced(self))
+        recorder = recording.current()
+        with recorder.within(f"{type(self).__name__}.step"):
+            state = [[*map(recorder.adopted, row)] for row in self.state]
+            scratch = [[*map(recorder.scratch, row)] for row in self._scratch]
+            self._apply(gradients, state, scratch, _advanced(self))
 
     def _apply_joined(self, gradients: list[Array], factors: tuple[float, ...]) -> None:
         """Update the parameters, small ones together: NumPy's calls cost them most."""

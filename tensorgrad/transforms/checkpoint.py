@@ -13,12 +13,12 @@ import numpy as np
 
 from ..core.backward import differentiate
 from ..core.errors import GraphError, MutationError
+from ..core.foreign import memory_of
 from ..core.hooks import hooks
 from ..core.mode import enable_grad
 from ..core.node import Leaf, Node, clock
 from ..core.parts import Bundle, Parts
 from ..core.place import Place
-from ..core.recording import concrete
 from ..core.saves import pick
 from ..core.tensor import Tensor, detached, wrap
 from ..core.writes import last_write
@@ -119,7 +119,7 @@ def _checksum(y: Tensor, inside: list[Any]) -> int:
 
 def _added(total: int, value: Any) -> int:
     """Return a checksum continued over a saved value."""
-    value = concrete(value)
+    value = memory_of(value)
     if isinstance(value, np.ndarray | np.generic):
         total = zlib.crc32(f"{value.shape} {value.dtype}".encode(), total)
         return zlib.crc32(np.ascontiguousarray(value).view(np.uint8).data, total)

@@ -10,9 +10,9 @@ import numpy as np
 
 from ...core.errors import CaptureError
 from ...core.place import Place
-from ...core.recording import Refused
 from ...core.tensor import Tensor
 from ..program import Array
+from .refusal import Refused
 from .traced import Traced
 from .views import address
 

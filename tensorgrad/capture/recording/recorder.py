@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from ...core.errors import CaptureError
+from ...core.foreign import DISPATCHED
 from ...core.mode import is_grad_enabled
 from ...core.place import Place, user_place
 from ...core.primitive import Primitive
-from ...core.recording import Refused, refusal, suspended
+from ...core.recording import Eager, suspended
 from ...core.tensor import Tensor, wrap
 from ...core.tree import leaves, mapped, refilled
 from ..program import (
@@ -32,6 +33,7 @@ from ..structure import Steady, plainly
 from .outside import Outside, checksum, differs, memory, plain_array
 from .questions import WRITERS, asks_shapes, of_scalars, shaped_by_values
 from .reads import Draws
+from .refusal import Refused, refusal, refusal_in
 from .traced import Traced, TracedNumber
 from .twins import twin
 from .views import layout
@@ -39,7 +41,7 @@ from .views import layout
 Function = Callable[..., Any]
 
 
-class Recorder:
+class Recorder(Eager):
     """What the engine tells of a step while it is being recorded.
 
     Parameters
@@ -108,6 +110,30 @@ class Recorder:
         """Return what stands for an array; also for a number, as an array."""
         x = self.adopted(x)
         return self.call(np.asarray, (x,)) if type(x) is TracedNumber else x
+
+    def scratch(self, x: Array) -> Any:
+        """Return what stands for an array whose contents need not be kept."""
+        traced: Any = self._known_as(x).traced
+        traced.value.scratch = True
+        return traced
+
+    def receive(self, tensor: Tensor) -> None:
+        """Note that a tensor gets a gradient, which must not be added to one of before.
+
+        Raises
+        ------
+        CaptureError
+            Where it has one.
+        """
+        before = tensor._grad
+        if before is not None and type(before._value) is not Traced:
+            raise refusal(
+                "adds to gradients left over from before it, which a replay does not "
+                "know",
+                "call zero_grad() in the step, before backward()",
+                CaptureError,
+            )
+        self.received[id(tensor)] = tensor
 
     def held(self, tensor: Tensor) -> Any:
         """Return what stands for the value of a tensor."""
@@ -216,13 +242,16 @@ class Recorder:
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Call a NumPy function, write the call down, and return what stands for it."""
+        if DISPATCHED.get(function) is False:
+            return self.whole(function, args, kwargs or {})
         args, kwargs = mapped((tuple(args), kwargs or {}), self.adopted)
         if asks_shapes(function):
             return function(*mapped(args, _concrete), **mapped(kwargs, _concrete))
         if shaped_by_values(function, args):
             raise self._unshaped(function, args)
         function = of_scalars(function, args)
-        out = args[0] if function in WRITERS else kwargs.get("out")
+        in_place = function in WRITERS or function in DISPATCHED
+        out = args[0] if in_place else kwargs.get("out")
         writes = out if type(out) is tuple else (out,)
         return self._made(function, args, kwargs, writes)
 
@@ -344,13 +373,6 @@ class Recorder:
                     view = View(*_kind(array), base=whole.value, make=make)
                     return Traced(self, array, view, False, whole)
         return Traced(self, array, Result(*_kind(array)), made is not array, None)
-
-
-def refusal_in(error: BaseException | None) -> Refused | None:
-    """Return the refusal that an error comes of, which NumPy may have made another."""
-    while error is not None and not isinstance(error, Refused):
-        error = error.__cause__ or error.__context__
-    return error
 
 
 def _new_values(shown: Any, given: list[Traced]) -> Iterator[Value | Number]:

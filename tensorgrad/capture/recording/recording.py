@@ -13,7 +13,8 @@ from ...core.tensor import Tensor, wrap
 from ..bundles import CYCLE, has_fields, kind_of, leaves
 from ..program import Value, owner
 from .reads import Draws, Reads
-from .recorder import Recorder, refusal_in
+from .recorder import Recorder
+from .refusal import refusal_in
 from .signature import Arguments
 from .traced import Traced, TracedNumber
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...core.duck import DuckArray, Operand
-from ...core.recording import refusal
+from ...core.errors import CaptureError
 from ..program import Array, Number, Value
+from .refusal import refusal
 
 if TYPE_CHECKING:
     from .recorder import Recorder
@@ -48,6 +49,14 @@ class _Recorded(Operand):
             f"reads a value in Python, by {how}, which is not done again when it is "
             "replayed",
             remedy,
+        )
+
+    def unassignable(self) -> Exception:
+        """Return the error for replacing the array of a tensor."""
+        return refusal(
+            "assigns .data, which a replay would not do",
+            "write x[...] = value inside tg.no_grad()",
+            CaptureError,
         )
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
@@ -85,7 +94,10 @@ class Traced(_Recorded, DuckArray):
     # An array to those who ask, as the operations do.
     __class__ = property(lambda self: np.ndarray)
 
-    # What is known without looking at values.
+    @property
+    def memory(self) -> Array:
+        """The array itself, to ask whose memory it is."""
+        return self.array
 
     @property
     def shape(self) -> tuple[int, ...]:

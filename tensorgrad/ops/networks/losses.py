@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ...core.foreign import dispatched
 from ...core.primitive import primitive
-from ...core.recording import whole
-from ...core.tensor import Tensor, as_array, plain
+from ...core.tensor import Tensor, as_array
 from ...core.types import on_tensors
 from ..shapes.index import put_part
 from ..support.axes import divisor
@@ -82,7 +82,7 @@ def _check_classes(t: Any, shape: tuple[int, int], name: str) -> None:
     _check_range(t, _unsigned(t.dtype), shape, name)
 
 
-@whole
+@dispatched
 def _check_range(t: Any, unsigned: Any, shape: tuple[int, int], name: str) -> None:
     classes = shape[1]
     # As unsigned a negative number is huge: one pass finds both kinds of outliers. To
@@ -96,7 +96,7 @@ def _check_range(t: Any, unsigned: Any, shape: tuple[int, int], name: str) -> No
         )
 
 
-@whole
+@dispatched
 def _checked_rows(t: Any, dtype: Any, name: str) -> Any:
     if t.dtype.kind not in "fiub":
         raise TypeError(f"{name}: label rows must be real numbers, got {t.dtype}")
@@ -137,10 +137,10 @@ def one_hot(labels: Any, classes: int, dtype: Any = np.float32) -> Any:
     IndexError
         If one is out of range.
     """
-    return _one_hot(plain(labels), classes, dtype)
+    return _one_hot(as_array(labels), classes, dtype)
 
 
-@whole
+@dispatched
 def _one_hot(labels: Any, classes: int, dtype: Any) -> Any:
     t = np.asarray(labels)
     _check_classes(t, (t.size, classes), "one_hot")

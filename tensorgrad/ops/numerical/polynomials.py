@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.recording import host
+from ...core.foreign import dispatched
 from ...core.tensor import detached
 from ..support.axes import array, turned
 from ..support.define import composed, operation
@@ -191,7 +191,7 @@ def polyfit(
     return (c.T / scale).T
 
 
-@host
+@dispatched
 def _warn_of_rank(rank: Any, needed: int) -> None:
     if rank != needed:
         warnings.warn(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.recording import host
+from ...core.foreign import dispatched
 from ...core.tensor import detached
 from ..support.axes import (
     array,
@@ -187,7 +187,7 @@ def _fitted(weights: Any, shape: tuple[int, ...], axis: Any) -> Any:
     return w.reshape(tuple(n if i in axes else 1 for i, n in enumerate(shape)))
 
 
-@host
+@dispatched
 def _check_total(total: Any) -> None:
     if np.any(total == 0):
         raise ZeroDivisionError("average: the weights sum to zero")
@@ -241,7 +241,7 @@ def _rows(m: Any, rowvar: bool, dtype: Any) -> Any:
     return rows if rowvar or m.ndim < 2 else rows.T
 
 
-@host
+@dispatched
 def _check_weights(w: Any, n: int) -> None:
     if w.shape != (n,) or np.any(w < 0):
         raise ValueError(
@@ -250,7 +250,7 @@ def _check_weights(w: Any, n: int) -> None:
         )
 
 
-@host
+@dispatched
 def _check_counts(w: Any) -> None:
     if np.any(w != np.around(w)):
         raise TypeError(f"cov: fweights must be integers, got {w}")
@@ -258,11 +258,11 @@ def _check_counts(w: Any) -> None:
 
 def _observation_weights(fweights: Any, aweights: Any, n: int) -> Any:
     """Return the product of repeat counts and weights of observations."""
-    weights = [w for w in (fweights, aweights) if w is not None]
+    weights = [array(w) for w in (fweights, aweights) if w is not None]
     for w in weights:
         _check_weights(detached(w), n)
     if fweights is not None:
-        _check_counts(detached(fweights))
+        _check_counts(detached(weights[0]))
     return functools.reduce(np.multiply, weights) if weights else None
 
 
@@ -282,7 +282,7 @@ def _factor(n: int, ddof: int, w: Any, w_sum: Any, aweights: Any) -> Any:
     return np.where(fact <= 0, 0.0, fact)
 
 
-@host
+@dispatched
 def _warn_of_few(fact: Any) -> None:
     if fact <= 0:
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=5)

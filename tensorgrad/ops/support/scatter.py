@@ -2,6 +2,7 @@
 
 import math
 import operator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def part(a: Any, index: Any) -> Any:
     return a[index]
 
 
-@dispatched
+@partial(dispatched, writes=True)
 def add_at(array: Array, index: Any, x: Any) -> None:
     """Add x to part of an array, in place; what meets at one place is summed."""
     if repeats_nothing(index):

@@ -234,7 +234,8 @@ class Softmax(Module):
         (..., classes) Tensor or ndarray
             Probabilities.
         """
-        return softmax(x)
+        logits: Operand = x
+        return softmax(logits)
 
     def __repr__(self) -> str:
         return "Softmax()"

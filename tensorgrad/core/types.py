@@ -26,8 +26,17 @@ else:
 Q = ParamSpec("Q")
 R = TypeVar("R")
 
-# The dtype and the number of axes are known when the program runs.
+# The dtype and the number of axes are known when the program runs. With none it may be
+# a number of NumPy, which has the methods of an array.
 Array = np.ndarray[Any, Any]
+Shape = int | Sequence[int]
+Axis = int | tuple[int, ...] | None
+
+# What NumPy takes between brackets: numbers, slices, arrays, tensors, tuples of these.
+Index = Any
+
+# One of a few words, which NumPy checks: it has a type of its own for each function.
+Option = Any
 
 # What a forward computes with: to itself an array or a number, to its caller a tensor
 # or nested lists too. No other type has NumPy's arithmetic for all of these.

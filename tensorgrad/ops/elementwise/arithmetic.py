@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.types import Array, Operand
 from ..support.axes import kernel
 from ..support.define import operation
 from ..support.registry import NONZERO, POSITIVE, REAL, Domain
@@ -16,7 +17,7 @@ from ..support.strong import divided, nothing, scaled
 
 
 @operation(np.add, kind="linear")
-def add(a, b):
+def add(a: Operand, b: Operand) -> Array:
     """a + b."""
     return a + b
 
@@ -25,7 +26,7 @@ add.vjp(a=lambda g: g, b=lambda g: g)
 
 
 @operation(np.subtract, kind="linear")
-def subtract(a, b):
+def subtract(a: Operand, b: Operand) -> Array:
     """a - b."""
     return a - b
 
@@ -34,7 +35,7 @@ subtract.vjp(a=lambda g: g, b=lambda g: -g)
 
 
 @operation(np.multiply, kind="multilinear")
-def multiply(a, b):
+def multiply(a: Operand, b: Operand) -> Array:
     """a * b."""
     return a * b
 
@@ -43,7 +44,7 @@ multiply.vjp(a=lambda g, b: scaled(g, b), b=lambda g, a: scaled(g, a))
 
 
 @operation(np.true_divide, kind="smooth", domains=(REAL, NONZERO))
-def divide(a, b):
+def divide(a: Operand, b: Operand) -> Array:
     """a / b."""
     return a / b
 
@@ -52,7 +53,7 @@ divide.vjp(a=lambda g, b: divided(g, b), b=lambda g, y, b: -divided(scaled(g, y)
 
 
 @operation(np.negative, kind="linear")
-def negative(x):
+def negative(x: Operand) -> Array:
     """-x."""
     return -x
 
@@ -61,7 +62,7 @@ negative.vjp(x=lambda g: -g)
 
 
 @operation(np.positive, kind="linear")
-def positive(x):
+def positive(x: Operand) -> Array:
     """+x, a copy."""
     return np.positive(x)
 
@@ -72,7 +73,7 @@ positive.vjp(x=lambda g: g)
 @operation(
     np.reciprocal, kind="smooth", domains=NONZERO, kinks="x = 0: -inf, of whatever sign"
 )
-def reciprocal(x):
+def reciprocal(x: Operand) -> Array:
     """1 / x."""
     return np.reciprocal(x)
 
@@ -81,7 +82,7 @@ reciprocal.vjp(x=lambda g, y: -scaled(scaled(g, y), y))
 
 
 @operation(np.square, kind="smooth")
-def square(x):
+def square(x: Operand) -> Array:
     """x * x."""
     return x * x
 
@@ -101,7 +102,7 @@ _POWERS = (
 
 
 @operation(np.power, kind="smooth", domains=(POSITIVE, REAL), kinks=_POWERS)
-def power(a, b):
+def power(a: Operand, b: Operand) -> Array:
     """a ** b."""
     # The operator is the faster one for numbers, but of NumPy's scalars it has
     # another last bit than np.power and arrays have.
@@ -109,7 +110,7 @@ def power(a, b):
 
 
 @operation(np.float_power, kind="smooth", domains=(POSITIVE, REAL), kinks=_POWERS)
-def float_power(a, b):
+def float_power(a: Operand, b: Operand) -> Array:
     """a ** b, computed in float64."""
     return np.float_power(a, b)
 
@@ -151,7 +152,7 @@ for _power in (power, float_power, _quiet_power):
     kinks="infinite slope at 0: the gradient is 0 where the incoming one is, as in "
     "sqrt(x)**2, else inf; below 0: nan",
 )
-def sqrt(x):
+def sqrt(x: Operand) -> Array:
     """Square root."""
     return np.sqrt(x)
 
@@ -166,7 +167,7 @@ sqrt.vjp(x=lambda g, y: divided(g, 2 * y))
     kinks="infinite slope at 0: the gradient is 0 where the incoming one is, else inf; "
     "its derivative, infinite of either sign beside 0, is 0",
 )
-def cbrt(x):
+def cbrt(x: Operand) -> Array:
     """Cube root, of negative numbers too."""
     return np.cbrt(x)
 
@@ -175,7 +176,7 @@ cbrt.vjp(x=lambda g, y: divided(g, 3 * (y * y)))
 
 
 @operation(np.exp, kind="smooth")
-def exp(x):
+def exp(x: Operand) -> Array:
     """Exponential."""
     return np.exp(x)
 
@@ -184,7 +185,7 @@ exp.vjp(x=lambda g, y: scaled(g, y))
 
 
 @operation(np.exp2, kind="smooth")
-def exp2(x):
+def exp2(x: Operand) -> Array:
     """2 ** x."""
     return np.exp2(x)
 
@@ -193,7 +194,7 @@ exp2.vjp(x=lambda g, y: scaled(g, y * math.log(2)))
 
 
 @operation(np.expm1, kind="smooth")
-def expm1(x):
+def expm1(x: Operand) -> Array:
     """exp(x) - 1, accurate near 0."""
     return np.expm1(x)
 
@@ -206,7 +207,7 @@ _BELOW = "below 0: 1 / x as above, the slope of log(abs(x))"
 
 
 @operation(np.log, kind="smooth", domains=POSITIVE, kinks=_BELOW)
-def log(x):
+def log(x: Operand) -> Array:
     """Natural logarithm."""
     return np.log(x)
 
@@ -215,7 +216,7 @@ log.vjp(x=lambda g, x: divided(g, x))
 
 
 @operation(np.log2, kind="smooth", domains=POSITIVE, kinks="below 0: as log")
-def log2(x):
+def log2(x: Operand) -> Array:
     """Logarithm to base 2."""
     return np.log2(x)
 
@@ -224,7 +225,7 @@ log2.vjp(x=lambda g, x: divided(g, x) * (1 / math.log(2)))
 
 
 @operation(np.log10, kind="smooth", domains=POSITIVE, kinks="below 0: as log")
-def log10(x):
+def log10(x: Operand) -> Array:
     """Logarithm to base 10."""
     return np.log10(x)
 
@@ -235,7 +236,7 @@ log10.vjp(x=lambda g, x: divided(g, x) * (1 / math.log(10)))
 @operation(
     np.log1p, kind="smooth", domains=Domain(-0.7, 3.0), kinks="below -1: as log below 0"
 )
-def log1p(x):
+def log1p(x: Operand) -> Array:
     """log(1 + x), accurate near 0."""
     return np.log1p(x)
 
@@ -244,7 +245,7 @@ log1p.vjp(x=lambda g, x: divided(g, 1 + x))
 
 
 @operation(np.tanh, kind="smooth")
-def tanh(x):
+def tanh(x: Operand) -> Array:
     """Hyperbolic tangent."""
     return np.tanh(x)
 

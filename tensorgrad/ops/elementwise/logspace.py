@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...core.tensor import as_array
+from ...core.types import Array, Axis, Operand
 from ..networks.neural import softmax_vjp
 from ..support.axes import counting, kernel, spread
 from ..support.define import operation
@@ -18,7 +19,7 @@ from ..support.strong import scaled, zeroed
 
 
 @operation(kind="smooth")
-def sigmoid(x):
+def sigmoid(x: Operand) -> Array:
     """1 / (1 + exp(-x)), the logistic function."""
     e = np.exp(-np.abs(x))
     # The maximum is 1 for x >= 0 and e elsewhere, without a branch.
@@ -29,7 +30,7 @@ sigmoid.vjp(x=lambda g, y: scaled(g, y * (1 - y)))
 
 
 @operation(kind="smooth")
-def softplus(x):
+def softplus(x: Operand) -> Array:
     """log(1 + exp(x)), a smooth relu."""
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
@@ -40,13 +41,13 @@ _INFINITE = "equal infinities: they share the gradient equally"
 
 
 @operation(np.logaddexp, kind="smooth", kinks=_INFINITE)
-def logaddexp(a, b):
+def logaddexp(a: Operand, b: Operand) -> Array:
     """log(exp(a) + exp(b))."""
     return np.logaddexp(a, b)
 
 
 @operation(np.logaddexp2, kind="smooth", kinks=_INFINITE)
-def logaddexp2(a, b):
+def logaddexp2(a: Operand, b: Operand) -> Array:
     """log2(2 ** a + 2 ** b)."""
     return np.logaddexp2(a, b)
 
@@ -106,7 +107,7 @@ _softmax.vjp(x=softmax_vjp)
     ],
     kinks=_INFINITE,
 )
-def logsumexp(x, axis=None, keepdims=False):
+def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Array:
     """Logarithm of the sum of exponentials over axes, log(sum(exp(x))).
 
     Parameters
@@ -141,7 +142,7 @@ logsumexp.vjp(
     cases=[case((3, 4)), case((2, 3, 2), axis=1), case((0, 3)), case((1,))],
     kinks=_INFINITE,
 )
-def log_softmax(x, axis=-1):
+def log_softmax(x: Operand, axis: Axis = -1) -> Array:
     """log(softmax(x)) along an axis, exact where the probability underflows.
 
     Parameters

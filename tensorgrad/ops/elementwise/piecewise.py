@@ -6,6 +6,7 @@ import numpy as np
 
 from ...core.dispatch import implement
 from ...core.tensor import detached
+from ...core.types import Array, Operand
 from ..support.axes import kernel
 from ..support.define import composed, operation
 from ..support.registry import NONZERO, REAL, Domain, case
@@ -18,25 +19,25 @@ _NUMBER = "a = b: each input gets half of the gradient; both NaN: 0"
 
 
 @operation(np.maximum, kind="piecewise", kinks=_TIE)
-def maximum(a, b):
+def maximum(a: Operand, b: Operand) -> Array:
     """The larger of a and b; NaN where one is."""
     return np.maximum(a, b)
 
 
 @operation(np.minimum, kind="piecewise", kinks=_TIE)
-def minimum(a, b):
+def minimum(a: Operand, b: Operand) -> Array:
     """The smaller of a and b; NaN where one is."""
     return np.minimum(a, b)
 
 
 @operation(np.fmax, kind="piecewise", kinks=_NUMBER)
-def fmax(a, b):
+def fmax(a: Operand, b: Operand) -> Array:
     """The larger of a and b; the other where one is NaN."""
     return np.fmax(a, b)
 
 
 @operation(np.fmin, kind="piecewise", kinks=_NUMBER)
-def fmin(a, b):
+def fmin(a: Operand, b: Operand) -> Array:
     """The smaller of a and b; the other where one is NaN."""
     return np.fmin(a, b)
 
@@ -70,13 +71,13 @@ fmin.vjp(
 
 
 @operation(np.absolute, kind="piecewise", domains=NONZERO, kinks="x = 0: 0")
-def absolute(x):
+def absolute(x: Operand) -> Array:
     """Absolute value."""
     return np.absolute(x)
 
 
 @operation(np.fabs, kind="piecewise", domains=NONZERO, kinks="x = 0: 0")
-def fabs(x):
+def fabs(x: Operand) -> Array:
     """Absolute value, of floating-point type."""
     return np.fabs(x)
 
@@ -86,7 +87,7 @@ fabs.vjp(x=lambda g, x: scaled(g, np.sign(x)))
 
 
 @operation(np.sign, kind="piecewise", domains=NONZERO, kinks="x = 0: 0, as everywhere")
-def sign(x):
+def sign(x: Operand) -> Array:
     """-1, 0 or 1."""
     return np.sign(x)
 
@@ -100,7 +101,7 @@ sign.vjp(x=nothing)
     domains=(NONZERO, REAL),
     kinks="a = 0: 0 in a, as everywhere; 1 in b, which is the value there",
 )
-def heaviside(a, b):
+def heaviside(a: Operand, b: Operand) -> Array:
     """0 for negative a, 1 for positive a, b for 0."""
     return np.heaviside(a, b)
 
@@ -114,7 +115,7 @@ heaviside.vjp(a=nothing, b=lambda g, a: selected(g, a == 0))
     domains=NONZERO,
     kinks="a = 0: 0; b = 0: 0 in b, as everywhere",
 )
-def copysign(a, b):
+def copysign(a: Operand, b: Operand) -> Array:
     """a with the sign of b."""
     return np.copysign(a, b)
 
@@ -174,8 +175,13 @@ _SINCE_NUMPY_2_1 = (
     kinks="a at a bound: the gradient passes to a, none to the bound",
 )
 def clip(
-    a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None
-) -> Any:
+    a: Operand,
+    a_min: Operand = None,
+    a_max: Operand = None,
+    *,
+    min: Operand = None,
+    max: Operand = None,
+) -> Array:
     """a limited to the interval from a_min to a_max, also spelled min and max.
 
     Bounds may be arrays; None is no bound. Where a lies outside, the gradient goes to
@@ -192,7 +198,7 @@ def clip(
     kind="linear",
     domains=(Domain(shaped=lambda x: x > 0), REAL),
 )
-def where(condition, a, b):
+def where(condition: Operand, a: Operand, b: Operand) -> Operand:
     """a where the condition holds, b elsewhere."""
     return np.where(condition, a, b)
 
@@ -220,7 +226,13 @@ implement("where", _where, np.where)
     cases=[case((2, 3)), case((), nan=1.0, posinf=2.0, neginf=3.0)],
     kinks="NaN and infinities: 0",
 )
-def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
+def nan_to_num(
+    x: Operand,
+    copy: bool = True,
+    nan: float = 0.0,
+    posinf: float | None = None,
+    neginf: float | None = None,
+) -> Array:
     """x with numbers in place of NaN and of the infinities."""
     if not copy:
         raise TypeError(
@@ -234,19 +246,19 @@ nan_to_num.vjp(x=lambda g, x: selected(g, np.isfinite(x)))
 
 
 @composed(np.real, kind="linear", cases=[case((2, 3)), case(())])
-def real(val: Any) -> Any:
+def real(val: Operand) -> Array:
     """The real part: a Tensor is real, so itself."""
     return val
 
 
 @composed(np.real_if_close, kind="linear", cases=[case((2, 3)), case(())])
-def real_if_close(a: Any, tol: float = 100) -> Any:
+def real_if_close(a: Operand, tol: float = 100) -> Array:
     """a as it is: a Tensor has no imaginary part."""
     return a
 
 
 @operation(np.conjugate, kind="linear")
-def conjugate(x):
+def conjugate(x: Operand) -> Array:
     """x: a Tensor is real."""
     return np.conjugate(x)
 

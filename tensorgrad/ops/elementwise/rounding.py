@@ -9,6 +9,7 @@ import numpy as np
 
 from ...core.dispatch import implement
 from ...core.tensor import Tensor, detached, wrap
+from ...core.types import Array, Operand
 from ..support.define import composed, operation
 from ..support.registry import REAL, Domain, case
 from ..support.strong import nothing, scaled
@@ -18,25 +19,25 @@ _JUMPS = "jumps: 0, as everywhere between them"
 
 
 @operation(np.floor, kind="piecewise", domains=_BETWEEN, kinks=_JUMPS)
-def floor(x):
+def floor(x: Operand) -> Array:
     """Largest integer not above x."""
     return np.floor(x)
 
 
 @operation(np.ceil, kind="piecewise", domains=_BETWEEN, kinks=_JUMPS)
-def ceil(x):
+def ceil(x: Operand) -> Array:
     """Smallest integer not below x."""
     return np.ceil(x)
 
 
 @operation(np.trunc, kind="piecewise", domains=_BETWEEN, kinks=_JUMPS)
-def trunc(x):
+def trunc(x: Operand) -> Array:
     """x without its fraction."""
     return np.trunc(x)
 
 
 @operation(kind="piecewise", domains=_BETWEEN, kinks=_JUMPS)
-def fix(x):
+def fix(x: Operand) -> Array:
     """x without its fraction."""
     return np.trunc(x)
 
@@ -46,7 +47,7 @@ implement("fix", fix, np.fix)
 
 
 @operation(np.rint, kind="piecewise", domains=_BETWEEN, kinks=_JUMPS)
-def rint(x):
+def rint(x: Operand) -> Array:
     """Nearest integer, the even one of two."""
     return np.rint(x)
 
@@ -62,7 +63,7 @@ for _op in (floor, ceil, trunc, fix, rint):
     cases=[case((2, 3)), case((), decimals=0), case((3,), decimals=-1)],
     kinks=_JUMPS,
 )
-def round(a, decimals=0):
+def round(a: Operand, decimals: int = 0) -> Operand:
     """Nearest multiple of 10 ** -decimals, the even one of two."""
     return np.round(a, decimals)
 
@@ -78,7 +79,7 @@ implement("round", round, np.around)
     kinks="integers: 1 for the fraction, 0 for the rest, as everywhere between them",
     multiple=True,
 )
-def modf(x):
+def modf(x: Operand) -> tuple[Array, Array]:
     """Fraction and integral part of x, both of its sign."""
     return np.modf(x)
 
@@ -92,7 +93,7 @@ modf.vjp(x=lambda g: g[0])
     domains=(REAL, Domain(shaped=lambda x: np.rint(x).astype(int))),
     cases=[case((3, 4), (4,)), case((), (2, 1)), case((2, 0), ())],
 )
-def ldexp(x, i):
+def ldexp(x: Operand, i: Operand) -> Array:
     """x * 2 ** i, for integers i."""
     return np.ldexp(x, i)
 
@@ -107,7 +108,7 @@ ldexp.vjp(x=lambda g, i: np.ldexp(g, i))
     cases=[case((2, 3)), case(())],
     kinks="powers of two: the slope of the mantissa is that above",
 )
-def frexp(x: Any) -> Any:
+def frexp(x: Operand) -> Operand:
     """Mantissa m from 1/2 to 1 and exponent e, a constant, of x = m * 2 ** e."""
     if type(x) is not Tensor:
         return np.frexp(x)
@@ -116,7 +117,7 @@ def frexp(x: Any) -> Any:
 
 
 @operation(np.nextafter, kind="piecewise", kinks="a = b: 1 in a, 0 in b, as everywhere")
-def nextafter(a, b):
+def nextafter(a: Operand, b: Operand) -> Array:
     """Next number of the type from a towards b."""
     return np.nextafter(a, b)
 
@@ -138,13 +139,13 @@ _AT_WHOLE = (
 
 
 @operation(np.remainder, kind="piecewise", domains=_RATIO_BELOW_3, kinks=_AT_WHOLE)
-def remainder(a, b):
+def remainder(a: Operand, b: Operand) -> Array:
     """a - b * floor(a / b), of the sign of b."""
     return np.remainder(a, b)
 
 
 @operation(np.fmod, kind="piecewise", domains=_RATIO_BELOW_3, kinks=_AT_WHOLE)
-def fmod(a, b):
+def fmod(a: Operand, b: Operand) -> Array:
     """a - b * trunc(a / b), of the sign of a."""
     return np.fmod(a, b)
 
@@ -164,7 +165,7 @@ fmod.vjp(
 
 
 @operation(np.floor_divide, kind="piecewise", domains=_RATIO_BELOW_3, kinks=_JUMPS)
-def floor_divide(a, b):
+def floor_divide(a: Operand, b: Operand) -> Array:
     """floor(a / b)."""
     return np.floor_divide(a, b)
 
@@ -179,7 +180,7 @@ floor_divide.vjp(a=nothing, b=nothing)
     cases=[case((3, 4), (4,)), case((2, 1), (3,)), case((), ())],
     kinks="a / b an integer: as of floor_divide and remainder",
 )
-def divmod(a: Any, b: Any) -> Any:
+def divmod(a: Operand, b: Operand) -> Operand:
     """floor(a / b) and the remainder."""
     return np.floor_divide(a, b), np.remainder(a, b)
 
@@ -195,7 +196,9 @@ def divmod(a: Any, b: Any) -> Any:
     ],
     kinks="where a whole period is added: 1, as everywhere",
 )
-def unwrap(p, discont=None, axis=-1, period=2 * np.pi):
+def unwrap(
+    p: Operand, discont: float | None = None, axis: int = -1, period: float = 2 * np.pi
+) -> Array:
     """Angles with whole periods added so that neighbours differ by half of one at most.
 
     The periods are constants between jumps.

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.types import Array, Operand
 from ..support.axes import kernel
 from ..support.define import operation
 from ..support.registry import NONZERO, Domain
@@ -151,13 +152,13 @@ def _in_blocks(function: Any, x: Any) -> Any:
 
 
 @operation(kind="smooth")
-def erf(x):
+def erf(x: Operand) -> Array:
     """Error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
     return _in_blocks(_erf_block, x)
 
 
 @operation(kind="smooth")
-def erfc(x):
+def erfc(x: Operand) -> Array:
     """Complement of the error function, 1 - erf(x), to full relative accuracy."""
     return _in_blocks(_erfc_block, x)
 
@@ -173,7 +174,7 @@ erfc.vjp(x=lambda g, x: -scaled(g, _bell(x)))
 
 
 @operation(np.sinc, kind="smooth", domains=Domain(-3.0, 3.2))
-def sinc(x):
+def sinc(x: Operand) -> Array:
     """sin(pi x) / (pi x), 1 at 0."""
     return np.sinc(x)
 
@@ -217,7 +218,7 @@ sinc.vjp(
 
 
 @operation(np.i0, kind="smooth", domains=NONZERO)
-def i0(x):
+def i0(x: Operand) -> Array:
     """Modified Bessel function of the first kind, order 0."""
     return np.i0(x)
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...core.tensor import Tensor
+from ...core.types import Array, Operand
 from ..support.axes import kernel
 from ..support.define import operation
 from ..support.limits import per_length
@@ -18,7 +19,7 @@ from ..support.strong import divided, scaled
 
 
 @operation(np.sin, kind="smooth")
-def sin(x):
+def sin(x: Operand) -> Array:
     """Sine."""
     return np.sin(x)
 
@@ -27,7 +28,7 @@ sin.vjp(x=lambda g, x: scaled(g, np.cos(x)))
 
 
 @operation(np.cos, kind="smooth")
-def cos(x):
+def cos(x: Operand) -> Array:
     """Cosine."""
     return np.cos(x)
 
@@ -36,7 +37,7 @@ cos.vjp(x=lambda g, x: -scaled(g, np.sin(x)))
 
 
 @operation(np.tan, kind="smooth", domains=INSIDE_ONE)
-def tan(x):
+def tan(x: Operand) -> Array:
     """Tangent."""
     return np.tan(x)
 
@@ -56,13 +57,13 @@ _ENDS = "infinite slope at -1 and 1: 0 where the incoming gradient is; NaN outsi
 
 
 @operation(np.arcsin, kind="smooth", domains=INSIDE_ONE, kinks=_ENDS)
-def arcsin(x):
+def arcsin(x: Operand) -> Array:
     """Angle in [-pi/2, pi/2] whose sine is x."""
     return np.arcsin(x)
 
 
 @operation(np.arccos, kind="smooth", domains=INSIDE_ONE, kinks=_ENDS)
-def arccos(x):
+def arccos(x: Operand) -> Array:
     """Angle in [0, pi] whose cosine is x."""
     return np.arccos(x)
 
@@ -91,7 +92,7 @@ def _arcsinh_slope(x: Any) -> Any:
 
 
 @operation(np.arctan, kind="smooth")
-def arctan(x):
+def arctan(x: Operand) -> Array:
     """Angle in [-pi/2, pi/2] whose tangent is x."""
     return np.arctan(x)
 
@@ -105,7 +106,7 @@ arctan.vjp(x=lambda g, x: scaled(g, _arctan_slope(x)))
     domains=NONZERO,
     kinks="a = b = 0: 0, and the curvature of what is smooth there, as of every norm",
 )
-def hypot(a, b):
+def hypot(a: Operand, b: Operand) -> Array:
     """sqrt(a^2 + b^2), without overflow."""
     return np.hypot(a, b)
 
@@ -134,7 +135,7 @@ hypot.vjp(a=lambda g, a, y: _hypot_vjp(g, a, y), b=lambda g, b, y: _hypot_vjp(g,
     domains=NONZERO,
     kinks="a = b = 0: 0; jump of 2 pi on the negative half-axis of b",
 )
-def arctan2(a, b):
+def arctan2(a: Operand, b: Operand) -> Array:
     """Angle of the point (b, a), in [-pi, pi]."""
     return np.arctan2(a, b)
 
@@ -152,7 +153,7 @@ arctan2.vjp(
 
 
 @operation(np.sinh, kind="smooth")
-def sinh(x):
+def sinh(x: Operand) -> Array:
     """Hyperbolic sine."""
     return np.sinh(x)
 
@@ -161,7 +162,7 @@ sinh.vjp(x=lambda g, x: scaled(g, np.cosh(x)))
 
 
 @operation(np.cosh, kind="smooth")
-def cosh(x):
+def cosh(x: Operand) -> Array:
     """Hyperbolic cosine."""
     return np.cosh(x)
 
@@ -170,7 +171,7 @@ cosh.vjp(x=lambda g, x: scaled(g, np.sinh(x)))
 
 
 @operation(np.arcsinh, kind="smooth")
-def arcsinh(x):
+def arcsinh(x: Operand) -> Array:
     """Number whose hyperbolic sine is x."""
     return np.arcsinh(x)
 
@@ -184,7 +185,7 @@ arcsinh.vjp(x=lambda g, x: scaled(g, _arcsinh_slope(x)))
     domains=ABOVE_ONE,
     kinks="infinite slope at 1: 0 where the incoming gradient is; NaN below",
 )
-def arccosh(x):
+def arccosh(x: Operand) -> Array:
     """Number from 0 on whose hyperbolic cosine is x."""
     return np.arccosh(x)
 
@@ -205,7 +206,7 @@ arccosh.vjp(x=lambda g, x: divided(g, _sinh_of_arccosh(x)))
     domains=INSIDE_ONE,
     kinks=_ENDS,
 )
-def arctanh(x):
+def arctanh(x: Operand) -> Array:
     """Number whose hyperbolic tangent is x."""
     return np.arctanh(x)
 
@@ -223,25 +224,25 @@ arctanh.vjp(x=lambda g, x: divided(g, _complement_of_square(x)))
 
 
 @operation(np.degrees, kind="linear")
-def degrees(x):
+def degrees(x: Operand) -> Array:
     """Radians in degrees."""
     return np.degrees(x)
 
 
 @operation(np.rad2deg, kind="linear")
-def rad2deg(x):
+def rad2deg(x: Operand) -> Array:
     """Radians in degrees."""
     return np.rad2deg(x)
 
 
 @operation(np.radians, kind="linear")
-def radians(x):
+def radians(x: Operand) -> Array:
     """Degrees in radians."""
     return np.radians(x)
 
 
 @operation(np.deg2rad, kind="linear")
-def deg2rad(x):
+def deg2rad(x: Operand) -> Array:
     """Degrees in radians."""
     return np.deg2rad(x)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.types import Array, Operand
 from ..support.axes import array, refuse_out
 from ..support.define import composed
 from ..support.registry import case
@@ -24,7 +25,7 @@ from .systems import INVERTIBLE
         case([(3,), (3, 2), (2, 4)]),
     ],
 )
-def multi_dot(arrays: Sequence[Any], *, out: Any = None) -> Any:
+def multi_dot(arrays: Sequence[Operand], *, out: Any = None) -> Array:
     """Product of several matrices in the order that takes the fewest multiplications.
 
     The first and the last may be vectors. The order is found by dynamic programming
@@ -87,7 +88,7 @@ def _cheapest(sizes: tuple[int, ...], i: int, j: int) -> tuple[int, int]:
         case((2, 2, 2), n=-3),
     ],
 )
-def matrix_power(a: Any, n: int) -> Any:
+def matrix_power(a: Operand, n: int) -> Array:
     """Product of n copies of a square matrix, of its inverse where n is negative."""
     n = operator.index(n)
     shape = np.shape(a)

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...core.dispatch import hint
+from ...core.types import Array, Operand, Option
 from ..support.axes import kernel
 from ..support.define import composed, operation
 from ..support.registry import Domain, case
@@ -97,7 +98,7 @@ def _diagonal(x: Any) -> Any:
     domains=DEFINITE,
     cases=[*_SQUARE, case((3, 3), upper=True), case((2, 2, 2), upper=True)],
 )
-def cholesky(a, upper=False):
+def cholesky(a: Operand, upper: bool = False) -> Array:
     """Lower triangular L with L L' = a, or upper U with U' U = a; one triangle is read.
 
     Source of the rule: I. Murray, "Differentiation of the Cholesky decomposition"
@@ -165,7 +166,7 @@ reduced_qr.vjp(a=_reduced_qr_vjp)
         case((4, 2), mode="r"),
     ],
 )
-def qr(a: Any, mode: str = "reduced") -> Any:
+def qr(a: Operand, mode: str = "reduced") -> Operand:
     """Orthonormal Q and upper triangular R with Q R = a.
 
     The first min(m, n) columns of a must be linearly independent. The mode "complete"
@@ -222,7 +223,7 @@ symmetric_eigen.vjp(a=_symmetric_eigen_vjp)
     cases=[*_SQUARE, case((3, 3), UPLO="U"), case((2, 2, 2), UPLO="L")],
     kinks=_COINCIDE.format("eigenvalues"),
 )
-def eigh(a: Any, UPLO: str = "L") -> EighResult:  # noqa: N803
+def eigh(a: Operand, UPLO: str = "L") -> EighResult:  # noqa: N803
     """Eigenvalues and eigenvectors of symmetric matrices; one triangle is read.
 
     Source of the rule: M. B. Giles, "Collected matrix derivative results for forward
@@ -239,7 +240,7 @@ def eigh(a: Any, UPLO: str = "L") -> EighResult:  # noqa: N803
     kinks="coinciding values: any vectors of theirs, right for sums over them; second "
     "order as eigh",
 )
-def eigvalsh(a, UPLO="L"):  # noqa: N803
+def eigvalsh(a: Operand, UPLO: Option = "L") -> Array:  # noqa: N803
     """Eigenvalues of symmetric matrices in ascending order; one triangle is read."""
     return np.linalg.eigvalsh(a, UPLO)
 
@@ -313,8 +314,11 @@ reduced_svd.vjp(a=_reduced_svd_vjp)
     kinks=_COINCIDE.format("or zero singular values"),
 )
 def svd(
-    a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
-) -> Any:
+    a: Operand,
+    full_matrices: bool = True,
+    compute_uv: bool = True,
+    hermitian: bool = False,
+) -> Operand:
     """Singular values in descending order, and their vectors.
 
     Where `a` is not square pass ``full_matrices=False``: the further columns of the
@@ -347,7 +351,7 @@ def svd(
     kinks="coinciding values: any vectors of theirs, right for sums over them; values "
     "of 0: 0; second order as svd",
 )
-def svdvals(x):
+def svdvals(x: Operand) -> Array:
     """Singular values in descending order."""
     return np.linalg.svd(x, compute_uv=False)
 

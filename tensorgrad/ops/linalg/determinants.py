@@ -7,6 +7,7 @@ import numpy as np
 
 from ...core.primitive import primitive
 from ...core.tensor import Tensor
+from ...core.types import Array, Operand
 from ..support.axes import kernel
 from ..support.define import composed, operation
 from ..support.registry import case
@@ -16,7 +17,7 @@ _CASES = [case((3, 3)), case((1, 1)), case((2, 3, 3)), case((2, 1, 2, 2))]
 
 
 @operation(np.linalg.det, kind="smooth", domains=INVERTIBLE, cases=_CASES)
-def det(a):
+def det(a: Operand) -> Array:
     """Determinant of square matrices.
 
     Its gradient is the matrix of cofactors, which exists at singular matrices too; for
@@ -129,7 +130,7 @@ sign_and_log.vjp(a=_sign_and_log_vjp)
     cases=_CASES,
     kinks="det(a) = 0: 0 where the incoming gradient is 0, else nan",
 )
-def slogdet(a: Any) -> SlogdetResult:
+def slogdet(a: Operand) -> SlogdetResult:
     """Sign, a constant, and logarithm of the absolute value of the determinant."""
     sign, logabsdet = sign_and_log(a)
     return SlogdetResult(sign.detach() if type(sign) is Tensor else sign, logabsdet)

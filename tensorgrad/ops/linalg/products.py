@@ -7,6 +7,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from ...core.dispatch import implement
+from ...core.types import Array, Operand
 from ..support.axes import array, kernel, refuse_out
 from ..support.define import composed, operation
 from ..support.registry import case
@@ -34,7 +35,7 @@ _PRODUCTS = [
         case((2, 3, 4), (4,)),
     ],
 )
-def matmul(a, b):
+def matmul(a: Operand, b: Operand) -> Array:
     """Matrix product a @ b, batched over leading axes."""
     return np.matmul(a, b)
 
@@ -110,7 +111,7 @@ contract.vjp(a=_contract_a, b=_contract_b)
         case((2, 3, 4), (4, 3, 2), axes=([2, 0], [0, 2])),
     ],
 )
-def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+def tensordot(a: Operand, b: Operand, axes: Operand = 2) -> Array:
     """Sum of products over the last and first `axes` axes, or over pairs of axes."""
     a, b = array(a), array(b)
     if hasattr(axes, "__len__"):
@@ -135,7 +136,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
         case((2, 3), (2, 3, 2)),
     ],
 )
-def dot(a: Any, b: Any, out: Any = None) -> Any:
+def dot(a: Operand, b: Operand, out: Any = None) -> Operand:
     """Sum of products over the last axis of a and the last but one of b."""
     refuse_out("dot", out)
     if np.ndim(a) == 0 or np.ndim(b) == 0:
@@ -154,7 +155,7 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
         case((), (2, 3)),
     ],
 )
-def inner(a: Any, b: Any) -> Any:
+def inner(a: Operand, b: Operand) -> Operand:
     """Sum of products over the last axis of both."""
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return np.multiply(a, b)
@@ -166,7 +167,7 @@ def inner(a: Any, b: Any) -> Any:
     kind="multilinear",
     cases=[case((3,), (3,)), case((2, 3), (6,)), case((), ())],
 )
-def vdot(a: Any, b: Any) -> Any:
+def vdot(a: Operand, b: Operand) -> Array:
     """Sum of products of the elements of both, in C order."""
     a, b = array(a), array(b)
     return np.matmul(np.reshape(a, -1), np.reshape(b, -1))
@@ -177,7 +178,7 @@ def vdot(a: Any, b: Any) -> Any:
     kind="multilinear",
     cases=[case((3,), (2,)), case((2, 2), (3, 1)), case((), (2,)), case((0,), (2,))],
 )
-def outer(a: Any, b: Any, out: Any = None) -> Any:
+def outer(a: Operand, b: Operand, out: Any = None) -> Array:
     """Product of each element of a with each of b, both in C order."""
     refuse_out("outer", out)
     a, b = array(a), array(b)
@@ -195,7 +196,7 @@ def outer(a: Any, b: Any, out: Any = None) -> Any:
         case((2,), ()),
     ],
 )
-def kron(a: Any, b: Any) -> Any:
+def kron(a: Operand, b: Operand) -> Array:
     """Blocks of b, each times one element of a, in the places of a's elements."""
     a, b = array(a), array(b)
     ndim = max(np.ndim(a), np.ndim(b))
@@ -232,13 +233,13 @@ cross_last.vjp(a=lambda g, b: np.cross(b, g), b=lambda g, a: np.cross(g, a))
     ],
 )
 def cross(
-    a: Any,
-    b: Any,
+    a: Operand,
+    b: Operand,
     axisa: int = -1,
     axisb: int = -1,
     axisc: int = -1,
     axis: int | None = None,
-) -> Any:
+) -> Array:
     """Vector product of vectors of three components."""
     if axis is not None:
         axisa = axisb = axisc = axis
@@ -264,7 +265,7 @@ def cross(
         case((2, 3), offset=5),
     ],
 )
-def trace(a, offset=0, axis1=0, axis2=1):
+def trace(a: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
     """Sum of a diagonal of the matrices in two axes."""
     return np.trace(a, offset, axis1, axis2)
 
@@ -304,7 +305,7 @@ vecdot_last.vjp(
         case((2, 0), (2, 0)),
     ],
 )
-def vecdot(a: Any, b: Any, axis: int = -1) -> Any:
+def vecdot(a: Operand, b: Operand, axis: int = -1) -> Array:
     """Sum of products along an axis, batched over the others."""
     a, b = array(a), array(b)
     if axis == -1:
@@ -349,7 +350,7 @@ implement("cross", cross, np.linalg.cross)
 
 
 @composed(np.linalg.outer, kind="multilinear", cases=[case((3,), (2,))])
-def linalg_outer(x1: Any, x2: Any) -> Any:
+def linalg_outer(x1: Operand, x2: Operand) -> Operand:
     """Product of each element of one vector with each of another."""
     if np.ndim(x1) != 1 or np.ndim(x2) != 1:
         raise ValueError(
@@ -360,18 +361,18 @@ def linalg_outer(x1: Any, x2: Any) -> Any:
 
 
 @composed(np.linalg.trace, kind="linear", cases=[case((2, 3, 3), offset=-1)])
-def linalg_trace(x: Any, *, offset: int = 0) -> Any:
+def linalg_trace(x: Operand, *, offset: int = 0) -> Operand:
     """Sum of a diagonal of the matrices in the last two axes."""
     return trace(x, offset, -2, -1)
 
 
 @composed(np.linalg.diagonal, kind="linear", cases=[case((2, 3, 3), offset=1)])
-def linalg_diagonal(x: Any, *, offset: int = 0) -> Any:
+def linalg_diagonal(x: Operand, *, offset: int = 0) -> Array:
     """Diagonal of the matrices in the last two axes."""
     return np.diagonal(x, offset, -2, -1)
 
 
 @composed(np.linalg.matrix_transpose, kind="linear", cases=[case((2, 3, 4))])
-def linalg_matrix_transpose(x: Any) -> Any:
+def linalg_matrix_transpose(x: Operand) -> Array:
     """The last two axes exchanged."""
     return np.swapaxes(x, -1, -2)

@@ -13,6 +13,7 @@ import numpy as np
 
 from ...core.primitive import primitive
 from ...core.tensor import Tensor
+from ...core.types import Array, Operand
 from ..support.axes import array, kernel
 from ..support.define import composed, constant, operation
 from ..support.registry import Domain, case
@@ -34,7 +35,7 @@ _SQUARE = [case((3, 3)), case((1, 1)), case((2, 3, 3)), case((0, 2, 2))]
 
 
 @operation(np.linalg.inv, kind="smooth", domains=INVERTIBLE, cases=_SQUARE)
-def inv(a):
+def inv(a: Operand) -> Array:
     """Inverse of square matrices."""
     return np.linalg.inv(a)
 
@@ -55,7 +56,7 @@ inv.vjp(a=lambda g, y: -(y.mT @ g @ y.mT))
         case((2, 1, 3, 3), (4, 3, 2)),
     ],
 )
-def solve(a, b):
+def solve(a: Operand, b: Operand) -> Array:
     """x with a @ x = b; b is one vector if it has one axis, else it holds matrices."""
     return np.linalg.solve(a, b)
 
@@ -96,7 +97,12 @@ _RANK = (
     ],
     kinks=_RANK,
 )
-def pinv(a, rcond=None, hermitian=False, rtol=np._NoValue):
+def pinv(
+    a: Operand,
+    rcond: Operand = None,
+    hermitian: bool = False,
+    rtol: Operand = np._NoValue,
+) -> Array:
     """Pseudo-inverse of Moore and Penrose.
 
     Source of the rule: G. H. Golub and V. Pereyra, "The differentiation of
@@ -187,7 +193,7 @@ singular_values_known.vjp(a=_singular_values_vjp)
     ],
     kinks=_RANK,
 )
-def lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
+def lstsq(a: Operand, b: Operand, rcond: Operand = None) -> tuple[Any, Any, Any, Any]:
     """Solution of least squares (and, among several, of least norm).
 
     Returns the solution, the sums of squared residuals where `a` has full column rank
@@ -205,7 +211,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     domains=Domain(-2.0, 2.0, shaped=lambda x: _flat(_away_from_singular, x)),
     cases=[case((4, 2, 2), ind=1), case((2, 2, 2, 2)), case((6, 3, 2), ind=1)],
 )
-def tensorinv(a: Any, ind: int = 2) -> Any:
+def tensorinv(a: Operand, ind: int = 2) -> Array:
     """Inverse of the linear map that tensordot(a, b, ind) is of b."""
     if ind <= 0:
         raise ValueError(f"tensorinv: expected ind > 0, got {ind}")
@@ -229,7 +235,7 @@ def _flat(shaped: Any, x: Any) -> Any:
         case((2, 4, 2), (4,), axes=(0,)),
     ],
 )
-def tensorsolve(a: Any, b: Any, axes: Sequence[int] | None = None) -> Any:
+def tensorsolve(a: Operand, b: Operand, axes: Sequence[int] | None = None) -> Array:
     """x with tensordot(a, x, x.ndim) = b; `axes` of a are moved to its end first."""
     a, b = array(a), array(b)
     if axes is not None:

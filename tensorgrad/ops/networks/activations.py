@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ...core.recording import host
-from ...core.types import on_tensors
+from ...core.types import Array, Operand, on_tensors
 from ..elementwise.logspace import sigmoid
 from ..elementwise.special import erfc
 from ..support.define import operation
@@ -18,7 +18,7 @@ _BOUND = 1000.0
 
 
 @operation(kind="smooth")
-def silu(x):
+def silu(x: Operand) -> Array:
     """x * sigmoid(x), also called swish."""
     return np.maximum(x, -_BOUND) * sigmoid(x)
 
@@ -46,7 +46,7 @@ def _tanh_argument(x: Any) -> tuple[Any, Any, Any]:
 @operation(
     kind="smooth", cases=[case((3, 4)), case(()), case((3,), approximate="tanh")]
 )
-def gelu(x, approximate="none"):
+def gelu(x: Operand, approximate: str = "none") -> Array:
     """Gaussian error linear unit, x * P(X <= x) for a standard normal X.
 
     With ``approximate="tanh"``: x / 2 (1 + tanh(u)), u = sqrt(2/pi) (x + 0.044715 x^3).
@@ -101,7 +101,7 @@ gelu.vjp(x=_gelu_vjp)
     cases=[case((3, 4)), case((), negative_slope=0.2), case((2, 3), (3,))],
     kinks="x = 0: the slope on the left, as relu's",
 )
-def leaky_relu(x, negative_slope=0.01):
+def leaky_relu(x: Operand, negative_slope: Operand = 0.01) -> Array:
     """x for positive x, negative_slope * x elsewhere; the slope may be learned.
 
     Parameters
@@ -131,7 +131,7 @@ leaky_relu.vjp(
     cases=[case((3, 4)), case((), alpha=0.5)],
     kinks="x = 0: alpha, the slope on the left",
 )
-def elu(x, alpha=1.0):
+def elu(x: Operand, alpha: float = 1.0) -> Array:
     """x for positive x, alpha * (exp(x) - 1) elsewhere.
 
     Parameters
@@ -157,7 +157,7 @@ elu.vjp(
 
 
 @on_tensors
-def dropout(x: Any, rate: float = 0.5, *, rng: Any, training: bool = True) -> Any:
+def dropout(x: Operand, rate: float = 0.5, *, rng: Any, training: bool = True) -> Array:
     """Zero each element with probability `rate`, scale the others by 1 / (1 - rate).
 
     Parameters

@@ -12,7 +12,7 @@ import numpy as np
 from ...core.foreign import dispatched
 from ...core.primitive import primitive
 from ...core.tensor import Tensor, as_array
-from ...core.types import on_tensors
+from ...core.types import Array, Operand, on_tensors
 from ..shapes.index import put_part
 from ..support.axes import divisor
 from ..support.registry import Domain, case, describe
@@ -197,7 +197,7 @@ cross_entropy.vjp(logits=cross_entropy_vjp)
 
 
 @on_tensors
-def softmax_cross_entropy(logits: Any, labels: Any) -> Any:
+def softmax_cross_entropy(logits: Operand, labels: Operand) -> Array:
     """Mean over samples of -sum(target * log(softmax(logits))), from the logits.
 
     Stable for logits of any size; the backward is the fused ``(p - target) / n``.
@@ -265,7 +265,7 @@ negative_log_likelihood.vjp(p=negative_log_likelihood_vjp)
 
 
 @on_tensors
-def categorical_cross_entropy(probabilities: Any, labels: Any) -> Any:
+def categorical_cross_entropy(probabilities: Operand, labels: Operand) -> Array:
     """Mean over samples of -sum(target * log(p)), p clipped to [1e-7, 1 - 1e-7].
 
     Parameters

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.types import on_tensors
+from ...core.types import Array, Axis, Operand, on_tensors
 from ..support.axes import summing
 from ..support.define import operation
 from ..support.registry import NONZERO, case
@@ -15,7 +15,7 @@ from ..support.strong import scaled, selected
     kind="multilinear",
     cases=[case((5, 3), (3, 4), (4,)), case((0, 3), (3, 4), (4,))],
 )
-def dense(x, weight, bias):
+def dense(x: Operand, weight: Operand, bias: Operand) -> Array:
     """Affine map of each sample, x @ weight + bias.
 
     Parameters
@@ -74,7 +74,7 @@ _zeros = _Zeros()
 
 
 @operation(kind="piecewise", domains=NONZERO, kinks="x = 0: 0")
-def relu(x):
+def relu(x: Operand) -> Array:
     """Rectified linear unit, max(x, 0)."""
     if type(x) is np.ndarray and x.size <= _SMALL and x.flags.c_contiguous:
         return np.maximum(x, _zeros.like(x))
@@ -116,7 +116,7 @@ def row_sum(x: Any) -> Any:
     kind="smooth",
     cases=[case((3, 4)), case((2, 3, 2), axis=1), case((0, 3)), case((1,))],
 )
-def softmax(x, axis=-1):
+def softmax(x: Operand, axis: Axis = -1) -> Array:
     """exp(x) / sum(exp(x)) along an axis, unchanged by a shift of x.
 
     Parameters
@@ -146,7 +146,7 @@ softmax.vjp(x=softmax_vjp)
 
 
 @on_tensors
-def softmax_jacobian(probabilities: Any) -> Any:
+def softmax_jacobian(probabilities: Operand) -> Array:
     """Jacobian of softmax for each sample, diag(p) - p p^T.
 
     Parameters

@@ -8,6 +8,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from ...core.dispatch import implement
 from ...core.tensor import detached
+from ...core.types import Array, Operand
 from ..shapes.joining import operand
 from ..shapes.splitting import unstack
 from ..shapes.update import index_update
@@ -96,8 +97,8 @@ for _function, _reference, _first, _cases in (
     ],
 )
 def piecewise(
-    x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: Any
-) -> Any:
+    x: Operand, condlist: Operand, funclist: Sequence[Operand], *args: Any, **kw: Any
+) -> Array:
     """One function of x where a condition holds, another one elsewhere.
 
     The last condition that holds decides; where there is one function more than

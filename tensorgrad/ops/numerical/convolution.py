@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.types import Array, Operand, Option
 from ..shapes.index import put_part
 from ..support.axes import turned
 from ..support.define import operation
@@ -23,7 +24,7 @@ from ..support.registry import case
         case((2,), (3,), mode="valid"),
     ],
 )
-def convolve(a, v, mode="full"):
+def convolve(a: Operand, v: Operand, mode: Option = "full") -> Array:
     """Product of polynomials, y_k = sum_i a_i v_(k-i); all of it or its middle."""
     return np.convolve(a, v, mode)
 
@@ -74,7 +75,7 @@ convolve.vjp(
         case((2,), (4,), mode="full"),
     ],
 )
-def correlate(a, v, mode="valid"):
+def correlate(a: Operand, v: Operand, mode: Option = "valid") -> Array:
     """Sliding scalar products, y_k = sum_i a_(i+k) v_i."""
     return np.correlate(a, v, mode)
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from ...core.tensor import Tensor, detached
+from ...core.types import Array, Axis, Operand
 from ..support.axes import along, array, kernel, normal, spread
 from ..support.define import composed
 from ..support.registry import case
@@ -51,8 +52,12 @@ def _border(value: Any, a: Any, axis: int) -> Any:
     ],
 )
 def diff(
-    a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None
-) -> Any:
+    a: Operand,
+    n: int = 1,
+    axis: int = -1,
+    prepend: Operand = None,
+    append: Operand = None,
+) -> Array:
     """Differences of neighbours along an axis, a_(i+1) - a_i, taken n times."""
     if n == 0:
         return a
@@ -89,7 +94,7 @@ def _flat(x: Any, like: Any) -> list[Any]:
         case((1,)),
     ],
 )
-def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
+def ediff1d(ary: Operand, to_end: Operand = None, to_begin: Operand = None) -> Array:
     """Differences of neighbours of the flattened array, between given ends."""
     a = array(ary).reshape(-1)
     d = a[1:] - a[:-1]
@@ -107,7 +112,9 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
         case((2, 3), x=np.array([[0.0, 1.0, 1.5], [0.0, 0.2, 3.0]])),
     ],
 )
-def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
+def trapezoid(
+    y: Operand, x: Operand = None, dx: Operand = 1.0, axis: int = -1
+) -> Array:
     """Area below points, sum((x_(i+1) - x_i) (y_i + y_(i+1)) / 2)."""
     y = array(y)
     if x is not None:
@@ -231,7 +238,9 @@ def _slope(f: Any, h: Any, axis: int, edge_order: int) -> Any:
         case((2,), axis=0),
     ],
 )
-def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
+def gradient(
+    f: Operand, *varargs: Any, axis: Axis = None, edge_order: int = 1
+) -> Operand:
     """Slopes along axes, second order inside: (f_(i+1) - f_(i-1)) / (2 h)."""
     f = array(f)
     if edge_order not in (1, 2):

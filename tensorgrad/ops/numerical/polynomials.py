@@ -7,6 +7,7 @@ import numpy as np
 
 from ...core.foreign import dispatched
 from ...core.tensor import detached
+from ...core.types import Array, Operand
 from ..support.axes import array, turned
 from ..support.define import composed, operation
 from ..support.registry import Domain, case
@@ -23,7 +24,7 @@ from ..support.registry import Domain, case
         case((0,), N=2),
     ],
 )
-def vander(x, N=None, increasing=False):  # noqa: N803
+def vander(x: Operand, N: Operand = None, increasing: bool = False) -> Array:  # noqa: N803
     """Powers of the elements in rows, y_ij = x_i^(N-1-j), or x_i^j if increasing."""
     return np.vander(x, N, increasing)
 
@@ -44,7 +45,7 @@ vander.vjp(x=_vander_vjp)
     kind="smooth",
     cases=[case((4,), (3,)), case((3,), ()), case((1,), (2, 2))],
 )
-def polyval(p: Any, x: Any) -> Any:
+def polyval(p: Operand, x: Operand) -> Array:
     """Value of a polynomial, highest power first, by Horner's scheme."""
     if isinstance(x, np.poly1d):
         raise TypeError("polyval: expected an array x, got a poly1d; use np.polymul")
@@ -75,14 +76,14 @@ _PAIRS = [case((3,), (3,)), case((2,), (4,)), case((3,), ())]
 
 
 @composed(np.polyadd, kind="linear", cases=_PAIRS)
-def polyadd(a1: Any, a2: Any) -> Any:
+def polyadd(a1: Operand, a2: Operand) -> Array:
     """Sum of two polynomials."""
     a1, a2 = _aligned("polyadd", a1, a2)
     return a1 + a2
 
 
 @composed(np.polysub, kind="linear", cases=_PAIRS)
-def polysub(a1: Any, a2: Any) -> Any:
+def polysub(a1: Operand, a2: Operand) -> Array:
     """Difference of two polynomials."""
     a1, a2 = _aligned("polysub", a1, a2)
     return a1 - a2
@@ -96,7 +97,7 @@ def _trimmed(name: str, p: Any) -> Any:
 
 
 @composed(np.polymul, kind="multilinear", cases=_PAIRS)
-def polymul(a1: Any, a2: Any) -> Any:
+def polymul(a1: Operand, a2: Operand) -> Array:
     """Product of two polynomials; leading zeros are dropped, as NumPy does."""
     return np.convolve(_trimmed("polymul", a1), _trimmed("polymul", a2))
 
@@ -104,7 +105,7 @@ def polymul(a1: Any, a2: Any) -> Any:
 @composed(
     np.polyder, kind="linear", cases=[case((4,)), case((4,), m=2), case((2,), m=0)]
 )
-def polyder(p: Any, m: int = 1) -> Any:
+def polyder(p: Operand, m: int = 1) -> Array:
     """Derivative of a polynomial, taken m times."""
     if m < 0:
         raise ValueError(f"polyder: expected m of at least 0, got {m}")
@@ -119,7 +120,7 @@ def polyder(p: Any, m: int = 1) -> Any:
     kind="linear",
     cases=[case((4,)), case((3,), m=2, k=0.5), case((2,), m=0)],
 )
-def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
+def polyint(p: Operand, m: int = 1, k: Operand = None) -> Array:
     """Antiderivative of a polynomial, taken m times, with constants k."""
     none = np.zeros(max(m, 1), dtype=np.float64)
     constants = np.atleast_1d(none if k is None else array(k))
@@ -136,7 +137,7 @@ def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
 
 
 @composed(np.poly, kind="multilinear", cases=[case((3,)), case((1,))])
-def poly(seq_of_zeros: Any) -> Any:
+def poly(seq_of_zeros: Operand) -> Array:
     """Polynomial with the given zeros, (x - z_0) (x - z_1) ..."""
     zeros = np.atleast_1d(array(seq_of_zeros))
     if zeros.ndim != 1:
@@ -166,14 +167,14 @@ def _weighed(a: Any, w: Any) -> Any:
     ],
 )
 def polyfit(
-    x: Any,
-    y: Any,
+    x: Operand,
+    y: Operand,
     deg: int,
     rcond: float | None = None,
     full: bool = False,
-    w: Any = None,
-    cov: Any = False,
-) -> Any:
+    w: Operand = None,
+    cov: Operand = False,
+) -> Array:
     """Polynomial of a degree that is nearest to points, in weighted least squares."""
     if full or cov:
         raise TypeError("polyfit: full= and cov= have no rule; only coefficients do")

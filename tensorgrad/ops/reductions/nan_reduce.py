@@ -3,8 +3,10 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ...core.dispatch import implement_method
+from ...core.types import Array, Axis, Operand
 from ..support.axes import (
     array,
     check_dtype,
@@ -41,44 +43,44 @@ def cleared(a: Any, fill: float) -> Any:
 
 @composed(np.nansum, kind="linear", cases=_CASES)
 def nansum(
-    a: Any,
-    axis: Any = None,
-    dtype: Any = None,
+    a: Operand,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
     out: Any = None,
     keepdims: bool = False,
-    initial: Any = None,
-    where: Any = True,
-) -> Any:
+    initial: Operand = None,
+    where: Operand = True,
+) -> Array:
     """Sum over axes of what is not NaN."""
     return reduce.sum(cleared(a, 0), axis, dtype, out, keepdims, initial, where)
 
 
 @composed(np.nanprod, kind="multilinear", cases=_CASES)
 def nanprod(
-    a: Any,
-    axis: Any = None,
-    dtype: Any = None,
+    a: Operand,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
     out: Any = None,
     keepdims: bool = False,
-    initial: Any = None,
-    where: Any = True,
-) -> Any:
+    initial: Operand = None,
+    where: Operand = True,
+) -> Array:
     """Product over axes of what is not NaN."""
     return scan.prod(cleared(a, 1), axis, dtype, out, keepdims, initial, where)
 
 
 @composed(np.nancumsum, kind="linear", cases=[case((2, 3)), case((2, 3), axis=0)])
 def nancumsum(
-    a: Any, axis: int | None = None, dtype: Any = None, out: Any = None
-) -> Any:
+    a: Operand, axis: int | None = None, dtype: DTypeLike | None = None, out: Any = None
+) -> Array:
     """Cumulative sum, NaN counted as 0."""
     return scan.cumsum(cleared(a, 0), axis, dtype, out)
 
 
 @composed(np.nancumprod, kind="multilinear", cases=[case((2, 3)), case((2, 3), axis=0)])
 def nancumprod(
-    a: Any, axis: int | None = None, dtype: Any = None, out: Any = None
-) -> Any:
+    a: Operand, axis: int | None = None, dtype: DTypeLike | None = None, out: Any = None
+) -> Array:
     """Cumulative product, NaN counted as 1."""
     return scan.cumprod(cleared(a, 1), axis, dtype, out)
 
@@ -100,14 +102,14 @@ _nanmean.vjp(a=_nanmean_vjp)
 
 @composed(np.nanmean, kind="linear", cases=_CASES)
 def nanmean(
-    a: Any,
-    axis: Any = None,
-    dtype: Any = None,
+    a: Operand,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
     out: Any = None,
     keepdims: bool = False,
     *,
-    where: Any = True,
-) -> Any:
+    where: Operand = True,
+) -> Array:
     """Mean over axes of what is not NaN."""
     refuse_out("nanmean", out)
     check_dtype("nanmean", a, dtype)
@@ -164,13 +166,13 @@ _EXTREMUM_CASES = [
     np.nanmax, kind="piecewise", domains=NONZERO, cases=_EXTREMUM_CASES, kinks=_TIES
 )
 def nanmax(
-    a: Any,
-    axis: Any = None,
+    a: Operand,
+    axis: Axis = None,
     out: Any = None,
     keepdims: bool = False,
-    initial: Any = None,
-    where: Any = True,
-) -> Any:
+    initial: Operand = None,
+    where: Operand = True,
+) -> Array:
     """Largest element along axes of what is not NaN."""
     refuse_out("nanmax", out)
     return _nanmax(a, axis, keepdims, initial, where)
@@ -180,13 +182,13 @@ def nanmax(
     np.nanmin, kind="piecewise", domains=NONZERO, cases=_EXTREMUM_CASES, kinks=_TIES
 )
 def nanmin(
-    a: Any,
-    axis: Any = None,
+    a: Operand,
+    axis: Axis = None,
     out: Any = None,
     keepdims: bool = False,
-    initial: Any = None,
-    where: Any = True,
-) -> Any:
+    initial: Operand = None,
+    where: Operand = True,
+) -> Array:
     """Smallest element along axes of what is not NaN."""
     refuse_out("nanmin", out)
     return _nanmin(a, axis, keepdims, initial, where)
@@ -236,17 +238,17 @@ _nanstd.vjp(a=_nanstd_vjp, center=_nanstd_by_center)
 
 @composed(np.nanvar, kind="smooth", cases=SPREAD_CASES)
 def nanvar(
-    a: Any,
-    axis: Any = None,
-    dtype: Any = None,
+    a: Operand,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
     out: Any = None,
-    ddof: Any = 0,
+    ddof: Operand = 0,
     keepdims: bool = False,
     *,
-    where: Any = True,
-    mean: Any = None,
-    correction: Any = None,
-) -> Any:
+    where: Operand = True,
+    mean: Operand = None,
+    correction: Operand = None,
+) -> Array:
     """Mean squared deviation from the mean of what is not NaN."""
     refuse_out("nanvar", out)
     check_dtype("nanvar", a, dtype)
@@ -256,17 +258,17 @@ def nanvar(
 
 @composed(np.nanstd, kind="smooth", cases=SPREAD_CASES, kinks=FLAT)
 def nanstd(
-    a: Any,
-    axis: Any = None,
-    dtype: Any = None,
+    a: Operand,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
     out: Any = None,
-    ddof: Any = 0,
+    ddof: Operand = 0,
     keepdims: bool = False,
     *,
-    where: Any = True,
-    mean: Any = None,
-    correction: Any = None,
-) -> Any:
+    where: Operand = True,
+    mean: Operand = None,
+    correction: Operand = None,
+) -> Array:
     """Root of the mean squared deviation from the mean of what is not NaN."""
     refuse_out("nanstd", out)
     check_dtype("nanstd", a, dtype)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from ...core.types import Array, Axis, Operand
 from ..linalg.decompositions import SEPARATED
 from ..support.axes import array, kernel
 from ..support.define import composed
@@ -143,7 +144,9 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
     "norm(x)**2; zero elements, columns or singular values: 0; several largest or "
     "smallest: they share the gradient equally",
 )
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+def norm(
+    x: Operand, ord: Operand = None, axis: Axis = None, keepdims: bool = False
+) -> Array:
     """Norm of vectors along an axis, or of matrices in two axes, of every order."""
     x = array(x)
     if axis is None and (ord is None or (ord, x.ndim) in _WHOLE):
@@ -167,7 +170,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     ],
     kinks="as norm",
 )
-def matrix_norm(x: Any, *, keepdims: bool = False, ord: Any = "fro") -> Any:
+def matrix_norm(x: Operand, *, keepdims: bool = False, ord: Operand = "fro") -> Operand:
     """Norm of the matrices in the last two axes."""
     return norm(x, ord, (-2, -1), keepdims)
 
@@ -186,8 +189,8 @@ def matrix_norm(x: Any, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     kinks="as norm",
 )
 def vector_norm(
-    x: Any, *, axis: Any = None, keepdims: bool = False, ord: Any = 2
-) -> Any:
+    x: Operand, *, axis: Axis = None, keepdims: bool = False, ord: Operand = 2
+) -> Array:
     """Norm of all elements along one axis, several, or all, as of one vector."""
     x = array(x)
     axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
@@ -211,7 +214,7 @@ def vector_norm(
     ],
     kinks="as norm",
 )
-def cond(x: Any, p: Any = None) -> Any:
+def cond(x: Operand, p: Operand = None) -> Operand:
     """Condition number, norm(x, p) * norm(inv(x), p); of singular values for p = 2."""
     if p in (None, 2, -2):
         s = np.linalg.svdvals(x)

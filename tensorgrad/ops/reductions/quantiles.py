@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.types import Array, Axis, Operand
 from ..support.axes import count, gathered, kernel, reduced_shape, refuse_out, scattered
 from ..support.define import composed
 from ..support.registry import case
@@ -101,12 +102,12 @@ _nanmedian.vjp(a=_nanmedian_vjp)
 
 @composed(np.median, kind="piecewise", cases=_MEDIAN_CASES, kinks=_KINKS)
 def median(
-    a: Any,
-    axis: Any = None,
+    a: Operand,
+    axis: Axis = None,
     out: Any = None,
     overwrite_input: bool = False,
     keepdims: bool = False,
-) -> Any:
+) -> Array:
     """Middle element in order, or mean of the two in the middle."""
     refuse_out("median", out)
     return _median(a, axis, keepdims)
@@ -114,12 +115,12 @@ def median(
 
 @composed(np.nanmedian, kind="piecewise", cases=_MEDIAN_CASES, kinks=_NAN_KINKS)
 def nanmedian(
-    a: Any,
-    axis: Any = None,
+    a: Operand,
+    axis: Axis = None,
     out: Any = None,
     overwrite_input: bool = False,
     keepdims: bool = False,
-) -> Any:
+) -> Array:
     """Median of what is not NaN; the gradient of a NaN is 0."""
     refuse_out("nanmedian", out)
     return _nanmedian(a, axis, keepdims)
@@ -188,16 +189,16 @@ def _cases(scale: float) -> list[Any]:
 
 @composed(np.quantile, kind="piecewise", cases=_cases(1.0), kinks=_KINKS)
 def quantile(
-    a: Any,
-    q: Any,
-    axis: Any = None,
+    a: Operand,
+    q: Operand,
+    axis: Axis = None,
     out: Any = None,
     overwrite_input: bool = False,
     method: str = "linear",
     keepdims: bool = False,
     *,
-    weights: Any = None,
-) -> Any:
+    weights: Operand = None,
+) -> Array:
     """Value below which the part q of the elements lies; q and weights constant."""
     refuse_out("quantile", out)
     return _quantile(a, q, axis, method, keepdims, weights)
@@ -205,16 +206,16 @@ def quantile(
 
 @composed(np.percentile, kind="piecewise", cases=_cases(100.0), kinks=_KINKS)
 def percentile(
-    a: Any,
-    q: Any,
-    axis: Any = None,
+    a: Operand,
+    q: Operand,
+    axis: Axis = None,
     out: Any = None,
     overwrite_input: bool = False,
     method: str = "linear",
     keepdims: bool = False,
     *,
-    weights: Any = None,
-) -> Any:
+    weights: Operand = None,
+) -> Array:
     """Value below which q percent of the elements lie; q and weights constant."""
     refuse_out("percentile", out)
     return _percentile(a, q, axis, method, keepdims, weights)
@@ -222,16 +223,16 @@ def percentile(
 
 @composed(np.nanquantile, kind="piecewise", cases=_cases(1.0), kinks=_NAN_KINKS)
 def nanquantile(
-    a: Any,
-    q: Any,
-    axis: Any = None,
+    a: Operand,
+    q: Operand,
+    axis: Axis = None,
     out: Any = None,
     overwrite_input: bool = False,
     method: str = "linear",
     keepdims: bool = False,
     *,
-    weights: Any = None,
-) -> Any:
+    weights: Operand = None,
+) -> Array:
     """Quantile of what is not NaN; the gradient of a NaN is 0."""
     refuse_out("nanquantile", out)
     return _nanquantile(a, q, axis, method, keepdims, weights)
@@ -239,16 +240,16 @@ def nanquantile(
 
 @composed(np.nanpercentile, kind="piecewise", cases=_cases(100.0), kinks=_NAN_KINKS)
 def nanpercentile(
-    a: Any,
-    q: Any,
-    axis: Any = None,
+    a: Operand,
+    q: Operand,
+    axis: Axis = None,
     out: Any = None,
     overwrite_input: bool = False,
     method: str = "linear",
     keepdims: bool = False,
     *,
-    weights: Any = None,
-) -> Any:
+    weights: Operand = None,
+) -> Array:
     """Percentile of what is not NaN; the gradient of a NaN is 0."""
     refuse_out("nanpercentile", out)
     return _nanpercentile(a, q, axis, method, keepdims, weights)

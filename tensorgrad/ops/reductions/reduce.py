@@ -7,9 +7,11 @@ Each takes the arguments of its NumPy function. The call without `dtype`, `initi
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ...core.dispatch import implement, implement_method
 from ...core.tensor import detached, plain, wrap
+from ...core.types import Array, Axis, Operand
 from ..support.axes import (
     check_dtype,
     count,
@@ -76,14 +78,14 @@ _sum_of_part.vjp(
 
 @composed(np.sum, kind="linear", cases=[*_CASES, *_INITIAL_CASES, *_EMPTY_CASES])
 def sum(
-    a: Any,
-    axis: Any = None,
-    dtype: Any = None,
+    a: Operand,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
     out: Any = None,
     keepdims: bool = False,
-    initial: Any = None,
-    where: Any = True,
-) -> Any:
+    initial: Operand = None,
+    where: Operand = True,
+) -> Array:
     """Sum over axes."""
     if dtype is None and out is None and initial is None and where is True:
         return _sum(a, axis, keepdims)
@@ -123,14 +125,14 @@ _mean_of_part.vjp(
 
 @composed(np.mean, kind="linear", cases=_CASES)
 def mean(
-    a: Any,
-    axis: Any = None,
-    dtype: Any = None,
+    a: Operand,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
     out: Any = None,
     keepdims: bool = False,
     *,
-    where: Any = True,
-) -> Any:
+    where: Operand = True,
+) -> Array:
     """Mean over axes."""
     if dtype is None and out is None and where is True:
         return _mean(a, axis, keepdims)
@@ -231,13 +233,13 @@ _EXTREMUM_CASES = [*(c for c in _CASES if "where" not in c.kwargs), *_INITIAL_CA
 
 @composed(np.max, kind="piecewise", domains=NONZERO, cases=_EXTREMUM_CASES, kinks=TIES)
 def max(
-    a: Any,
-    axis: Any = None,
+    a: Operand,
+    axis: Axis = None,
     out: Any = None,
     keepdims: bool = False,
-    initial: Any = None,
-    where: Any = True,
-) -> Any:
+    initial: Operand = None,
+    where: Operand = True,
+) -> Array:
     """Largest element along axes."""
     if out is None and initial is None and where is True:
         return _max(a, axis, keepdims)
@@ -247,13 +249,13 @@ def max(
 
 @composed(np.min, kind="piecewise", domains=NONZERO, cases=_EXTREMUM_CASES, kinks=TIES)
 def min(
-    a: Any,
-    axis: Any = None,
+    a: Operand,
+    axis: Axis = None,
     out: Any = None,
     keepdims: bool = False,
-    initial: Any = None,
-    where: Any = True,
-) -> Any:
+    initial: Operand = None,
+    where: Operand = True,
+) -> Array:
     """Smallest element along axes."""
     if out is None and initial is None and where is True:
         return _min(a, axis, keepdims)
@@ -262,7 +264,9 @@ def min(
 
 
 @composed(np.ptp, kind="piecewise", cases=_CASES[:6], kinks=TIES)
-def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Any:
+def ptp(
+    a: Operand, axis: Axis = None, out: Any = None, keepdims: bool = False
+) -> Array:
     """Largest minus smallest element along axes."""
     refuse_out("ptp", out)
     return _ptp(a, axis, keepdims)

@@ -3,9 +3,11 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ...core.dispatch import implement, implement_method
 from ...core.primitive import primitive
+from ...core.types import Array, Axis, Operand
 from ..support.axes import (
     array,
     as_dtype,
@@ -52,7 +54,9 @@ def _line(name: str, a: Any, axis: int | None, dtype: Any, out: Any) -> tuple[An
 
 
 @composed(np.cumsum, kind="linear", cases=_SCAN_CASES)
-def cumsum(a: Any, axis: int | None = None, dtype: Any = None, out: Any = None) -> Any:
+def cumsum(
+    a: Operand, axis: int | None = None, dtype: DTypeLike | None = None, out: Any = None
+) -> Array:
     """Cumulative sum, y_i = a_0 + ... + a_i."""
     return _cumsum(*_line("cumsum", a, axis, dtype, out))
 
@@ -99,7 +103,9 @@ _cumprod.vjp(a=_cumprod_vjp)
 
 
 @composed(np.cumprod, kind="multilinear", cases=_SCAN_CASES)
-def cumprod(a: Any, axis: int | None = None, dtype: Any = None, out: Any = None) -> Any:
+def cumprod(
+    a: Operand, axis: int | None = None, dtype: DTypeLike | None = None, out: Any = None
+) -> Array:
     """Cumulative product, y_i = a_0 * ... * a_i."""
     return _cumprod(*_line("cumprod", a, axis, dtype, out))
 
@@ -156,14 +162,14 @@ _prod.vjp(
     ],
 )
 def prod(
-    a: Any,
-    axis: Any = None,
-    dtype: Any = None,
+    a: Operand,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
     out: Any = None,
     keepdims: bool = False,
-    initial: Any = None,
-    where: Any = True,
-) -> Any:
+    initial: Operand = None,
+    where: Operand = True,
+) -> Array:
     """Product over axes."""
     refuse_out("prod", out)
     return _prod(as_dtype("prod", a, dtype), axis, keepdims, initial, where)
@@ -207,14 +213,14 @@ def _with_initial(scan: Any, first: int) -> Any:
     cases=_CUMULATIVE_CASES,
 )
 def cumulative_sum(
-    x: Any,
+    x: Operand,
     /,
     *,
     axis: int | None = None,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
     out: Any = None,
     include_initial: bool = False,
-) -> Any:
+) -> Array:
     """Cumulative sum, after a 0 where `include_initial` is set."""
     refuse_out("cumulative_sum", out)
     x = as_dtype("cumulative_sum", x, dtype)
@@ -227,14 +233,14 @@ def cumulative_sum(
     cases=_CUMULATIVE_CASES,
 )
 def cumulative_prod(
-    x: Any,
+    x: Operand,
     /,
     *,
     axis: int | None = None,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
     out: Any = None,
     include_initial: bool = False,
-) -> Any:
+) -> Array:
     """Cumulative product, after a 1 where `include_initial` is set."""
     refuse_out("cumulative_prod", out)
     x = as_dtype("cumulative_prod", x, dtype)

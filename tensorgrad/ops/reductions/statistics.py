@@ -6,9 +6,11 @@ import warnings
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ...core.foreign import dispatched
 from ...core.tensor import detached
+from ...core.types import Array, Axis, Operand
 from ..support.axes import (
     array,
     check_dtype,
@@ -129,17 +131,17 @@ SPREAD_CASES = [
 
 @composed(np.var, kind="smooth", cases=SPREAD_CASES)
 def var(
-    a: Any,
-    axis: Any = None,
-    dtype: Any = None,
+    a: Operand,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
     out: Any = None,
-    ddof: Any = 0,
+    ddof: Operand = 0,
     keepdims: bool = False,
     *,
-    where: Any = True,
-    mean: Any = None,
-    correction: Any = None,
-) -> Any:
+    where: Operand = True,
+    mean: Operand = None,
+    correction: Operand = None,
+) -> Array:
     """Mean squared deviation from the mean, sum((a - mean)^2) / (n - ddof)."""
     refuse_out("var", out)
     check_dtype("var", a, dtype)
@@ -149,17 +151,17 @@ def var(
 
 @composed(np.std, kind="smooth", cases=SPREAD_CASES, kinks=FLAT)
 def std(
-    a: Any,
-    axis: Any = None,
-    dtype: Any = None,
+    a: Operand,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
     out: Any = None,
-    ddof: Any = 0,
+    ddof: Operand = 0,
     keepdims: bool = False,
     *,
-    where: Any = True,
-    mean: Any = None,
-    correction: Any = None,
-) -> Any:
+    where: Operand = True,
+    mean: Operand = None,
+    correction: Operand = None,
+) -> Array:
     """Root of the mean squared deviation, sqrt(sum((a - mean)^2) / (n - ddof))."""
     refuse_out("std", out)
     check_dtype("std", a, dtype)
@@ -214,13 +216,13 @@ def _weighted(a: Any, axis: Any, weights: Any, keepdims: bool) -> tuple[Any, Any
     ],
 )
 def average(
-    a: Any,
-    axis: Any = None,
-    weights: Any = None,
+    a: Operand,
+    axis: Axis = None,
+    weights: Operand = None,
     returned: bool = False,
     *,
     keepdims: bool = False,
-) -> Any:
+) -> Operand:
     """Weighted mean over axes, sum(weights * a) / sum(weights)."""
     a = array(a)
     if weights is None:
@@ -302,16 +304,16 @@ def _warn_of_few(fact: Any) -> None:
     ],
 )
 def cov(
-    m: Any,
-    y: Any = None,
+    m: Operand,
+    y: Operand = None,
     rowvar: bool = True,
     bias: bool = False,
     ddof: int | None = None,
-    fweights: Any = None,
-    aweights: Any = None,
+    fweights: Operand = None,
+    aweights: Operand = None,
     *,
-    dtype: Any = None,
-) -> Any:
+    dtype: DTypeLike | None = None,
+) -> Array:
     """Covariance matrix of variables in rows, (x - mean) (x - mean)^T / (n - ddof)."""
     if ddof is not None and ddof != int(ddof):
         raise ValueError(f"cov: ddof must be an integer, got {ddof}")
@@ -336,7 +338,13 @@ def cov(
     cases=[case((3, 5)), case((5, 2), rowvar=False), case((2, 4), (1, 4))],
     kinks="correlation of exactly 1 or -1: the gradient of the quotient passes",
 )
-def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
+def corrcoef(
+    x: Operand,
+    y: Operand = None,
+    rowvar: bool = True,
+    *,
+    dtype: DTypeLike | None = None,
+) -> Operand:
     """Correlation matrix of variables in rows, c_ij / sqrt(c_ii c_jj)."""
     c = cov(x, y, rowvar, dtype=dtype)
     if np.ndim(c) == 0:

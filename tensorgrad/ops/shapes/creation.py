@@ -3,10 +3,11 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ...core.dispatch import implement
 from ...core.tensor import Tensor, detached, wrap
-from ...core.types import on_tensors
+from ...core.types import Array, Operand, Option, Shape, on_tensors
 from ..support.axes import kernel
 from ..support.define import constant, operation
 from ..support.registry import REAL, Domain, case, describe
@@ -16,7 +17,7 @@ _NUMBERS = Domain(shaped=lambda x: x.astype(np.intp))
 
 
 @operation(np.copy, kind="linear", cases=[case((2, 3)), case((2, 3), order="F")])
-def copy(a, order="K"):
+def copy(a: Operand, order: Option = "K") -> Array:
     """The same values in memory of their own."""
     return np.copy(a, order)
 
@@ -68,8 +69,13 @@ describe(
 
 @on_tensors
 def full_like(
-    a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", *, shape: Any = None
-) -> Any:
+    a: Operand,
+    fill_value: Operand,
+    dtype: DTypeLike | None = None,
+    order: Option = "K",
+    *,
+    shape: Shape | None = None,
+) -> Operand:
     """A value broadcast to the shape of an array, as ``numpy.full_like``.
 
     Differentiable in the value. NumPy's function asks only the array whether it is a

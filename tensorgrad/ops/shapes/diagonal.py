@@ -1,11 +1,10 @@
 """Diagonals and triangles of matrices."""
 
-from typing import Any
-
 import numpy as np
 
 from ...core.dispatch import hint
 from ...core.primitive import primitive
+from ...core.types import Array, Operand
 from ..support.define import composed, constant, operation
 from ..support.registry import case
 from ..support.scatter import zeros
@@ -23,7 +22,7 @@ from .joining import operand
         case((2, 3), offset=3),
     ],
 )
-def diagonal(a, offset=0, axis1=0, axis2=1):
+def diagonal(a: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
     """The diagonal of the matrices over two axes, as the last axis."""
     return np.diagonal(a, offset, axis1, axis2)
 
@@ -51,7 +50,7 @@ put_diagonal.vjp(x=lambda g, offset, axis1, axis2: np.diagonal(g, offset, axis1,
     kind="linear",
     cases=[case((3,)), case((2,), k=-1), case((3, 3), k=1), case((2, 4))],
 )
-def diag(v: Any, k: int = 0) -> Any:
+def diag(v: Operand, k: int = 0) -> Operand:
     """The diagonal of a matrix, or the matrix with a vector on its diagonal."""
     v = operand(v)
     if v.ndim not in (1, 2):
@@ -64,7 +63,7 @@ def diag(v: Any, k: int = 0) -> Any:
     kind="linear",
     cases=[case((3,)), case((2, 2), k=1), case((), k=-2), case((0,))],
 )
-def diagflat(v: Any, k: int = 0) -> Any:
+def diagflat(v: Operand, k: int = 0) -> Array:
     """The matrix with all elements on a diagonal."""
     flat = np.ravel(operand(v))
     n = flat.shape[0] + abs(k)
@@ -81,13 +80,13 @@ _TRIANGLES = [
 
 
 @operation(np.tril, kind="linear", cases=_TRIANGLES)
-def tril(m, k=0):
+def tril(m: Operand, k: int = 0) -> Array:
     """The matrix with zeros above a diagonal."""
     return np.tril(m, k)
 
 
 @operation(np.triu, kind="linear", cases=_TRIANGLES)
-def triu(m, k=0):
+def triu(m: Operand, k: int = 0) -> Array:
     """The matrix with zeros below a diagonal."""
     return np.triu(m, k)
 

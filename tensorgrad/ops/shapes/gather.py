@@ -8,6 +8,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ...core.tensor import Tensor, as_array, detached, plain
+from ...core.types import Array, Operand
 from ..support.axes import kernel, refuse_out
 from ..support.define import composed, constant
 from ..support.registry import REAL, Domain, case
@@ -65,12 +66,12 @@ _take.vjp(a=_put_back)
     ],
 )
 def take(
-    a: Any,
-    indices: Any,
+    a: Operand,
+    indices: Operand,
     axis: int | None = None,
     out: None = None,
     mode: str = "raise",
-) -> Any:
+) -> Array:
     """The elements, or the parts along an axis, at given positions."""
     refuse_out("take", out)
     return _take(a, as_array(indices), axis, mode)
@@ -106,7 +107,7 @@ _take_along_axis.vjp(
         case((2, 3), (4,), axis=None),
     ],
 )
-def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
+def take_along_axis(arr: Operand, indices: Operand, axis: int | None = -1) -> Array:
     """The elements at given positions along an axis, for each place of the others."""
     if axis is None:
         arr, axis = np.ravel(arr), 0
@@ -119,7 +120,7 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     domains=(_TRUE_OR_FALSE, REAL),
     cases=[case((3,), (3, 2), axis=0), case((4,), (2, 3)), case((2,), (2, 3), axis=-1)],
 )
-def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
+def compress(condition: Operand, a: Operand, axis: int | None = None) -> Array:
     """The parts along an axis where a condition holds."""
     shape = np.shape(a)
     n = np.size(a) if axis is None else shape[normalize_axis_index(axis, len(shape))]
@@ -132,7 +133,7 @@ def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
     domains=(_TRUE_OR_FALSE, REAL),
     cases=[case((2, 3), (2, 3)), case((3,), (2, 2))],
 )
-def extract(condition: Any, arr: Any) -> Any:
+def extract(condition: Operand, arr: Operand) -> Array:
     """The elements where a condition holds."""
     return np.take(arr, np.flatnonzero(detached(condition)))
 
@@ -163,7 +164,9 @@ _choose.vjp(choices=lambda i, g, number: np.where(number == i, g, 0))
         case((3,), [(), (3,), (1,)], mode="wrap"),
     ],
 )
-def choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Any:
+def choose(
+    a: Operand, choices: Operand, out: None = None, mode: str = "raise"
+) -> Operand:
     """Of several arrays, each element from the one whose number stands in `a`."""
     refuse_out("choose", out)
     choices = _among(choices)
@@ -188,7 +191,9 @@ _select.vjp(choices=lambda i, g, number: np.where(number == i, g, 0))
         case([(2,), (2,)], [(2,), (1,)], default=1.5),
     ],
 )
-def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
+def select(
+    condlist: Sequence[Operand], choicelist: Sequence[Operand], default: Operand = 0
+) -> Operand:
     """Each element from the choice whose condition holds first, or the default."""
     conditions = list(detached(condlist))
     number = np.select(conditions, list(range(len(conditions))), len(conditions))

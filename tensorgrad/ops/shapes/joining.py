@@ -5,9 +5,11 @@ from itertools import accumulate
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ...core import foreign
 from ...core.tensor import Tensor, as_array
+from ...core.types import Operand
 from ..support.axes import along, kernel
 from ..support.define import composed
 from ..support.registry import case, describe
@@ -105,12 +107,12 @@ def operands(arrays: Any, dtype: Any = None, casting: Any = "same_kind") -> list
     ],
 )
 def concatenate(
-    arrays: Sequence[Any],
+    arrays: Sequence[Operand],
     axis: int | None = 0,
     *,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
     casting: str = "same_kind",
-) -> Any:
+) -> Operand:
     """The arrays one after another along an existing axis, or flattened."""
     parts = operands(arrays, dtype, casting)
     if axis is None:
@@ -129,12 +131,12 @@ def concatenate(
     ],
 )
 def stack(
-    arrays: Sequence[Any],
+    arrays: Sequence[Operand],
     axis: int = 0,
     *,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
     casting: str = "same_kind",
-) -> Any:
+) -> Operand:
     """The arrays side by side along a new axis."""
     return _stack(*operands(arrays, dtype, casting), axis=axis)
 
@@ -144,7 +146,12 @@ def stack(
     kind="linear",
     cases=[case([(3,), (3,)]), case([(2, 3), (3,)]), case([()])],
 )
-def vstack(tup: Sequence[Any], *, dtype: Any = None, casting: str = "same_kind") -> Any:
+def vstack(
+    tup: Sequence[Operand],
+    *,
+    dtype: DTypeLike | None = None,
+    casting: str = "same_kind",
+) -> Operand:
     """The arrays below one another; those of one axis are rows."""
     rows = [np.atleast_2d(a) for a in operands(tup)]
     return concatenate(rows, 0, dtype=dtype, casting=casting)
@@ -155,7 +162,12 @@ def vstack(tup: Sequence[Any], *, dtype: Any = None, casting: str = "same_kind")
     kind="linear",
     cases=[case([(3,), (2,)]), case([(2, 3), (2, 1)]), case([(), ()])],
 )
-def hstack(tup: Sequence[Any], *, dtype: Any = None, casting: str = "same_kind") -> Any:
+def hstack(
+    tup: Sequence[Operand],
+    *,
+    dtype: DTypeLike | None = None,
+    casting: str = "same_kind",
+) -> Operand:
     """The arrays beside one another, along the second axis where there are two."""
     parts = [np.atleast_1d(a) for a in operands(tup)]
     axis = 0 if parts and parts[0].ndim == 1 else 1
@@ -165,20 +177,20 @@ def hstack(tup: Sequence[Any], *, dtype: Any = None, casting: str = "same_kind")
 @composed(
     np.dstack, kind="linear", cases=[case([(3,), (3,)]), case([(2, 3), (2, 3, 2)])]
 )
-def dstack(tup: Sequence[Any]) -> Any:
+def dstack(tup: Sequence[Operand]) -> Operand:
     """The arrays behind one another, along the third axis."""
     return concatenate([np.atleast_3d(a) for a in operands(tup)], 2)
 
 
 @composed(np.column_stack, kind="linear", cases=[case([(3,), (3, 2)]), case([(), ()])])
-def column_stack(tup: Sequence[Any]) -> Any:
+def column_stack(tup: Sequence[Operand]) -> Operand:
     """The arrays beside one another; those of one axis are columns."""
     parts = operands(tup)
     return concatenate([a if a.ndim > 1 else a.reshape(-1, 1) for a in parts], 1)
 
 
 @composed(np.block, kind="linear", cases=[case([(2, 1), (2, 3)]), case([(2,), ()])])
-def block(arrays: Any) -> Any:
+def block(arrays: Operand) -> Operand:
     """Blocks in nested lists as one array; the innermost run along the last axis."""
     depth = _depth(arrays)
     return _block(arrays, depth, max(depth, _most_axes(arrays)))

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ...core.tensor import detached, plain
+from ...core.types import Array, Axis, Operand
 from ..support.axes import along
 from ..support.define import composed
 from ..support.registry import NONZERO, REAL, case
@@ -19,7 +20,7 @@ from .joining import cast_to, operand, without_leading_ones
     kind="linear",
     cases=[case((2, 3), (2,)), case((3,), ()), case((2, 3), (1, 3), axis=0)],
 )
-def append(arr: Any, values: Any, axis: int | None = None) -> Any:
+def append(arr: Operand, values: Operand, axis: int | None = None) -> Array:
     """The values after the array: along an axis, or both flattened."""
     parts = [operand(arr), operand(values)]
     if axis is None:
@@ -45,7 +46,7 @@ def _flat_or_along(arr: Any, axis: int | None) -> tuple[Any, int]:
         case((3, 2), obj=np.array([True, False, True]), axis=0),
     ],
 )
-def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
+def delete(arr: Operand, obj: Operand, axis: int | None = None) -> Array:
     """The array without some places along an axis, or without some elements."""
     arr, axis = _flat_or_along(arr, axis)
     return np.take(arr, np.delete(np.arange(arr.shape[axis]), plain(obj)), axis)
@@ -65,7 +66,9 @@ def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
         case((2, 3), (0,), (0,)),
     ],
 )
-def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
+def insert(
+    arr: Operand, obj: Operand, values: Operand, axis: int | None = None
+) -> Array:
     """The array with values put in before some places along an axis."""
     arr, axis = _flat_or_along(arr, axis)
     n, obj = arr.shape[axis], plain(obj)
@@ -100,7 +103,7 @@ def _for_one_place(values: Any, ndim: int, axis: int, a_number: bool) -> Any:
         case((0,), new_shape=(2,)),
     ],
 )
-def resize(a: Any, new_shape: Any) -> Any:
+def resize(a: Operand, new_shape: Operand) -> Array:
     """The elements over and over again, until another shape is full."""
     shape = (new_shape,) if isinstance(new_shape, int | np.integer) else new_shape
     size, flat = math.prod(shape), np.ravel(operand(a))
@@ -118,7 +121,7 @@ def resize(a: Any, new_shape: Any) -> Any:
     cases=[case((4,)), case((3,), trim="f")],
     kinks="an outer element is 0: it is left out, and its gradient is 0",
 )
-def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
+def trim_zeros(filt: Operand, trim: str = "fb", axis: Axis = None) -> Array:
     """The array without the zeros at its ends."""
     filt = operand(filt)
     ends = trim.lower()

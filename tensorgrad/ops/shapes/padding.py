@@ -8,6 +8,7 @@ import numpy as np
 
 from ...core.primitive import primitive
 from ...core.tensor import Tensor, detached, wrap
+from ...core.types import Operand, Option
 from ..support.axes import along
 from ..support.define import composed
 from ..support.registry import case
@@ -182,7 +183,9 @@ def _for_each_axis(options: dict[str, Any], ndim: int) -> Iterator[dict[str, Any
     ],
     kinks="maximum, minimum, median: as the functions of those names",
 )
-def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
+def pad(
+    array: Operand, pad_width: Operand, mode: Option = "constant", **kwargs: Any
+) -> Operand:
     """The array within a border: of constants, or made of its elements by `mode`."""
     if mode not in (*_MODES, "constant", "empty"):
         raise ValueError(

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ...core.tensor import plain
+from ...core.types import Array, Axis, Operand, Shape
 from ..support.axes import kernel
 from ..support.define import composed, operation
 from ..support.registry import case
@@ -21,7 +22,7 @@ from ..support.registry import case
         case((2, 3), axis=()),
     ],
 )
-def flip(m, axis=None):
+def flip(m: Operand, axis: Axis = None) -> Array:
     """The order of the elements reversed along axes, all of them by default."""
     return np.flip(m, axis)
 
@@ -30,7 +31,7 @@ flip.vjp(m=lambda g, axis: np.flip(g, axis))
 
 
 @composed(np.fliplr, kind="linear", cases=[case((2, 3))])
-def fliplr(m: Any) -> Any:
+def fliplr(m: Operand) -> Array:
     """Columns in reverse order."""
     if np.ndim(m) < 2:
         raise ValueError(f"fliplr: expected two axes or more, got shape {np.shape(m)}")
@@ -38,7 +39,7 @@ def fliplr(m: Any) -> Any:
 
 
 @composed(np.flipud, kind="linear", cases=[case((2, 3)), case((3,))])
-def flipud(m: Any) -> Any:
+def flipud(m: Operand) -> Array:
     """Rows in reverse order."""
     if np.ndim(m) < 1:
         raise ValueError("flipud: expected an axis or more, got shape ()")
@@ -51,7 +52,7 @@ def flipud(m: Any) -> Any:
     cases=[case((2, 3), k=k) for k in (0, 1, 2, 3, -5)]
     + [case((2, 3, 4), axes=(2, 0))],
 )
-def rot90(m, k=1, axes=(0, 1)):
+def rot90(m: Operand, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Array:
     """Turned by k quarters of a circle, from the first of the axes to the second."""
     return np.rot90(m, k, axes)
 
@@ -70,7 +71,7 @@ rot90.vjp(m=lambda g, k, axes: np.rot90(g, -k, axes))
         case((3, 4), shift=1, axis=(0, 1)),
     ],
 )
-def roll(a, shift, axis=None):
+def roll(a: Operand, shift: Shape, axis: Axis = None) -> Array:
     """Moved along axes; what leaves at one end comes in at the other."""
     return np.roll(a, shift, axis)
 
@@ -89,7 +90,7 @@ roll.vjp(a=lambda g, shift, axis: np.roll(g, np.negative(shift), axis))
         case((2,), reps=0),
     ],
 )
-def tile(A, reps):  # noqa: N803, the name NumPy gave it
+def tile(A: Operand, reps: Shape) -> Array:  # noqa: N803, the name NumPy gave it
     """Copies side by side, as many along each axis as `reps` says."""
     return np.tile(A, reps)
 
@@ -138,7 +139,7 @@ _repeat.vjp(a=_unrepeated)
         case((2,), repeats=0),
     ],
 )
-def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
+def repeat(a: Operand, repeats: Operand, axis: int | None = None) -> Array:
     """Each element several times in a row, all as often or each as `repeats` says."""
     if axis is None or not np.ndim(a):
         a, axis = np.ravel(a), axis or 0

@@ -1,19 +1,17 @@
 """The same elements under another shape, or with their axes in another order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ...core.dispatch import implement
 from ...core.tensor import as_array, detached
-from ...core.types import on_tensors
+from ...core.types import Array, Axis, Operand, Shape, on_tensors
 from ..support.axes import kernel
 from ..support.define import composed, operation
 from ..support.registry import case, describe
 from .joining import operand
-
-Shape = tuple[int, ...]
 
 
 @kernel("reshape")
@@ -21,7 +19,7 @@ def _reshape(a, shape, order):
     return a.reshape(shape, order=order)
 
 
-def _shaped_back(g: Any, a_shape: Shape, order: str) -> Any:
+def _shaped_back(g: Any, a_shape: tuple[int, ...], order: str) -> Any:
     return g.reshape(a_shape) if order == "C" else reshape(g, a_shape, order)
 
 
@@ -29,7 +27,9 @@ _reshape.vjp(a=_shaped_back)
 
 
 @on_tensors
-def reshape(a: Any, shape: Any, order: str = "C", *, copy: bool | None = None) -> Any:
+def reshape(
+    a: Operand, shape: Shape, order: str = "C", *, copy: bool | None = None
+) -> Array:
     """The elements, read and written in an order, under another shape.
 
     Parameters
@@ -90,7 +90,7 @@ describe(
         *(case((2, 3, 2), order=order) for order in "CFAK"),
     ],
 )
-def ravel(a: Any, order: str = "C") -> Any:
+def ravel(a: Operand, order: str = "C") -> Operand:
     """The elements along one axis, read in an order ("K": as they lie in memory)."""
     if order == "K":
         a, order = np.transpose(a, _as_in_memory(as_array(detached(a)))), "C"
@@ -141,7 +141,7 @@ describe(
         case(()),
     ],
 )
-def transpose(a, axes=None):
+def transpose(a: Operand, axes: Sequence[int] | None = None) -> Array:
     """Axes reversed, or in the order given."""
     return a.transpose(axes)
 
@@ -156,7 +156,7 @@ transpose.vjp(a=_transposed_back)
 
 
 @operation(np.swapaxes, kind="linear", cases=[case((2, 3, 4), axis1=0, axis2=-1)])
-def swapaxes(a, axis1, axis2):
+def swapaxes(a: Operand, axis1: int, axis2: int) -> Array:
     """Two axes exchanged."""
     return a.swapaxes(axis1, axis2)
 
@@ -165,7 +165,7 @@ swapaxes.vjp(a=lambda g, axis1, axis2: g.swapaxes(axis1, axis2))
 
 
 @composed(np.matrix_transpose, kind="linear", cases=[case((2, 3)), case((2, 3, 4))])
-def matrix_transpose(x: Any) -> Any:
+def matrix_transpose(x: Operand) -> Array:
     """The last two axes exchanged."""
     if np.ndim(x) < 2:
         raise ValueError(
@@ -182,7 +182,7 @@ def matrix_transpose(x: Any) -> Any:
         case((2, 3, 4), source=(0, -1), destination=(1, 0)),
     ],
 )
-def moveaxis(a, source, destination):
+def moveaxis(a: Operand, source: Shape, destination: Shape) -> Array:
     """Some axes at other places, the rest in their order."""
     return np.moveaxis(a, source, destination)
 
@@ -195,7 +195,7 @@ moveaxis.vjp(a=lambda g, source, destination: np.moveaxis(g, destination, source
     kind="linear",
     cases=[case((2, 3, 4), axis=2), case((2, 3, 4), axis=0, start=-1)],
 )
-def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+def rollaxis(a: Operand, axis: int, start: int = 0) -> Array:
     """One axis moved to before another."""
     # Axes of length 0, 1, 2, ... tell where each one went.
     labelled = np.empty(tuple(range(np.ndim(a))), dtype=bool)
@@ -207,7 +207,7 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
     kind="linear",
     cases=[case((2, 3), axis=1), case((), axis=0), case((2, 3), axis=(0, -1))],
 )
-def expand_dims(a, axis):
+def expand_dims(a: Operand, axis: Shape) -> Array:
     """Axes of length one inserted."""
     return np.expand_dims(a, axis)
 
@@ -220,7 +220,7 @@ expand_dims.vjp(a=lambda g, a_shape: g.reshape(a_shape))
     kind="linear",
     cases=[case((1, 3, 1)), case((1, 3, 1), axis=0), case((1, 3, 1), axis=(0, -1))],
 )
-def squeeze(a, axis=None):
+def squeeze(a: Operand, axis: Axis = None) -> Array:
     """Axes of length one removed."""
     return np.squeeze(a, axis)
 
@@ -237,7 +237,7 @@ squeeze.vjp(a=lambda g, a_shape: g.reshape(a_shape))
         case((1,), shape=(0,)),
     ],
 )
-def broadcast_to(array, shape):
+def broadcast_to(array: Operand, shape: Shape) -> Array:
     """The array repeated along axes, as broadcasting does; the walk sums it back."""
     return np.broadcast_to(array, shape)
 
@@ -256,7 +256,7 @@ def broadcast_arrays(*args: Any) -> tuple[Any, ...]:
 
 
 @composed(np.atleast_1d, kind="linear", cases=[case(()), case((2, 3)), case((), (2,))])
-def atleast_1d(*arys: Any) -> Any:
+def atleast_1d(*arys: Any) -> Operand:
     """The arrays, those without an axis given one."""
     return _each_shaped(arys, lambda shape: shape or (1,))
 
@@ -264,7 +264,7 @@ def atleast_1d(*arys: Any) -> Any:
 @composed(
     np.atleast_2d, kind="linear", cases=[case(()), case((3,)), case((1,), (2, 1))]
 )
-def atleast_2d(*arys: Any) -> Any:
+def atleast_2d(*arys: Any) -> Operand:
     """The arrays with at least two axes, new ones in front."""
     return _each_shaped(arys, lambda shape: (1,) * (2 - len(shape)) + shape)
 
@@ -272,17 +272,17 @@ def atleast_2d(*arys: Any) -> Any:
 @composed(
     np.atleast_3d, kind="linear", cases=[case(()), case((3,)), case((2, 3), (1, 2, 1))]
 )
-def atleast_3d(*arys: Any) -> Any:
+def atleast_3d(*arys: Any) -> Operand:
     """The arrays with at least three axes, an axis of the array in the middle."""
     return _each_shaped(arys, _three_axes)
 
 
-def _three_axes(shape: Shape) -> Shape:
+def _three_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
     front = (1,) * (len(shape) < 2)
     return front + shape + (1,) * (3 - len(front) - len(shape))
 
 
-def _each_shaped(arys: Any, new: Callable[[Shape], Shape]) -> Any:
+def _each_shaped(arys: Any, new: Callable[[tuple[int, ...]], tuple[int, ...]]) -> Any:
     arrays = [operand(a) for a in arys]
     reshaped = [a.reshape(n) if (n := new(a.shape)) != a.shape else a for a in arrays]
     return reshaped[0] if len(reshaped) == 1 else tuple(reshaped)

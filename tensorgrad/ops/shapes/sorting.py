@@ -7,6 +7,7 @@ import numpy as np
 from ...core.dispatch import hint, implement
 from ...core.primitive import primitive
 from ...core.tensor import detached, wrap
+from ...core.types import Array, Operand, Option, Shape
 from ..support.axes import array, constant_like
 from ..support.define import composed, constant, operation
 from ..support.registry import case, describe
@@ -98,7 +99,14 @@ _TIES = "tied elements: as if in their first order, which stable sorting keeps"
     ],
     kinks=_TIES,
 )
-def sort(a, axis=-1, kind=None, order=None, stable=None, descending=False):
+def sort(
+    a: Operand,
+    axis: int | None = -1,
+    kind: Option = None,
+    order: Option = None,
+    stable: Operand = None,
+    descending: bool = False,
+) -> Array:
     """Sort along an axis in ascending order, or, from NumPy 2.5 on, in descending."""
     return np.sort(a, axis, kind, order, stable=stable, **_order(descending))
 
@@ -117,7 +125,13 @@ sort.vjp(a=lambda g, a, axis, descending: _unsorted(g, a, axis, descending))
     ],
     kinks=_TIES,
 )
-def partition(a, kth, axis=-1, kind="introselect", order=None):
+def partition(
+    a: Operand,
+    kth: Shape,
+    axis: int | None = -1,
+    kind: Option = "introselect",
+    order: Option = None,
+) -> Array:
     """Rearrange: the k-th element in place, smaller before, larger after it."""
     return np.partition(a, kth, axis=axis, kind=kind, order=order)
 
@@ -140,7 +154,7 @@ partition.vjp(a=_partition_vjp)
     kinks="equal elements: the gradient goes to the first",
 )
 def unique(
-    ar: Any,
+    ar: Operand,
     return_index: bool = False,
     return_inverse: bool = False,
     return_counts: bool = False,
@@ -148,7 +162,7 @@ def unique(
     *,
     equal_nan: bool = True,
     sorted: bool = True,
-) -> Any:
+) -> Operand:
     """Distinct elements in ascending order; places and counts are constants."""
     ar = array(ar)
     options: Any = {"return_inverse": return_inverse, "return_counts": return_counts}
@@ -169,7 +183,7 @@ def unique(
     cases=[case((3,), (2, 2))],
     kinks="equal elements: the gradient goes to the first",
 )
-def union1d(ar1: Any, ar2: Any) -> Any:
+def union1d(ar1: Operand, ar2: Operand) -> Array:
     """Distinct elements of both in ascending order."""
     return unique(np.concatenate([array(ar1), array(ar2)], axis=None))
 

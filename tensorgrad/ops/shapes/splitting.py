@@ -12,6 +12,7 @@ import numpy as np
 
 from ...core.dispatch import implement
 from ...core.primitive import primitive
+from ...core.types import Operand
 from ..support.axes import along, kernel
 from ..support.define import composed
 from ..support.registry import case, describe
@@ -68,7 +69,7 @@ def _split(
         case((3, 2), indices_or_sections=5, axis=-2),
     ],
 )
-def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+def array_split(ary: Operand, indices_or_sections: Operand, axis: int = 0) -> list[Any]:
     """The pieces of an array, as nearly equal as can be or between given points."""
     return _split(np.array_split, ary, indices_or_sections, axis)
 
@@ -81,7 +82,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
         case((2, 5), indices_or_sections=(2, 3), axis=-1),
     ],
 )
-def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+def split(ary: Operand, indices_or_sections: Operand, axis: int = 0) -> list[Any]:
     """The pieces of an array, of equal length or between given points."""
     return _split(np.split, ary, indices_or_sections, axis)
 
@@ -99,21 +100,21 @@ def _require_axes(name: str, ary: Any, least: int) -> None:
     kind="linear",
     cases=[case((4,), indices_or_sections=2), case((2, 4), indices_or_sections=[1])],
 )
-def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+def hsplit(ary: Operand, indices_or_sections: Operand) -> list[Any]:
     """Pieces beside one another: along the second axis where there are two."""
     _require_axes("hsplit", ary, 1)
     return _split(np.split, ary, indices_or_sections, 1 if np.ndim(ary) > 1 else 0)
 
 
 @composed(np.vsplit, kind="linear", cases=[case((4, 2), indices_or_sections=2)])
-def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+def vsplit(ary: Operand, indices_or_sections: Operand) -> list[Any]:
     """Pieces below one another: along the first axis."""
     _require_axes("vsplit", ary, 2)
     return _split(np.split, ary, indices_or_sections, 0)
 
 
 @composed(np.dsplit, kind="linear", cases=[case((2, 1, 4), indices_or_sections=[1, 3])])
-def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+def dsplit(ary: Operand, indices_or_sections: Operand) -> list[Any]:
     """Pieces behind one another: along the third axis."""
     _require_axes("dsplit", ary, 3)
     return _split(np.split, ary, indices_or_sections, 2)

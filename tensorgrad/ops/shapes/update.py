@@ -8,7 +8,7 @@ import numpy as np
 
 from ...core.dispatch import hint, implement
 from ...core.tensor import Tensor, as_array, plain
-from ...core.types import on_tensors
+from ...core.types import Array, Index, Operand, on_tensors
 from ..support.axes import kernel
 from ..support.registry import REAL, Case, case, describe
 from ..support.scatter import add_at, is_last, places, repeats_nothing
@@ -50,7 +50,7 @@ _add.vjp(a=lambda g: g, values=lambda g, index: g[index])
 
 
 @on_tensors
-def index_update(a: Any, index: Any, values: Any) -> Any:
+def index_update(a: Operand, index: Index, values: Operand) -> Array:
     """A copy of an array with part of it replaced: ``a[index] = values``, in a copy.
 
     Parameters
@@ -85,7 +85,7 @@ def index_update(a: Any, index: Any, values: Any) -> Any:
 
 
 @on_tensors
-def index_add(a: Any, index: Any, values: Any) -> Any:
+def index_add(a: Operand, index: Index, values: Operand) -> Array:
     """A copy of an array with values added to part of it.
 
     What meets at one place is summed, as by ``np.add.at(a, index, values)``.
@@ -131,7 +131,7 @@ def _prepared(name: str, a: Any, index: Any, values: Any) -> tuple[Any, Any, Any
 
 
 @on_tensors
-def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> Any:
+def put(a: Operand, ind: Operand, v: Operand, mode: str = "raise") -> Array:
     """A copy of an array with values put at flat positions, as by ``np.put``.
 
     Parameters
@@ -168,7 +168,9 @@ def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> Any:
 
 
 @on_tensors
-def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> Any:
+def put_along_axis(
+    arr: Operand, indices: Operand, values: Operand, axis: int | None
+) -> Operand:
     """A copy of an array with values put along an axis, as by ``np.put_along_axis``.
 
     The counterpart of ``np.take_along_axis``.

@@ -315,7 +315,8 @@ def test_integer_inputs():
     assert "int64" in result.diagnosis
     assert "pass x.astype(float)" in result.diagnosis
     beside = gradcheck(lambda x, n: x * n, X, whole)
-    assert "input 1 is int64: it has no gradient and is held constant" in beside.notes
+    note = "input 1 is int64: it has no gradient and is held constant; pass "
+    assert f"{note}floating-point numbers to check it" in beside.notes
 
 
 @by_hand

@@ -105,47 +105,6 @@ def points_of(who: str, x: Any) -> tuple[list[Array], list[Finding]]:
     return [a if a.dtype.kind == "f" else a.astype(np.float64) for a in points], notes
 
 
-def constant_or_array(x: Any) -> Any:
-    """Return what an input is as an array; what is none stays as it is."""
-    if isinstance(x, Tensor):
-        return x.numpy()
-    array = np.asarray(x)
-    return array if array.dtype.kind in "fiub" else x
-
-
-def live_inputs(
-    values: Sequence[Any], argnums: int | Sequence[int] | None
-) -> list[int]:
-    """Return the numbers of the inputs to check: the floating-point ones, or those of
-    them that `argnums` names.
-    """
-    floats = [
-        k
-        for k, v in enumerate(values)
-        if isinstance(v, np.ndarray) and v.dtype.kind == "f"
-    ]
-    if argnums is None:
-        return floats
-    wanted = chosen(argnums, len(values))
-    for k in wanted:
-        if k not in floats:
-            raise TypeError(
-                f"gradcheck: argnums names input {k}, which is not floating point; "
-                "leave it out"
-            )
-    return wanted
-
-
-def held_constant(values: Sequence[Any]) -> list[Finding]:
-    """Return a note for each array that has no gradient for its dtype."""
-    sentence = "input {} is {}: it has no gradient and is held constant"
-    return [
-        Finding("integers", sentence.format(k, v.dtype), fatal=False)
-        for k, v in enumerate(values)
-        if isinstance(v, np.ndarray) and v.dtype.kind != "f"
-    ]
-
-
 Function = Callable[..., Any]
 
 
@@ -192,11 +151,13 @@ class Nesting:
     arguments : sequence
     argnums : int or sequence of int, optional
         Arguments to check, where not all.
+    named : bool
+        Whether leaves are called by their path, or by the number of the argument.
 
     Attributes
     ----------
     names : list of str
-        Path of each leaf, such as ``params['w']``.
+        Path of each leaf, such as ``params['w']``, or ``input 0``.
     leaves : list
         Arrays where they are real numbers, else as they are.
     live : list of int
@@ -205,7 +166,8 @@ class Nesting:
     Raises
     ------
     TypeError
-        If a leaf is complex, or none is floating point.
+        If an argument that is asked for holds nothing that is floating point; where
+        leaves have names, if one is complex, or none is floating point.
     """
 
     def __init__(
@@ -214,23 +176,33 @@ class Nesting:
         f: Function,
         arguments: Sequence[Any],
         argnums: int | Sequence[int] | None = None,
+        named: bool = True,
     ) -> None:
-        self.arguments = [a if nested(a) else _array(a) for a in arguments]
-        roots = argument_names(f, len(arguments))
+        self.arguments, self.named = [_unless_nested(a) for a in arguments], named
+        count = len(arguments)
+        roots = (
+            argument_names(f, count) if named else [f"input {k}" for k in range(count)]
+        )
         pairs = enumerate(zip(roots, self.arguments, strict=True))
         found = [(k, *leaf) for k, pair in pairs for leaf in named_leaves(*pair, nest)]
         self.names = [name for _, name, _ in found]
         self.leaves = [_array(leaf) for _, _, leaf in found]
         kinds = [getattr(getattr(a, "dtype", None), "kind", "") for a in self.leaves]
-        asked = chosen(argnums, len(arguments))
-        owners = [k for k, _, _ in found]
-        self.live = [
-            k for k, kind in enumerate(kinds) if kind == "f" and owners[k] in asked
-        ]
-        if "c" in kinds:
+        if named and "c" in kinds:
             name = self.names[kinds.index("c")]
             raise TypeError(f"{who}: {name} is complex, expected real numbers")
-        if not self.live:
+        asked = chosen(argnums, count)
+        floats = [
+            (k, owner) for k, (owner, _, _) in enumerate(found) if kinds[k] == "f"
+        ]
+        self.live = [k for k, owner in floats if owner in asked]
+        lacking = set(asked).difference(owner for _, owner in floats)
+        if argnums is not None and lacking:
+            raise TypeError(
+                f"{who}: argnums names input {min(lacking)}, which is not floating "
+                "point; leave it out"
+            )
+        if named and not self.live:
             raise TypeError(
                 f"{who}: expected floating-point numbers at the leaves of the point, "
                 f"got {', '.join(self.names) or 'none'}; pass 2.0 for 2"
@@ -292,7 +264,8 @@ class Nesting:
 
     def labels(self) -> dict[str, str]:
         """Return what to call each input of the check."""
-        return {f"input {i}": self.names[k] for i, k in enumerate(self.live)}
+        named = enumerate(self.live) if self.named else ()
+        return {f"input {i}": self.names[k] for i, k in named}
 
     def notes(self) -> list[Finding]:
         """Return a note for each array that has no gradient for its dtype."""
@@ -303,7 +276,7 @@ class Nesting:
         return [
             Finding("integers", sentence.format(name, leaf.dtype), fatal=False)
             for name, leaf in zip(self.names, self.leaves, strict=True)
-            if _is_array(leaf) and leaf.dtype.kind in "iu"
+            if _is_array(leaf) and leaf.dtype.kind in "iuc"
         ]
 
 
@@ -332,6 +305,10 @@ def _beside(kind: Kind, keys: list[Any], other: Any) -> list[Any]:
 
 def _may_vary(leaf: Any) -> bool:
     return not (leaf is None or isinstance(leaf, str | bytes) or callable(leaf))
+
+
+def _unless_nested(argument: Any) -> Any:
+    return argument if nested(argument) else _array(argument)
 
 
 def _array(leaf: Any) -> Any:

@@ -14,9 +14,6 @@ from .arguments import (
     Point,
     Seed,
     as_seed,
-    constant_or_array,
-    held_constant,
-    live_inputs,
     nested,
     point_of,
     unnested,
@@ -109,38 +106,26 @@ def gradcheck(
         raise ValueError(f"gradcheck: order must be 1 or more, got {order}")
     seed = as_seed(rng)
     settings = Settings(Tolerance(atol, rtol), directions, largest, explain)
-    point, of_live = _tensor_point(f, inputs, argnums)
-    if not point.arrays:
-        return raise_failure(_of_integers(inputs, seed), raise_on_failure)
-    problem, dtypes = _problem(of_live, point.arrays, linear)
+    nesting = _tensor_inputs(f, inputs, argnums)
+    if not nesting.live:
+        return raise_failure(_of_integers(nesting.leaves, seed), raise_on_failure)
+    point = Point.of(nesting)
+    problem, dtypes = _problem(nesting.function(f), point.arrays, linear)
     result = run(problem, point, order, settings, seed, dtypes)
     return raise_failure(result, raise_on_failure)
 
 
-def _tensor_point(
+def _tensor_inputs(
     f: Callable[..., Any], inputs: Sequence[Any], argnums: int | Sequence[int] | None
-) -> tuple[Point, Callable[..., Any]]:
-    """Return the arrays to check at, and `f` as a function of those."""
+) -> Nesting:
+    """Return the inputs of a function of Tensors."""
     if hasattr(f, "plan") and hasattr(f, "step"):
         raise TypeError(
             "gradcheck: f is compiled, and a replay records nothing for backward; "
             "check tg.compile(tg.value_and_grad(f)) by check_gradient with df=True, or "
             "f itself"
         )
-    if any(map(nested, inputs)):
-        nesting = Nesting("gradcheck", f, inputs, argnums)
-        return Point.of(nesting), nesting.function(f)
-    values = [constant_or_array(x) for x in inputs]
-    live = live_inputs(values, argnums)
-
-    def of_live(*xs: Tensor) -> Any:
-        given = list(values)
-        for k, x in zip(live, xs, strict=True):
-            given[k] = x
-        return f(*given)
-
-    points = [np.asarray(values[k]) for k in live]
-    return Point(points, held_constant(values)), of_live
+    return Nesting("gradcheck", f, inputs, argnums, named=any(map(nested, inputs)))
 
 
 def gradgradcheck(
@@ -396,8 +381,7 @@ def _check_adjoint(result: Result, jvp: Callable[..., Any], seed: int) -> None:
         result.diagnosed = Diagnosis(found[0].fault, found[0].sentence)
 
 
-def _of_integers(inputs: Sequence[Any], seed: int) -> Result:
-    values = [constant_or_array(x) for x in inputs]
+def _of_integers(values: Sequence[Any], seed: int) -> Result:
     kinds = ", ".join(str(getattr(v, "dtype", type(v).__name__)) for v in values)
     sentence = (
         f"no input is floating point ({kinds or 'there is none'}), and other numbers "

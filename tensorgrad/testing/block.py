@@ -60,7 +60,7 @@ class Block:
 
 
 def block(comparison: Comparison, output: int, number: int) -> Block:
-    """Return one block of a comparison that was made entry by entry."""
+    """Return one block of an entry-by-entry comparison."""
     problem, units = comparison.experiment.problem, comparison.experiment.units
     lines, rows = problem.packing.part(number), problem.out.part(output)
     parts = (comparison.analytic, comparison.numerical, comparison.error)
@@ -79,7 +79,7 @@ def block(comparison: Comparison, output: int, number: int) -> Block:
 
 
 def projected_block(comparison: Comparison) -> Block:
-    """Return the worst block of a comparison that was made along random directions."""
+    """Return the worst block of a comparison along random directions."""
     line, row = worst_entry(comparison)
     columns, rows = comparison.experiment.columns, comparison.experiment.rows
     number, output = columns[line].number, rows[row].number

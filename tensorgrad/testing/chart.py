@@ -38,8 +38,8 @@ class Points(NamedTuple):
     @property
     def sizes(self) -> Array:
         """The magnitudes of all that is drawn, but zeros."""
-        found: Array = np.abs(np.concatenate([self.numerical, self.claimed]))
-        return np.asarray(found[found > 0])
+        sizes: Array = np.abs(np.concatenate([self.numerical, self.claimed]))
+        return np.asarray(sizes[sizes > 0])
 
 
 def draw(result: Result, ax: Any = None) -> Any:
@@ -71,8 +71,8 @@ def _axes() -> Any:
 def _title(result: Result) -> str:
     order = "" if result.order == 1 else f" of order {result.order}"
     text = f"gradient{order}: {result.verdict.upper()}"
-    told = textwrap.wrap(result.diagnosis, 72)
-    return "\n".join([text, *told])
+    lines = textwrap.wrap(result.diagnosis, 72)
+    return "\n".join([text, *lines])
 
 
 def _points(comparison: Comparison) -> tuple[Points, int]:
@@ -90,9 +90,9 @@ def _points(comparison: Comparison) -> tuple[Points, int]:
     high = np.where(kink, comparison.high / unit, numerical + error)
     middle = np.where(np.isfinite(low + high), (low + high) / 2, claimed)
     numerical = np.where(kink, middle, numerical)
-    shown = np.isfinite(numerical) & np.isfinite(claimed)
+    finite = np.isfinite(numerical) & np.isfinite(claimed)
     parts = (numerical, low, high, claimed, comparison.state)
-    return Points(*(part[shown] for part in parts)), int((~shown).sum())
+    return Points(*(part[finite] for part in parts)), int((~finite).sum())
 
 
 def _frame(ax: Any, points: Points) -> tuple[float, float]:

@@ -26,13 +26,13 @@ def diagnose(examination: Examination) -> Diagnosis | None:
     """Return the likeliest fault, None where nothing is wrong."""
     if examination.error is not None:
         return _of_error(examination, examination.error)
-    found = {f.fault: f for f in examination.fatal}
-    for fault in (*found, "stale"):
-        if fault in found and fault in FIRST:
-            return Diagnosis(fault, found[fault].sentence)
+    findings = {f.fault: f for f in examination.fatal}
+    for fault in (*findings, "stale"):
+        if fault in findings and fault in FIRST:
+            return Diagnosis(fault, findings[fault].sentence)
     if examination.numbers == "disagrees":
         return _of_numbers(examination)
-    for fault, finding in found.items():
+    for fault, finding in findings.items():
         return Diagnosis(fault, finding.sentence)
     worst = max(examination.comparisons, key=lambda c: c.worst_state, default=None)
     if worst is None or worst.worst_state == AGREES:
@@ -46,8 +46,8 @@ def _of_error(examination: Examination, error: UnusableError) -> Diagnosis:
         outputs = problem.out.shapes
     except Exception:
         outputs = []
-    found = wrong_shape(error, problem.packing.shapes, outputs)
-    return Diagnosis(*(found or (error.fault, error.sentence)))
+    wrong = wrong_shape(error, problem.packing.shapes, outputs)
+    return Diagnosis(*(wrong or (error.fault, error.sentence)))
 
 
 def _kink(comparison: Comparison) -> Diagnosis:
@@ -75,7 +75,7 @@ def _noise(comparison: Comparison) -> Diagnosis:
 
 
 def _why_noisy(comparison: Comparison) -> str:
-    """Say what keeps differences from telling the derivative."""
+    """Say why differences cannot determine the derivative."""
     line, row = worst_entry(comparison, NOISY)
     noise, jumps = comparison.noise[line, row], comparison.jumps[line, row]
     bar, size = comparison.error[line, row], np.abs(comparison.analytic[line, row])
@@ -99,9 +99,9 @@ def _of_numbers(examination: Examination) -> Diagnosis:
     others = {c.experiment.name: c for c in examination.comparisons[1:]}
     second = others.get("a second point")
     if second is not None:
-        found = _of_two_points(first, second, others)
-        if found is not None:
-            return found
+        diagnosis = _of_two_points(first, second, others)
+        if diagnosis is not None:
+            return diagnosis
     if not first.experiment.entries:
         return of_projections(first)
     return of_entries(first, examination)
@@ -146,12 +146,12 @@ def _would_show(first: Comparison, second: Comparison) -> bool:
 
 
 def of_projections(comparison: Comparison) -> Diagnosis:
-    """Return what random projections of a large Jacobian can tell."""
+    """Return the likeliest fault that random projections of a Jacobian show."""
     flat = projected_block(comparison)
     for pattern in (not_a_number, zero, factor):
-        found = pattern(flat)
-        if found is not None:
-            return found
+        diagnosis = pattern(flat)
+        if diagnosis is not None:
+            return diagnosis
     return Diagnosis(UNKNOWN, "wrong along random directions, in no pattern known")
 
 
@@ -161,9 +161,9 @@ def of_entries(comparison: Comparison, examination: Examination) -> Diagnosis:
     problem = comparison.experiment.problem
     number, output = problem.packing.entry(line)[0], problem.out.entry(row)[0]
     wrong = block(comparison, output, number)
-    for found in _candidates(comparison, examination, wrong):
-        if found is not None:
-            return _not_recorded(examination, found)
+    for diagnosis in _candidates(comparison, examination, wrong):
+        if diagnosis is not None:
+            return _not_recorded(examination, diagnosis)
     off = int((~wrong.like(wrong.numerical)).sum())
     scalar = wrong.analytic.shape[0] == 1 < wrong.analytic.shape[1]
     hint = "; what f sums up last, checked before that sum, tells more" * scalar
@@ -175,11 +175,11 @@ def of_entries(comparison: Comparison, examination: Examination) -> Diagnosis:
     return _not_recorded(examination, unknown)
 
 
-def _not_recorded(examination: Examination, found: Diagnosis) -> Diagnosis:
+def _not_recorded(examination: Examination, diagnosis: Diagnosis) -> Diagnosis:
     """Name what is missing in a higher derivative where the lower ones are right."""
     missing = (UNKNOWN, "zero", "overwritten", "missing sum", "partly zero")
-    if examination.order == 1 or found.fault not in missing:
-        return found
+    if examination.order == 1 or diagnosis.fault not in missing:
+        return diagnosis
     return Diagnosis(
         "not recorded",
         f"right to order {examination.order - 1}, and part of the next derivative is "
@@ -223,7 +223,7 @@ def _one_use_only(problem: Problem, number: int, uses: Uses) -> Diagnosis | None
     parts = uses(problem.inputs, problem.out.unpack(v))[number]
     if len(parts) < 2:
         return None
-    claimed = problem.taken_back(problem.pulled(), v)[problem.packing.part(number)]
+    claimed = problem.pull_back(problem.pulled(), v)[problem.packing.part(number)]
     alone = any(np.array_equal(part.ravel(), claimed) for part in parts)
     total = sum(part.ravel() for part in parts)
     if not alone or np.allclose(total, claimed, rtol=1e-9, atol=0):
@@ -282,53 +282,53 @@ def wrong_shape(
     Parameters
     ----------
     error : UnusableError
-        What the gradient raised, or was found to be.
+        What the gradient raised, or what is wrong with it.
     inputs, outputs : sequence of tuple of int
         Their shapes.
     """
     if isinstance(error, GradientShapeError):
         who = f"the gradient of input {error.number}"
-        found = error.gradient.shape
-        return _told(who, found, error.shape, error.sentence, outputs)
+        shape = error.gradient.shape
+        return _shape_fault(who, shape, error.shape, error.sentence, outputs)
     shapes = _shapes(error.sentence)
     if error.fault == "rule" and len(shapes) > 1:
-        who, found, expected = "the gradient of an input", *shapes[:2]
-        return _told(who, found, expected, error.sentence, outputs)
+        who, shape, expected = "the gradient of an input", *shapes[:2]
+        return _shape_fault(who, shape, expected, error.sentence, outputs)
     if error.fault == "raises":
         return _misfit(error.sentence.rstrip(), shapes, {*inputs, *outputs})
     return None
 
 
 def _shapes(sentence: str) -> list[Shape]:
-    """Return the shapes that a message speaks of."""
-    found = re.findall(r"(?<!>)\((\d*(?:, ?\d+)*,?)\)", sentence)
-    return [tuple(map(int, re.findall(r"\d+", s))) for s in found]
+    """Return the shapes in a message."""
+    matches = re.findall(r"(?<!>)\((\d*(?:, ?\d+)*,?)\)", sentence)
+    return [tuple(map(int, re.findall(r"\d+", s))) for s in matches]
 
 
-def _told(
-    who: str, found: Shape, expected: Shape, sentence: str, outputs: Sequence[Shape]
+def _shape_fault(
+    who: str, shape: Shape, expected: Shape, sentence: str, outputs: Sequence[Shape]
 ) -> tuple[str, str]:
-    what = f"{who} has shape {found} where the input has {expected}"
-    turned = any(sorted(found) == sorted(s) and found != s for s in outputs)
-    if sorted(found) == sorted(expected) or turned:
+    what = f"{who} has shape {shape} where the input has {expected}"
+    turned = any(sorted(shape) == sorted(s) and shape != s for s in outputs)
+    if sorted(shape) == sorted(expected) or turned:
         return "transposed", f"{what}: it is transposed"
-    axes = _stretched(found, expected)
+    axes = _stretched(shape, expected)
     if axes:
         return "missing sum", (
             f"{what}: the sum over axis {', '.join(map(str, axes))}, along which the "
             "input was broadcast, is missing"
         )
-    if any(_stretched(s, expected) for s in _turned(found)):
+    if any(_stretched(s, expected) for s in _turned(shape)):
         return "transposed", f"{what}: it is transposed"
     return "shape", sentence
 
 
-def _stretched(found: Shape, expected: Shape) -> list[int]:
-    """Return the axes to sum `found` over for it to get the `expected` shape."""
-    lead = len(found) - len(expected)
+def _stretched(shape: Shape, expected: Shape) -> list[int]:
+    """Return the axes to sum `shape` over for it to get the `expected` shape."""
+    lead = len(shape) - len(expected)
     if lead < 0:
         return []
-    pairs = list(zip(found[lead:], expected, strict=True))
+    pairs = list(zip(shape[lead:], expected, strict=True))
     if any(n not in (1, m) for m, n in pairs):
         return []
     tail = [lead + k for k, (m, n) in enumerate(pairs) if n == 1 != m]
@@ -345,26 +345,28 @@ def _turned(shape: Shape) -> Iterator[Shape]:
 
 
 def _misfit(
-    sentence: str, shapes: Sequence[Shape], known: set[Shape]
+    sentence: str, shapes: Sequence[Shape], expected: set[Shape]
 ) -> tuple[str, str] | None:
-    """Tell an operand that is transposed from one that is of another shape."""
+    """Distinguish a transposed operand from one of another shape."""
     if any(s in sentence for s in _CONTRACTIONS):
         return "transposed", (
             f"an operand is transposed, or the operands are exchanged: {sentence}"
         )
     if not any(s in sentence for s in _MISFITS):
         return None
-    return _one_turned(sentence, shapes, known) or ("shape", sentence)
+    return _one_turned(sentence, shapes, expected) or ("shape", sentence)
 
 
 def _one_turned(
-    sentence: str, shapes: Sequence[Shape], known: set[Shape]
+    sentence: str, shapes: Sequence[Shape], expected: set[Shape]
 ) -> tuple[str, str] | None:
     for k, shape in enumerate(shapes):
         for turned in _turned(shape):
             others = [*shapes[:k], *shapes[k + 1 :]]
             # (3, 2) with (3,) may lack keepdims as well, unless (2, 3) is known.
-            sure = _of_one_rank(shapes) or (shape not in known and turned in known)
+            sure = _of_one_rank(shapes) or (
+                shape not in expected and turned in expected
+            )
             if sure and _fit(turned, *others):
                 return "transposed", f"the operand {shape} is transposed: {sentence}"
     return None

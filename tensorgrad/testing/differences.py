@@ -86,15 +86,15 @@ class Lines:
 
     def at(self, line: int, step: float) -> Array:
         """Return the values at a step along a line, computed once."""
-        found = self._seen.get((line, step))
-        if found is None:
-            found = self._seen[line, step] = self.along(line, step)
-        return found
+        values = self._seen.get((line, step))
+        if values is None:
+            values = self._seen[line, step] = self.along(line, step)
+        return values
 
     def values(self, lines: Sequence[int], steps: Sequence[float]) -> Array:
         """Return values, shape (steps, lines, outputs)."""
-        found = [self.at(j, t) for t in steps for j in lines]
-        return np.array(found).reshape(len(steps), len(lines), -1)
+        values = [self.at(j, t) for t in steps for j in lines]
+        return np.array(values).reshape(len(steps), len(lines), -1)
 
 
 def extrapolate(
@@ -206,28 +206,28 @@ def derivatives(lines: Lines) -> tuple[Estimate, Array]:
     Smaller steps are taken only for the lines that need them.
     """
     shape = (lines.count, lines.base.size)
-    found = Estimate(np.full(shape, np.nan), np.full(shape, np.inf))
+    estimate = Estimate(np.full(shape, np.nan), np.full(shape, np.inf))
     check = (check_step(lines.eps),)
     unsettled = np.zeros(lines.count, dtype=bool)
     with np.errstate(all="ignore"):
-        left = list(range(lines.count))
+        pending = list(range(lines.count))
         if lines.exact:
-            left = _settle(lines, left, EXACT, found)
+            pending = _settle(lines, pending, EXACT, estimate)
         for count in range(2, 1 + len(COARSE)):
-            left = _settle(lines, left, COARSE[:count] + check, found)
-        left = _settle(lines, left, COARSE + FINE, found)
+            pending = _settle(lines, pending, COARSE[:count] + check, estimate)
+        pending = _settle(lines, pending, COARSE + FINE, estimate)
         # Rounding that is no smaller than what a step shows has to be measured.
-        unsettled[left if lines.eps < 1e-10 else slice(None)] = True
+        unsettled[pending if lines.eps < 1e-10 else slice(None)] = True
         small = (lines.sizes > 0) & (lines.sizes < 0.1 * COARSE[-1])
         for j in np.flatnonzero(small & ~unsettled):
-            unsettled[j] = _is_other_near(lines, int(j), found)
-    return found, unsettled
+            unsettled[j] = _is_other_near(lines, int(j), estimate)
+    return estimate, unsettled
 
 
-def _is_other_near(lines: Lines, j: int, found: Estimate) -> bool:
-    """Whether the derivative is another one over steps smaller than the point."""
+def _is_other_near(lines: Lines, j: int, estimate: Estimate) -> bool:
+    """Whether the derivative differs over steps smaller than the point."""
     slopes, rounding = central_slopes(lines, [j], (0.05 * lines.sizes[j],))
-    value, error = found.value[j], found.error[j]
+    value, error = estimate.value[j], estimate.error[j]
     same = np.abs(slopes[0, 0] - value) <= 2 * rounding[0, 0] + error + 1e-6 * np.abs(
         value
     )
@@ -251,8 +251,8 @@ def stretched(lines: Lines, which: list[int]) -> Estimate:
         error = np.take_along_axis(bars, best, axis=0)[0]
         off = np.abs(slopes - value)
         farther = off[1:] > off[:-1] + 4 * rounding[1:] + error
-        seen = (np.abs(value) > 4 * error) & ~farther.any(axis=0)
-        return Estimate(value, np.where(seen, error, np.inf))
+        reliable = (np.abs(value) > 4 * error) & ~farther.any(axis=0)
+        return Estimate(value, np.where(reliable, error, np.inf))
 
 
 def fitted(lines: Lines, which: list[int]) -> Estimate:
@@ -280,7 +280,7 @@ def check_step(eps: float) -> float:
 
 
 def _settle(
-    lines: Lines, which: list[int], steps: Sequence[float], found: Estimate
+    lines: Lines, which: list[int], steps: Sequence[float], estimate: Estimate
 ) -> list[int]:
     """Enter the derivatives along `which` lines; return the lines not yet settled."""
     if not which or not lines.base.size:
@@ -291,7 +291,7 @@ def _settle(
     settled |= ~np.isfinite(lines.base)
     if lines.imaginary is not None:
         settled |= by_imaginary_step(lines, which, value, error)
-    found.value[which], found.error[which] = value, error
+    estimate.value[which], estimate.error[which] = value, error
     done = np.asarray(settled.all(axis=1))
     return [j for j, d in zip(which, done, strict=True) if not d]
 
@@ -324,7 +324,7 @@ def by_imaginary_step(
     """Replace what the complex step knows exactly, where it can be trusted: where it
     agrees with the real difference, and the difference says something.
     """
-    taken = np.zeros(value.shape, dtype=bool)
+    replaced = np.zeros(value.shape, dtype=bool)
     assert lines.imaginary is not None
     for i, j in enumerate(which):
         exact = lines.imaginary(j)
@@ -332,11 +332,11 @@ def by_imaginary_step(
             continue
         agrees = np.abs(exact - value[i]) <= 2 * error[i]
         # 0 is what a function gives that loses the imaginary part on its way, and what
-        # cannot be told from it may be the step's own error, as that of x**3 at 0.
-        taken[i] = agrees & (error[i] < 0.5 * np.abs(exact))
-        value[i] = np.where(taken[i], exact, value[i])
-        error[i] = np.where(taken[i], 8 * lines.eps * np.abs(exact), error[i])
-    return taken
+        # cannot be distinguished from it may be the step's own error, as of x**3 at 0.
+        replaced[i] = agrees & (error[i] < 0.5 * np.abs(exact))
+        value[i] = np.where(replaced[i], exact, value[i])
+        error[i] = np.where(replaced[i], 8 * lines.eps * np.abs(exact), error[i])
+    return replaced
 
 
 Around = Callable[[int, float, int, float], Array]
@@ -354,7 +354,7 @@ def nearby(
     claimed: Array,
     step: float,
     noise: Array,
-    asked: Sequence[int] = ASKED,
+    counts: Sequence[int] = ASKED,
 ) -> tuple[Array, Array, Array]:
     """Return the least and the greatest derivative along a line at points close by, and
     where that is for a kink: there these differ as much at a tenth of the distance.
@@ -380,14 +380,14 @@ def nearby(
     """
     low, high = np.full((2, 2, lines.base.size), np.nan)
     differ = np.zeros(lines.base.size, dtype=bool)
-    for k in range(asked[-1]):
+    for k in range(counts[-1]):
         radius = (100 if k % 2 == 0 else 10) * step
         with np.errstate(all="ignore"):
             ahead, behind = (around(j, t, k, radius) for t in (step, -step))
             slopes = (ahead - behind) / (2 * step)
         low[k % 2] = np.fmin(low[k % 2], slopes)
         high[k % 2] = np.fmax(high[k % 2], slopes)
-        if k + 1 in asked:
+        if k + 1 in counts:
             far, close = high - low
             size = 1e-3 * np.fmax(np.abs(low[1]), np.abs(high[1]))
             differ = (close > 0.4 * far) & (close > size + 32 * noise / step)

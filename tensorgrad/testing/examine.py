@@ -29,7 +29,7 @@ from .verdict import (
 
 @dataclass(frozen=True)
 class Settings:
-    """How a check is made.
+    """The settings of a check.
 
     Attributes
     ----------
@@ -84,47 +84,51 @@ INVALID = ("mutates", "nondeterministic", "no tensor", "integers", "raises", "dt
 def examine(
     problem: Problem, settings: Settings, rng: np.random.Generator, order: int = 1
 ) -> Examination:
-    """Return everything that can be told of a problem."""
-    found = Examination(problem, order=order)
+    """Examine a problem by all comparisons and identities."""
+    examination = Examination(problem, order=order)
     try:
         with np.errstate(all="ignore"):
             if problem.inspect is not None:
-                found.findings += problem.inspect()
-            if not found.fatal:
-                _examine(found, settings, rng)
+                examination.findings += problem.inspect()
+            if not examination.fatal:
+                _examine(examination, settings, rng)
     except UnusableError as error:
-        found.error = error
-        found.findings.append(Finding(error.fault, error.sentence))
-    return found
+        examination.error = error
+        examination.findings.append(Finding(error.fault, error.sentence))
+    return examination
 
 
-def _examine(found: Examination, settings: Settings, rng: np.random.Generator) -> None:
-    problem = found.problem
+def _examine(
+    examination: Examination, settings: Settings, rng: np.random.Generator
+) -> None:
+    problem = examination.problem
     back = problem.pulled()
-    found.findings += identities.repeatable(problem, back, rng)
-    found.comparisons.append(main(problem, back, settings, rng))
-    _locate(found, settings, rng)
-    found.findings += _out_of_sight(found.comparisons[0])
+    examination.findings += identities.repeatable(problem, back, rng)
+    examination.comparisons.append(main(problem, back, settings, rng))
+    _locate(examination, settings, rng)
+    examination.findings += _out_of_sight(examination.comparisons[0])
     for part in (_at_kinks, _linear, _second_point, _far_point):
-        if settings.explain or found.verdict in ("agrees", "kink"):
-            part(found, back, settings, rng)
+        if settings.explain or examination.verdict in ("agrees", "kink"):
+            part(examination, back, settings, rng)
 
 
-def _locate(found: Examination, settings: Settings, rng: np.random.Generator) -> None:
+def _locate(
+    examination: Examination, settings: Settings, rng: np.random.Generator
+) -> None:
     """Find a wrong entry, where random directions were compared.
 
     Many kinks at once leave what lies between the slopes along a direction too narrow:
     there only a single entry convicts.
     """
-    first = found.comparisons[0]
+    first = examination.comparisons[0]
     wrong = first.state == DISAGREES
     if first.experiment.entries or not wrong.any():
         return
     kinks = not np.isnan(first.low[wrong & first.looked]).any()
     if settings.explain or kinks:
         with suppress(UnusableError):
-            found.located = wrong_entry(first, rng)
-    if kinks and found.located is None:
+            examination.located = wrong_entry(first, rng)
+    if kinks and examination.located is None:
         low, high = np.sort([first.analytic[wrong], first.numerical[wrong]], axis=0)
         first.state[wrong] = KINK
         first.low[wrong] = np.fmin(first.low[wrong], low)
@@ -132,22 +136,22 @@ def _locate(found: Examination, settings: Settings, rng: np.random.Generator) ->
 
 
 def _out_of_sight(comparison: Comparison) -> list[Finding]:
-    """Return a note where entries agree with anything of their size, or nearly."""
+    """Return a note where entries agree with nearly anything of their size."""
     agrees = comparison.state == AGREES
     coarse = agrees & (2 * comparison.error > SHARP * np.abs(comparison.analytic))
     coarse &= comparison.jumps * 1000 > SHARP
     noise = np.max(comparison.jumps[coarse], initial=0)
-    found = (
+    notes = (
         [Finding("coarse", COARSE_VALUES.format(noise), fatal=False)] if noise else []
     )
     hiding = hidden(comparison) & agrees
     if not hiding.any():
-        return found
+        return notes
     sentence = (
         f"{hiding.sum()} of {hiding.size} derivatives are too small beside the "
         "rounding of f for a difference to show them: of these nothing is told"
     )
-    return [*found, Finding("hidden", sentence, fatal=False)]
+    return [*notes, Finding("hidden", sentence, fatal=False)]
 
 
 COARSE_VALUES = (
@@ -157,19 +161,21 @@ COARSE_VALUES = (
 
 
 def _at_kinks(
-    found: Examination, back: Back, settings: Settings, rng: np.random.Generator
+    examination: Examination, back: Back, settings: Settings, rng: np.random.Generator
 ) -> None:
-    first = found.comparisons[0]
+    first = examination.comparisons[0]
     which = np.flatnonzero((first.state == KINK).any(axis=1))
     if which.size and first.experiment.entries:
         mixed = blend(first.experiment, which, rng)
-        found.comparisons.append(beside(compare(mixed, settings.tolerance)))
+        examination.comparisons.append(beside(compare(mixed, settings.tolerance)))
 
 
 def _linear(
-    found: Examination, back: Back, settings: Settings, rng: np.random.Generator
+    examination: Examination, back: Back, settings: Settings, rng: np.random.Generator
 ) -> None:
-    found.findings += identities.linear_in_cotangent(found.problem, back, rng)
+    examination.findings += identities.linear_in_cotangent(
+        examination.problem, back, rng
+    )
 
 
 def main(
@@ -183,19 +189,19 @@ def main(
 
 
 def _second_point(
-    found: Examination, back: Back, settings: Settings, rng: np.random.Generator
+    examination: Examination, back: Back, settings: Settings, rng: np.random.Generator
 ) -> None:
     """Compare at a second point."""
-    moved = close_by(found.problem, rng)
+    moved = close_by(examination.problem, rng)
     if moved is None:
         return
-    there = _in_turn(found, back, moved, rng)
+    there = _in_turn(examination, back, moved, rng)
     experiment = projected(moved, there, rng, 2, "a second point")
-    first = found.comparisons[0]
+    first = examination.comparisons[0]
     brief = first.worst_state == DISAGREES and not first.experiment.entries
     second = compare(experiment, settings.tolerance, brief)
-    found.comparisons.append(beside(second))
-    found.problem.evaluations += moved.evaluations
+    examination.comparisons.append(beside(second))
+    examination.problem.evaluations += moved.evaluations
 
 
 def beside(comparison: Comparison) -> Comparison:
@@ -203,57 +209,57 @@ def beside(comparison: Comparison) -> Comparison:
     nothing to tell there is no failure, and what is must stand out.
     """
     apart = np.abs(comparison.analytic - comparison.numerical)
-    told = comparison.state == DISAGREES
-    told &= ~(apart <= 10 * comparison.error) | ~np.isnan(comparison.low)
-    comparison.state = np.where(told, DISAGREES, AGREES)
+    wrong = comparison.state == DISAGREES
+    wrong &= ~(apart <= 10 * comparison.error) | ~np.isnan(comparison.low)
+    comparison.state = np.where(wrong, DISAGREES, AGREES)
     return comparison
 
 
 def _in_turn(
-    found: Examination, back: Back, moved: Problem, rng: np.random.Generator
+    examination: Examination, back: Back, moved: Problem, rng: np.random.Generator
 ) -> Back:
-    """Return the way back from a second point, having asked at both points in turn."""
-    problem = found.problem
+    """Return the pullback of a second point, after calls at both points in turn."""
+    problem = examination.problem
     v = rng.normal(size=problem.out.size)
-    before = problem.taken_back(back, v)
+    before = problem.pull_back(back, v)
     there, again = moved.pulled(), problem.pulled()
-    moved.taken_back(there, v)
-    after = problem.taken_back(again, v)
+    moved.pull_back(there, v)
+    after = problem.pull_back(again, v)
     scale = np.max(np.abs(before), initial=0) or 1.0
     if not same_bits(before, after) and identities.differ(before, after, scale) > 1e-12:
         sentence = (
             "the gradient at a point changes once another point has been asked for: it "
             "is computed from stale values, kept from an earlier call"
         )
-        found.findings.append(Finding("stale", sentence))
+        examination.findings.append(Finding("stale", sentence))
     return there
 
 
 def _far_point(
-    found: Examination, back: Back, settings: Settings, rng: np.random.Generator
+    examination: Examination, back: Back, settings: Settings, rng: np.random.Generator
 ) -> None:
     """See whether the gradient is the same far away, where it should not be.
 
     The function may mean something else there, so this alone is looked for.
     """
-    first = found.comparisons[0]
+    first = examination.comparisons[0]
     if not first.experiment.entries or first.worst_state != AGREES:
         return
-    unmoved = set(range(len(found.problem.inputs)))
-    for moved in far_away(found.problem):
-        there = _in_turn(found, back, moved, rng)
-        v = rng.normal(size=found.problem.out.size)
-        here = found.problem.taken_back(back, v)
-        unmoved -= _moving(found.problem, here, moved.taken_back(there, v))
+    unmoved = set(range(len(examination.problem.inputs)))
+    for moved in far_away(examination.problem):
+        there = _in_turn(examination, back, moved, rng)
+        v = rng.normal(size=examination.problem.out.size)
+        here = examination.problem.pull_back(back, v)
+        unmoved -= _moving(examination.problem, here, moved.pull_back(there, v))
         if not unmoved:
             return
-        if _straight(found.problem, moved, v, here):
+        if _straight(examination.problem, moved, v, here):
             continue
         experiment = projected(moved, there, rng, 2, "far away")
         frozen = stays(first, beside(compare(experiment, settings.tolerance)))
-        found.problem.evaluations += moved.evaluations
+        examination.problem.evaluations += moved.evaluations
         if frozen:
-            found.findings.append(Finding("stale", FROZEN))
+            examination.findings.append(Finding("stale", FROZEN))
             return
 
 
@@ -312,8 +318,8 @@ def far_away(problem: Problem) -> Iterator[Problem]:
     """Yield the problem with the entries of all inputs in reverse order, then of each
     input alone: that is likely to be where the function is defined.
     """
-    whole = range(len(problem.inputs))
-    for turned in (set(whole), *([{k} for k in whole] if len(whole) > 1 else [])):
+    numbers = range(len(problem.inputs))
+    for turned in (set(numbers), *([{k} for k in numbers] if len(numbers) > 1 else [])):
         x = [
             x.reshape(-1)[::-1] if k in turned else x
             for k, x in enumerate(problem.inputs)
@@ -345,8 +351,8 @@ def symmetric(problem: Problem, count: int, rng: np.random.Generator) -> list[Fi
     back = problem.pulled()
     size = problem.packing.ends[count]
     u, w = rng.normal(size=(2, size))
-    of_u: Array = problem.taken_back(back, u)[:size]
-    of_w: Array = problem.taken_back(back, w)[:size]
+    of_u: Array = problem.pull_back(back, u)[:size]
+    of_w: Array = problem.pull_back(back, w)[:size]
     scale = np.abs(w) @ np.abs(of_u) + np.abs(u) @ np.abs(of_w)
     # What rounding leaves of terms of the gradient's size that cancel is not symmetric.
     largest = max(np.max(np.abs(y), initial=0) for y in problem.outputs)
@@ -377,7 +383,7 @@ def in_low_precision(
         low_back = low.pulled()
         for _ in range(4):
             v = rng.normal(size=problem.out.size).astype(dtype).astype(np.float64)
-            exact, coarse = problem.taken_back(back, v), low.taken_back(low_back, v)
+            exact, coarse = problem.pull_back(back, v), low.pull_back(low_back, v)
             allowed = _rounding(problem, back, v, exact, eps, rng)
             if not (np.abs(coarse - exact) <= allowed)[np.isfinite(exact)].all():
                 return [_only_low(problem, dtype, exact, coarse, allowed)]
@@ -398,11 +404,11 @@ def _rounding(
     for _ in range(4):
         # Terms that cancel in one sum do not with other signs.
         signs = rng.choice([-1.0, 1.0], v.shape)
-        size = np.fmax(size, np.abs(problem.taken_back(back, signs * v)))
+        size = np.fmax(size, np.abs(problem.pull_back(back, signs * v)))
     for _ in range(3):
         x = problem.point * (1 + eps * rng.choice([-1.0, 1.0], problem.point.shape))
         moved = problem.at(problem.packing.unpack(x))
-        moves = np.fmax(moves, np.abs(moved.taken_back(moved.pulled(), v) - exact))
+        moves = np.fmax(moves, np.abs(moved.pull_back(moved.pulled(), v) - exact))
     largest = np.zeros(exact.shape)
     for k in range(len(problem.inputs)):
         part = problem.packing.part(k)

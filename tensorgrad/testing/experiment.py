@@ -59,8 +59,8 @@ class Experiment:
     entries: bool
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = {k: None if callable(v) else v for k, v in vars(self).items()}
-        return kept | {"lines": None}
+        state = {k: None if callable(v) else v for k, v in vars(self).items()}
+        return state | {"lines": None}
 
     def around(self, line: int, step: float, k: int, radius: float) -> Array:
         """Return the rows at a step along a line through the `k`-th point close by, no
@@ -69,9 +69,9 @@ class Experiment:
         problem = self.problem
         spread = np.random.default_rng(k).uniform(-1, 1, problem.point.shape)
         moved = problem.point + radius * problem.unit * spread
-        return self.values(moved + step * self.whole(line))
+        return self.values(moved + step * self.direction(line))
 
-    def whole(self, line: int) -> Array:
+    def direction(self, line: int) -> Array:
         """Return the direction of a line as a vector of all inputs."""
         column = self.columns[line]
         if column.index is None:
@@ -115,7 +115,7 @@ def full(
         back = back or problem.pulled()
         jacobian = np.empty((m, x.size))
         for i, w in enumerate(weights):
-            jacobian[i] = problem.taken_back(back, _unit(m, i, w)) / w
+            jacobian[i] = problem.pull_back(back, _unit(m, i, w)) / w
         return (jacobian * scale).T
 
     columns = [Direction(*e, unit) for e, unit in _entries(problem.packing, scale)]
@@ -180,13 +180,13 @@ def projected(
     scale = problem.scale
     sizes = np.array([_steepness(problem, rng), np.abs(problem.value(problem.point))])
     rows = directions(problem.out, count, rng, np.ones(problem.out.size), sizes)
-    gradients = _taken_back(problem, back, rows)
+    gradients = _pulled_back(problem, back, rows)
     importance = np.abs(gradients).max(axis=0, initial=0, keepdims=True) * scale
     columns = directions(problem.packing, count, rng, scale, importance)
     matrix = np.array([c.vector for c in columns]).reshape(len(columns), scale.size)
 
     def claim(problem: Problem) -> Array:
-        return matrix @ _taken_back(problem, problem.pulled(), rows).T
+        return matrix @ _pulled_back(problem, problem.pulled(), rows).T
 
     lines, values = _combined(problem, rows, columns, gradients)
     analytic = matrix @ gradients.T
@@ -197,16 +197,16 @@ def projected(
 
 def _steepness(problem: Problem, rng: np.random.Generator) -> Array:
     """Return about how much each output changes with the inputs."""
-    found, h = np.zeros(problem.out.size), COARSE[0]
+    steepness, h = np.zeros(problem.out.size), COARSE[0]
     for d in directions(problem.packing, 2, rng, problem.scale):
         x, step = problem.point, h * d.vector
         moved = np.abs(problem.value(x + step) - problem.value(x - step)) / (2 * h)
-        found = np.fmax(found, moved)
-    return found
+        steepness = np.fmax(steepness, moved)
+    return steepness
 
 
-def _taken_back(problem: Problem, back: Back, rows: Sequence[Direction]) -> Array:
-    gradients = np.array([problem.taken_back(back, r.vector) for r in rows])
+def _pulled_back(problem: Problem, back: Back, rows: Sequence[Direction]) -> Array:
+    gradients = np.array([problem.pull_back(back, r.vector) for r in rows])
     return gradients.reshape(len(rows), problem.packing.size)
 
 
@@ -230,8 +230,8 @@ def _combined(
         return values(x + t * columns[j].vector if t else x)
 
     def imaginary(j: int) -> Array | None:
-        found = problem.imaginary(columns[j].vector)
-        return None if found is None else np.asarray(weights @ found)
+        derivatives = problem.imaginary(columns[j].vector)
+        return None if derivatives is None else np.asarray(weights @ derivatives)
 
     lines = Lines(
         along,
@@ -264,15 +264,15 @@ def directions(
     """Return random directions in each of several arrays, and among the entries of it
     that are alike in `importance`, one row for each measure of that.
     """
-    found = []
+    chosen = []
     for number in range(len(packing.shapes)):
         span = packing.part(number)
         for group in _groups(span, importance):
             for _ in range(count):
                 vector = np.zeros(packing.size)
                 vector[group] = rng.normal(size=len(group)) * sizes[group]
-                found.append(Direction(number, None, vector))
-    return found
+                chosen.append(Direction(number, None, vector))
+    return chosen
 
 
 def _groups(span: slice, importance: Array | None) -> list[Array]:

@@ -20,7 +20,7 @@ def same_bits(a: Array, b: Array) -> bool:
 def changed(
     after: Sequence[Any], before: Sequence[Array], who: str, what: str = "input"
 ) -> list[Finding]:
-    """Return a finding for each array that is not what it was."""
+    """Return a finding for each array that has changed."""
     pairs = enumerate(zip(after, before, strict=True))
     return [
         Finding(
@@ -70,7 +70,7 @@ def coarse(
 
 
 def varying(first: Sequence[Array], second: Sequence[Array]) -> list[Finding]:
-    """Return a finding where two calls at one point give arrays of other shapes."""
+    """Return a finding where two calls at one point give different shapes."""
     before, after = [y.shape for y in first], [y.shape for y in second]
     if before == after:
         return []
@@ -130,14 +130,14 @@ def linear_in_cotangent(
     u, v = rng.normal(size=(2, problem.out.size))
     a, b = 0.7, -1.9
     of_u, of_v, of_sum, of_zero = (
-        problem.taken_back(back, w) for w in (u, v, a * u + b * v, 0 * u)
+        problem.pull_back(back, w) for w in (u, v, a * u + b * v, 0 * u)
     )
     terms = np.abs(a * of_u) + np.abs(b * of_v)
     scale = terms + 1e-3 * np.max(terms, initial=0) + np.finfo(np.float64).tiny
-    found = []
+    findings = []
     apart = differ(of_sum, a * of_u + b * of_v, scale)
     if apart > max(ROUNDING, 256 * problem.rounding) and np.isfinite(terms).all():
-        found.append(
+        findings.append(
             Finding(
                 "nonlinear",
                 "the gradient is not linear in the incoming gradient g: the rule must "
@@ -145,22 +145,22 @@ def linear_in_cotangent(
             )
         )
     if of_zero.any() and np.isfinite(terms).all():
-        found.append(
+        findings.append(
             Finding("nonlinear", "the gradient for an incoming gradient of 0 is not 0")
         )
-    return found
+    return findings
 
 
 def repeatable(problem: Problem, back: Back, rng: np.random.Generator) -> list[Finding]:
-    """Check that function and gradient give the same bits when asked again."""
+    """Check that function and gradient give the same bits when called again."""
     v = rng.normal(size=problem.out.size)
     again = problem.pulled()
-    first, second = problem.taken_back(back, v), problem.taken_back(back, v)
-    third = problem.taken_back(again, v)
-    found = _same(first, second, third, "the gradient")
+    first, second = problem.pull_back(back, v), problem.pull_back(back, v)
+    third = problem.pull_back(again, v)
+    findings = _same(first, second, third, "the gradient")
     one, two = (problem.value(problem.point) for _ in range(2))
     base = problem.out.pack(problem.outputs)
-    return _same(base, one, two, "f") + found
+    return _same(base, one, two, "f") + findings
 
 
 def _same(first: Array, second: Array, third: Array, who: str) -> list[Finding]:
@@ -192,9 +192,9 @@ def adjoint(
     for _ in range(4):
         v, u = rng.normal(size=problem.out.size), rng.normal(size=problem.packing.size)
         pushed = problem.out.pack(jvp(problem.packing.unpack(u)))
-        taken = problem.taken_back(back, v)
-        scale = np.abs(v) @ np.abs(pushed) + np.abs(taken) @ np.abs(u)
-        worst = max(worst, differ(v @ pushed, taken @ u, scale or 1.0))
+        pulled = problem.pull_back(back, v)
+        scale = np.abs(v) @ np.abs(pushed) + np.abs(pulled) @ np.abs(u)
+        worst = max(worst, differ(v @ pushed, pulled @ u, scale or 1.0))
     if worst <= max(ROUNDING, 256 * problem.rounding):
         return []
     return [

@@ -63,7 +63,7 @@ def wrong_entry(comparison: Comparison, rng: np.random.Generator) -> Wrong | Non
     problem = comparison.experiment.problem
     line, row = worst_entry(comparison)
     cotangent = comparison.experiment.rows[row].vector
-    gradient = problem.taken_back(problem.pulled(), cotangent)
+    gradient = problem.pull_back(problem.pulled(), cotangent)
     which = np.flatnonzero(comparison.experiment.columns[line].vector)
     # Of random size, so that equal faults do not cancel; and as the claims are, which
     # stand out of many kinks then.
@@ -72,9 +72,9 @@ def wrong_entry(comparison: Comparison, rng: np.random.Generator) -> Wrong | Non
     for signs in (random, np.nan_to_num(np.sign(gradient))):
         among = which if signs is random else np.flatnonzero(signs)
         at = halved(among, _along(problem, sizes * signs, cotangent, gradient))
-        found = None if at is None else _of_input(problem, at, cotangent, gradient)
-        if found is not None:
-            return found
+        wrong = None if at is None else _of_input(problem, at, cotangent, gradient)
+        if wrong is not None:
+            return wrong
     return None
 
 
@@ -87,9 +87,9 @@ def _along(
     def off(entries: Array) -> tuple[float, float]:
         direction = np.zeros(problem.point.size)
         direction[entries] = weights[entries]
-        found = slopes(problem, direction, (largest, largest / 8), cotangent)
+        slope = slopes(problem, direction, (largest, largest / 8), cotangent)
         claimed = float(gradient[entries] @ weights[entries])
-        return claimed - float(found.value[0]), float(found.allowed[0])
+        return claimed - float(slope.value[0]), float(slope.allowed[0])
 
     return off
 
@@ -99,24 +99,24 @@ def _of_input(
 ) -> Wrong | None:
     """Return a wrong derivative of some output in one entry of the inputs."""
     unit = problem.unit[at]
-    found = slopes(problem, _unit(problem.packing, at) * unit, STEPS)
-    found = Slopes(*(part / unit for part in found))
-    above: int | None = int(np.argmax(np.abs(found.value * cotangent)))
+    slope = slopes(problem, _unit(problem.packing, at) * unit, STEPS)
+    slope = Slopes(*(part / unit for part in slope))
+    above: int | None = int(np.argmax(np.abs(slope.value * cotangent)))
     if np.isfinite(gradient[at]):
-        above = _wrong_output(problem, at, cotangent, found)
+        above = _wrong_output(problem, at, cotangent, slope)
     if above is None:
         return None
     back = problem.pulled()
-    analytic = problem.taken_back(back, _unit(problem.out, above))[at]
-    numerical, error = float(found.value[above]), float(found.error[above])
-    allowed = 4 * error + found.jump[above] + 1e-7 * abs(numerical)
+    analytic = problem.pull_back(back, _unit(problem.out, above))[at]
+    numerical, error = float(slope.value[above]), float(slope.error[above])
+    allowed = 4 * error + slope.jump[above] + 1e-7 * abs(numerical)
     if abs(analytic - numerical) <= allowed:
         return None
     return Wrong(at, above, float(analytic), numerical, error)
 
 
 def _wrong_output(
-    problem: Problem, at: int, cotangent: Array, found: Slopes
+    problem: Problem, at: int, cotangent: Array, slope: Slopes
 ) -> int | None:
     """Return an output whose derivative in one entry is wrong."""
     back = problem.pulled()
@@ -124,9 +124,9 @@ def _wrong_output(
     def off(entries: Array) -> tuple[float, float]:
         part = np.zeros(problem.out.size)
         part[entries] = cotangent[entries]
-        claimed = float(problem.taken_back(back, part)[at])
-        allowed = 2 * np.linalg.norm(part * found.error) + np.abs(part) @ found.jump
-        return claimed - float(part @ found.value), float(allowed)
+        claimed = float(problem.pull_back(back, part)[at])
+        allowed = 2 * np.linalg.norm(part * slope.error) + np.abs(part) @ slope.jump
+        return claimed - float(part @ slope.value), float(allowed)
 
     return halved(np.flatnonzero(cotangent), off)
 
@@ -136,18 +136,18 @@ def halved(entries: Array, off: Measure) -> int | None:
 
     One half is measured, and the other is what that leaves of the whole.
     """
-    whole = off(entries)
-    while len(entries) > 1 and _sure(whole) > 0:
+    total = off(entries)
+    while len(entries) > 1 and _sure(total) > 0:
         first, second = np.array_split(entries, 2)
         there = off(first)
-        rest = whole[0] - there[0], whole[1] + there[1]
+        rest = total[0] - there[0], total[1] + there[1]
         if not rest[1] < 0.1 * abs(rest[0]):
             rest = off(second)
         if _sure(there) >= _sure(rest):
-            entries, whole = first, there
+            entries, total = first, there
         else:
-            entries, whole = second, rest
-    return int(entries[0]) if len(entries) == 1 and _sure(whole) > 0 else None
+            entries, total = second, rest
+    return int(entries[0]) if len(entries) == 1 and _sure(total) > 0 else None
 
 
 def _sure(measured: tuple[float, float]) -> float:

@@ -31,14 +31,14 @@ class Parameter:
     tensor: Tensor
 
     def __post_init__(self) -> None:
-        self.kept = (self.tensor._value, self.tensor.node, self.tensor.grad)
+        self.saved = (self.tensor._value, self.tensor.node, self.tensor.grad)
         self.shape = self.tensor.shape
         self.dtype = self.tensor.dtype.name
 
     @property
     def array(self) -> Array:
         """A copy of the values."""
-        return np.array(self.kept[0])
+        return np.array(self.saved[0])
 
     def assign(self, values: Array) -> None:
         """Give the parameter other values, in their precision, and no gradient."""
@@ -53,11 +53,11 @@ class Parameter:
 
     def restore(self) -> None:
         """Put back all as it was."""
-        self.tensor._value, self.tensor.node, self.tensor._grad = self.kept
+        self.tensor._value, self.tensor.node, self.tensor._grad = self.saved
 
     def like(self, x: Any, double: bool) -> Any:
         """Return data for the model in the precision of the check."""
-        dtype = np.float64 if double else self.kept[0].dtype
+        dtype = np.float64 if double else self.saved[0].dtype
         if isinstance(x, Tensor) and x.dtype.kind == "f":
             return Tensor(x.numpy(), dtype=dtype)
         floats = isinstance(x, np.ndarray) and x.dtype.kind == "f"
@@ -71,20 +71,20 @@ class TorchParameter:
     tensor: Any
 
     def __post_init__(self) -> None:
-        self.kept = (self.tensor.data, self.tensor.grad)
+        self.saved = (self.tensor.data, self.tensor.grad)
         self.shape = tuple(self.tensor.shape)
         self.dtype = str(self.tensor.dtype).rpartition(".")[2]
 
     @property
     def array(self) -> Array:
         """A copy of the values."""
-        values = self.kept[0].double().cpu().numpy()
+        values = self.saved[0].double().cpu().numpy()
         return np.array(values, self.dtype if hasattr(np, self.dtype) else None)
 
     def assign(self, values: Array) -> None:
         """Give the parameter other values, in their precision, and no gradient."""
         double = values.dtype == np.float64
-        data = self.kept[0].double() if double else self.kept[0]
+        data = self.saved[0].double() if double else self.saved[0]
         self.tensor.grad = None
         self.tensor.data = data.new_tensor(values)
 
@@ -98,16 +98,16 @@ class TorchParameter:
     def restore(self) -> None:
         """Put back all as it was."""
         self.tensor.grad = None
-        self.tensor.data, self.tensor.grad = self.kept
+        self.tensor.data, self.tensor.grad = self.saved
 
     def like(self, x: Any, double: bool) -> Any:
         """Return data for the model in the precision of the check."""
         if isinstance(x, np.ndarray):
             kind = x.dtype.kind
-            x = self.kept[0].double().new_tensor(x)
+            x = self.saved[0].double().new_tensor(x)
             x = x.bool() if kind == "b" else x.long() if kind in "iu" else x
         floats = hasattr(x, "is_floating_point") and x.is_floating_point()
-        return (x.double() if double else x.to(self.kept[0].dtype)) if floats else x
+        return (x.double() if double else x.to(self.saved[0].dtype)) if floats else x
 
 
 class Model:
@@ -129,17 +129,17 @@ class Model:
     def __init__(self, model: Any, loss: Callable[..., Any], x: Any, y: Any) -> None:
         self.model, self.loss = model, loss
         self.data = [d if nested(d) or d is None else _array(d) for d in (x, y)]
-        found = list(getattr(model, "named_parameters", lambda: ())())
-        found = [(name, p) for name, p in found if p.requires_grad]
-        if not found:
+        parameters = list(getattr(model, "named_parameters", lambda: ())())
+        parameters = [(name, p) for name, p in parameters if p.requires_grad]
+        if not parameters:
             raise TypeError(
                 "check_model: expected a model with parameters that need a gradient, "
                 "each under its name in named_parameters(), got "
                 f"{type(model).__name__}"
             )
-        self.names = {f"input {k}": name for k, (name, _) in enumerate(found)}
+        self.names = {f"input {k}": name for k, (name, _) in enumerate(parameters)}
         self.names["output 0"] = "loss"
-        self.parameters = [_parameter(p) for _, p in found]
+        self.parameters = [_parameter(p) for _, p in parameters]
         buffers = list(getattr(model, "buffers", lambda: ())())
         self.buffers = [(b, b.data.clone()) for b in buffers]
 
@@ -167,8 +167,10 @@ class Model:
     def vjp(self, g: Any, *arrays: Any) -> tuple[Array | None, ...]:
         """Return what an ordinary backward pass gives, times `g`."""
         self._forward(arrays).backward()
-        found = [p.gradient() for p in self.parameters]
-        return tuple(None if d is None else np.asarray(g * d, d.dtype) for d in found)
+        gradients = [p.gradient() for p in self.parameters]
+        return tuple(
+            None if d is None else np.asarray(g * d, d.dtype) for d in gradients
+        )
 
     def _forward(self, arrays: Any) -> Any:
         values = [np.asarray(a) for a in arrays]
@@ -214,7 +216,7 @@ def _parameter(tensor: Any) -> Parameter | TorchParameter:
 
 
 def _modules(name: str, module: Any) -> Iterator[tuple[str, Any]]:
-    """Yield what a module of this library is made of: modules, functions in lists."""
+    """Yield the parts of a module of this library: modules, functions in lists."""
     parts = []
     is_module = hasattr(module, "named_parameters")
     for key, value in vars(module).items() if is_module else ():
@@ -246,9 +248,9 @@ def located(result: Result, layers: list[tuple[str, str]]) -> list[Finding]:
     """Return a note that says in which layers the fault is likely to be."""
     if result.verdict != "disagrees":
         return []
-    found = [(name_of(result, k).rpartition(".")[0], n) for k, (n, _) in shares(result)]
-    wrong = {name for name, n in found if n}
-    sentence = suspects(layers, wrong, {name for name, n in found if not n})
+    parts = [(name_of(result, k).rpartition(".")[0], n) for k, (n, _) in shares(result)]
+    wrong = {name for name, n in parts if n}
+    sentence = suspects(layers, wrong, {name for name, n in parts if not n})
     return [Finding("layer", sentence, fatal=False)] if sentence else []
 
 
@@ -266,7 +268,7 @@ def suspects(layers: list[tuple[str, str]], wrong: set[str], right: set[str]) ->
         Layers with parameters whose gradients are wrong, and right.
     """
     order = [name for name, _ in layers]
-    named = {name: f"{name} ({kind})" if name else kind for name, kind in layers}
+    titles = {name: f"{name} ({kind})" if name else kind for name, kind in layers}
     places = [k for k, name in enumerate(order) if name in wrong]
     if not places:
         return ""
@@ -274,13 +276,13 @@ def suspects(layers: list[tuple[str, str]], wrong: set[str], right: set[str]) ->
     # What is wrong in the middle, or in part, is not wrong for what comes to it.
     alone = wrong & right or (wrong if right.intersection(order[:last]) else set())
     if alone:
-        own = " and ".join(named.get(name, name) for name in sorted(alone))
+        own = " and ".join(titles.get(name, name) for name in sorted(alone))
         return f"the fault is likely in {own} itself"
     behind = [k for k, name in enumerate(order) if name in right]
     first = behind[0] if behind else len(order)
-    found = [named[name] for name in order[last : first + 1]]
-    *most, end = found if behind else [*found, "the loss"]
+    span = [titles[name] for name in order[last : first + 1]]
+    *most, end = span if behind else [*span, "the loss"]
     return (
-        f"gradients are wrong up to {found[0]}: the fault is likely in "
+        f"gradients are wrong up to {span[0]}: the fault is likely in "
         f"{', '.join(most)} or {end}"
     )

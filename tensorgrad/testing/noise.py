@@ -89,34 +89,36 @@ def noise_at(
     nearly as far in any window, and no farther than terms that cancel may.
     """
     least = np.full((len(widths), lines.base.size), np.inf)
-    found, stairs, known, still = np.zeros((4, lines.base.size), dtype=bool)
+    settled, stairs, jumped, still = np.zeros((4, lines.base.size), dtype=bool)
     jumps = np.zeros(lines.base.size)
-    seen: list[Window] = []
+    windows: list[Window] = []
     size = lines.sizes[j] if 0 < lines.sizes[j] < 0.1 else np.inf
     for k, width in enumerate(widths):
         here = window(lines, j, width)
-        new = here.still & ~known & ~found
+        new = here.still & ~jumped & ~settled
         if new.any():
-            known |= new
+            jumped |= new
             jumps = np.maximum(jumps, first_jump(lines, j, width, new))
             stairs[new] = bool(jumps[new].any())
-        smooth = (here.noise < 0.03 * here.range) | (not seen)
+        smooth = (here.noise < 0.03 * here.range) | (not windows)
         noise = np.where(smooth, here.noise, np.inf)
         noise = np.where(here.still, np.where(stairs, np.inf, 0.0), noise)
         before = least[k - 1] if k else least[k]
-        least[k] = np.where(found, before, np.fmin(before, noise))
+        least[k] = np.where(settled, before, np.fmin(before, noise))
         # What oscillates looks like noise over far more than the size of the point.
-        if seen and width <= size:
-            found |= _is_rounding(here, seen[-1], width / widths[k - 1])
-        seen.append(here)
+        if windows and width <= size:
+            settled |= _is_rounding(here, windows[-1], width / widths[k - 1])
+        windows.append(here)
         still = still | here.still
-        if found.all():
+        if settled.all():
             least[k + 1 :] = least[k]
             if (least[k] > 1e-6 * np.abs(lines.base)).any():
                 still = still | window(lines, j, widths[-1]).still
             break
     least = np.maximum(np.where(np.isfinite(least), least, 0), 0.3 * jumps)
-    least = np.maximum(least, _flicker(lines, np.array([w.far for w in seen]), widths))
+    least = np.maximum(
+        least, _flicker(lines, np.array([w.far for w in windows]), widths)
+    )
     stair = _stairs(lines, j, widths[-1], still, np.maximum(least[-1], jumps))
     # Widths decrease: the last that is wide enough holds the least of those.
     wide = [sum(w >= 0.5 * h for w in widths) - 1 for h in steps]

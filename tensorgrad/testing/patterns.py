@@ -63,10 +63,10 @@ def factor(wrong: Block) -> Diagnosis | None:
 def _masked(wrong: Block) -> Array | None:
     """Return where the block is right, if it is zero everywhere else."""
     right = wrong.like(wrong.numerical)
-    kept = right & (wrong.analytic != 0)
-    if not kept.any() or not (right | (wrong.analytic == 0)).all():
+    nonzero = right & (wrong.analytic != 0)
+    if not nonzero.any() or not (right | (wrong.analytic == 0)).all():
         return None
-    return np.asarray(kept)
+    return np.asarray(nonzero)
 
 
 def missing_sum(wrong: Block) -> Diagnosis | None:
@@ -75,10 +75,10 @@ def missing_sum(wrong: Block) -> Diagnosis | None:
     if masked is None:
         return None
     shape = (*wrong.out_shape, wrong.analytic.shape[1])
-    kept, needed = masked.reshape(shape), wrong.needed.reshape(shape)
+    nonzero, needed = masked.reshape(shape), wrong.needed.reshape(shape)
     single = {}
     for axis in range(len(wrong.out_shape)):
-        at = _only_index(kept, needed, axis)
+        at = _only_index(nonzero, needed, axis)
         broadcast = _broadcast(wrong, axis)
         several = broadcast or np.count_nonzero(needed, axis=axis).max() > 1
         # What is written last stays: that is another mistake, but for broadcasting.
@@ -86,15 +86,15 @@ def missing_sum(wrong: Block) -> Diagnosis | None:
         if at is not None and several and not last:
             single[axis] = at
     index = tuple(single.get(axis, slice(None)) for axis in range(len(shape)))
-    if not single or not np.array_equal(kept[index], needed[index]):
+    if not single or not np.array_equal(nonzero[index], needed[index]):
         return None
     return Diagnosis("missing sum", _missing_text(wrong, single))
 
 
-def _only_index(kept: Array, needed: Array, axis: int) -> int | None:
+def _only_index(nonzero: Array, needed: Array, axis: int) -> int | None:
     """Return the index of an axis that contributes, if one does and more should."""
-    along = tuple(k for k in range(kept.ndim) if k != axis)
-    used = np.flatnonzero(kept.any(axis=along))
+    along = tuple(k for k in range(nonzero.ndim) if k != axis)
+    used = np.flatnonzero(nonzero.any(axis=along))
     more = np.count_nonzero(needed.any(axis=along)) > 1
     return int(used[0]) if len(used) == 1 and more else None
 
@@ -118,14 +118,14 @@ def _missing_text(wrong: Block, single: dict[int, int]) -> str:
 
 def overwritten(wrong: Block) -> Diagnosis | None:
     """Of several outputs that use an entry of the input, not all contribute."""
-    kept = _masked(wrong)
-    if kept is None:
+    nonzero = _masked(wrong)
+    if nonzero is None:
         return None
-    lost = np.count_nonzero(wrong.needed & ~kept, axis=0)
+    lost = np.count_nonzero(wrong.needed & ~nonzero, axis=0)
     several = np.count_nonzero(wrong.needed, axis=0) > 1
     if not lost.any() or (lost[~several] > 0).any():
         return None
-    if not np.asarray(kept.any(axis=0))[lost > 0].all():
+    if not np.asarray(nonzero.any(axis=0))[lost > 0].all():
         return None
     return Diagnosis(
         "overwritten",
@@ -137,10 +137,10 @@ def overwritten(wrong: Block) -> Diagnosis | None:
 
 def partly_zero(wrong: Block) -> Diagnosis | None:
     """Some derivatives are zero, the others right."""
-    kept = _masked(wrong)
-    if kept is None:
+    nonzero = _masked(wrong)
+    if nonzero is None:
         return None
-    lost = np.count_nonzero(wrong.needed & ~kept)
+    lost = np.count_nonzero(wrong.needed & ~nonzero)
     return Diagnosis(
         "partly zero",
         f"{lost} derivatives in input {wrong.input} are zero and should not be; the "
@@ -201,7 +201,7 @@ def _stretched(wrong: Block, axis: int) -> Iterator[Array]:
 
 
 def _selects(wrong: Block) -> bool:
-    """Whether each entry of the output is made of one entry of the input."""
+    """Whether each entry of the output depends on one entry of the input."""
     needed = wrong.needed
     return all(np.count_nonzero(needed, axis=k).max() == 1 for k in (0, 1))
 
@@ -260,14 +260,14 @@ PATTERNS: tuple[Pattern, ...] = (
 
 
 def factor_text(c: float, wrong: Block) -> str:
-    """Return the sentence that tells of a constant factor in a gradient."""
+    """Return the sentence about a constant factor in a gradient."""
     which = f"the gradient of input {wrong.input}"
     if np.isclose(c, -1, rtol=1e-6):
         return f"{which} has the wrong sign: a constant factor of -1"
-    return f"{which} is wrong by a constant factor of {_named(c, wrong)}"
+    return f"{which} is wrong by a constant factor of {_factor_name(c, wrong)}"
 
 
-def _named(c: float, wrong: Block) -> str:
+def _factor_name(c: float, wrong: Block) -> str:
     size = abs(c)
     sign = "-" if c < 0 else ""
     for n, what in _lengths(wrong):
@@ -284,12 +284,12 @@ def _named(c: float, wrong: Block) -> str:
 
 
 def _lengths(wrong: Block) -> list[tuple[int, str]]:
-    found = [
+    lengths = [
         (n, f"the length of axis {k} of {what}")
         for what, shape in _shapes(wrong)
         for k, n in enumerate(shape)
     ]
-    return found + [
+    return lengths + [
         (int(np.prod(shape, dtype=int)), f"the size of {what}")
         for what, shape in _shapes(wrong)
     ]

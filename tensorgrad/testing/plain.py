@@ -36,8 +36,8 @@ def vjp_problem(f: Function, vjp: Function, inputs: Sequence[Array]) -> Problem:
 
     def pullback(arrays: list[Array]) -> Back:
         def back(cotangents: Arrays) -> list[Array | None]:
-            given = as_given(cotangents)
-            g = given[0] if len(given) == 1 else tuple(given)
+            seeds = as_given(cotangents)
+            g = seeds[0] if len(seeds) == 1 else tuple(seeds)
             return as_gradients(vjp(g, *as_given(arrays)), arrays)
 
         return back
@@ -53,31 +53,33 @@ def vjp_problem(f: Function, vjp: Function, inputs: Sequence[Array]) -> Problem:
 
 
 def inspected(f: Function, vjp: Function, inputs: Sequence[Array]) -> list[Finding]:
-    """Return what one call of `f` and one of `vjp` do besides."""
-    given = as_given(inputs)
-    outputs = as_outputs(f(*given))
-    found = changed(given, inputs, "f")
-    found = found or varying(outputs, as_outputs(f(*as_given(inputs))))
-    found += shared(outputs, given, "output", "input")
-    found += coarse(outputs, given, "output") + _whole(outputs)
-    if any(f.fatal for f in found):
-        return found
+    """Return findings about the side effects of one call of `f` and one of `vjp`."""
+    arguments = as_given(inputs)
+    outputs = as_outputs(f(*arguments))
+    findings = changed(arguments, inputs, "f")
+    findings = findings or varying(outputs, as_outputs(f(*as_given(inputs))))
+    findings += shared(outputs, arguments, "output", "input")
+    findings += coarse(outputs, arguments, "output") + _integer_outputs(outputs)
+    if any(f.fatal for f in findings):
+        return findings
     cotangents = [np.ones_like(y) for y in outputs]
-    given, seeds = as_given(inputs), as_given(cotangents)
+    arguments, seeds = as_given(inputs), as_given(cotangents)
     g = seeds[0] if len(seeds) == 1 else tuple(seeds)
     with reported():
-        gradients = as_gradients(vjp(g, *given), inputs)
-    found += changed(given, inputs, "the gradient function")
-    found += changed(seeds, cotangents, "the gradient function", "cotangent")
+        gradients = as_gradients(vjp(g, *arguments), inputs)
+    findings += changed(arguments, inputs, "the gradient function")
+    findings += changed(seeds, cotangents, "the gradient function", "cotangent")
     arrived = [a for a in gradients if a is not None]
     # Where the function itself computes in lower precision its gradient may, too.
-    fine = not coarse(outputs, given, "output")
-    found += coarse(arrived, given, "gradient", fatal=fine) + _constants(gradients)
-    found += shared(arrived, given, "gradient", "input")
-    return found + shared(arrived, seeds, "gradient", "cotangent")
+    fine = not coarse(outputs, arguments, "output")
+    findings += coarse(arrived, arguments, "gradient", fatal=fine) + _constants(
+        gradients
+    )
+    findings += shared(arrived, arguments, "gradient", "input")
+    return findings + shared(arrived, seeds, "gradient", "cotangent")
 
 
-def _whole(outputs: Arrays) -> list[Finding]:
+def _integer_outputs(outputs: Arrays) -> list[Finding]:
     sentence = "output {} is {}, which has no derivative; return floating-point numbers"
     return [
         Finding("dtype", sentence.format(k, y.dtype))
@@ -122,7 +124,7 @@ def value_and_derivative(f: Function, df: Any) -> tuple[Function, Function]:
 def gradient_problem(f: Function, df: Function, inputs: Sequence[Array]) -> Problem:
     """Return the problem of `f` with the derivative ``df(*inputs)``."""
 
-    def found(arrays: Sequence[Any]) -> list[Any]:
+    def derivatives_at(arrays: Sequence[Any]) -> list[Any]:
         several = _several(df(*arrays), len(arrays))
         if len(several) != len(arrays):
             raise _count(len(several), len(arrays))
@@ -133,10 +135,10 @@ def gradient_problem(f: Function, df: Function, inputs: Sequence[Array]) -> Prob
         ]
 
     def vjp(g: Any, *arrays: Array) -> tuple[Any, ...]:
-        return _all_applied(g, found(arrays), arrays)
+        return _all_applied(g, derivatives_at(arrays), arrays)
 
     def pullback(arrays: list[Array]) -> Back:
-        derivatives = found(as_given(arrays))
+        derivatives = derivatives_at(as_given(arrays))
 
         def back(cotangents: Arrays) -> list[Array | None]:
             (g,) = as_given(cotangents)
@@ -145,15 +147,15 @@ def gradient_problem(f: Function, df: Function, inputs: Sequence[Array]) -> Prob
         return back
 
     def inspect() -> list[Finding]:
-        return inspected(f, vjp, inputs) + _coarse_derivatives(found, inputs)
+        return inspected(f, vjp, inputs) + _coarse_derivatives(derivatives_at, inputs)
 
     return replace(vjp_problem(f, vjp, inputs), pullback=pullback, inspect=inspect)
 
 
-def _coarse_derivatives(found: Function, inputs: Arrays) -> list[Finding]:
+def _coarse_derivatives(derivative: Function, inputs: Arrays) -> list[Finding]:
     """Return a note for each derivative that is cut off to whole numbers."""
     with reported():
-        several = found(as_given(inputs))
+        several = derivative(as_given(inputs))
     sentence = "the derivative in input {} is {}: fractions are cut off"
     return [
         Finding("dtype", sentence.format(k, d.dtype), fatal=False)
@@ -177,7 +179,7 @@ def _all_applied(g: Any, derivatives: list[Any], arrays: Arrays) -> tuple[Any, .
 
 
 def _in_its_dtype(derivative: Array, gradient: Array) -> Array:
-    """Return the gradient in the precision that the derivative came in."""
+    """Return the gradient in the precision of the derivative."""
     return (
         gradient.astype(derivative.dtype) if derivative.dtype.kind == "f" else gradient
     )
@@ -231,17 +233,17 @@ def in_dtypes(function: Function, kinds: Sequence[Any]) -> Function:
     cotangents before them of the first.
     """
 
-    def cast(*given: Any) -> Any:
-        several = [None] * (len(given) - len(kinds)) + list(kinds)
-        return function(*map(_cast, given, [k or kinds[0] for k in several]))
+    def cast(*arguments: Any) -> Any:
+        several = [None] * (len(arguments) - len(kinds)) + list(kinds)
+        return function(*map(_cast, arguments, [k or kinds[0] for k in several]))
 
     return cast
 
 
-def _cast(given: Any, kind: Any) -> Any:
-    if isinstance(given, tuple):
-        return tuple(_cast(a, kind) for a in given)
-    return np.asarray(given).astype(kind)[()]
+def _cast(argument: Any, kind: Any) -> Any:
+    if isinstance(argument, tuple):
+        return tuple(_cast(a, kind) for a in argument)
+    return np.asarray(argument).astype(kind)[()]
 
 
 def as_given(arrays: Arrays) -> list[Any]:
@@ -272,17 +274,17 @@ def as_outputs(result: Any) -> list[Array]:
         # A list of numbers is one output, a tuple or a list of arrays several.
         listed = isinstance(result, list) and any(map(_has_axes, result))
         several = isinstance(result, tuple) or listed
-        found = [as_array(y) for y in (result if several else [result])]
+        outputs = [as_array(y) for y in (result if several else [result])]
     except (ValueError, TypeError, RuntimeError):
-        found = [np.empty(0, dtype=object)]
-    for y in found:
+        outputs = [np.empty(0, dtype=object)]
+    for y in outputs:
         if y.dtype.kind not in "fiub":
             raise UnusableError(
                 "dtype",
                 f"f returns {y.dtype}, expected real numbers: an array, a number, or a "
                 "tuple of them",
             )
-    return found
+    return outputs
 
 
 def _has_axes(result: Any) -> bool:
@@ -297,10 +299,10 @@ def as_array(result: Any) -> Array:
     if detach is not None:
         result = detach()
     try:
-        found = np.asarray(result)
+        array = np.asarray(result)
     except TypeError:
-        found = np.asarray(result.float())
-    return found.astype(np.float32) if found.dtype.name == "bfloat16" else found
+        array = np.asarray(result.float())
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 
 def as_gradients(result: Any, arrays: Arrays) -> list[Array | None]:
@@ -313,10 +315,10 @@ def as_gradients(result: Any, arrays: Arrays) -> list[Array | None]:
     GradientShapeError
         If one has another shape than its input.
     """
-    found = _several(result, len(arrays))
-    if len(found) != len(arrays):
-        raise _count(len(found), len(arrays))
-    pairs = enumerate(zip(found, arrays, strict=True))
+    gradients = _several(result, len(arrays))
+    if len(gradients) != len(arrays):
+        raise _count(len(gradients), len(arrays))
+    pairs = enumerate(zip(gradients, arrays, strict=True))
     return [None if g is None else _checked(k, g, x) for k, (g, x) in pairs]
 
 
@@ -336,9 +338,9 @@ def _not_real(k: int, gradient: Array) -> UnusableError:
     )
 
 
-def _count(found: int, expected: int) -> UnusableError:
+def _count(count: int, expected: int) -> UnusableError:
     return UnusableError(
         "shape",
-        f"the gradient function returns {found} gradients for {expected} inputs; "
+        f"the gradient function returns {count} gradients for {expected} inputs; "
         "return a tuple with one for each, None for a constant",
     )

@@ -17,16 +17,16 @@ from ..core.errors import RuleError
 
 @dataclass(frozen=True)
 class Finding:
-    """Something found about a function or its gradient.
+    """A fact about a function or its gradient.
 
     Attributes
     ----------
     fault : str
         Its name, as in ``"mutates"`` or ``"unreached"``.
     sentence : str
-        What was found, and the remedy.
+        The fact, and the remedy.
     fatal : bool
-        Whether the check fails for it; otherwise it is told as a note.
+        Whether the check fails for it; otherwise it is a note.
     """
 
     fault: str
@@ -36,12 +36,12 @@ class Finding:
 
 def renamed(sentence: str, names: Mapping[str, str]) -> str:
     """Return a sentence with the names of inputs and outputs for their numbers."""
-    known = r"\b(?:input|output) \d+\b"
-    return re.sub(known, lambda found: names.get(found[0], found[0]), sentence)
+    pattern = r"\b(?:input|output) \d+\b"
+    return re.sub(pattern, lambda match: names.get(match[0], match[0]), sentence)
 
 
-def told(fault: str, sentence: str, names: Mapping[str, str]) -> str:
-    """As :func:`renamed`, but for sentences that quote what the user's code says."""
+def renamed_unless_quoted(fault: str, sentence: str, names: Mapping[str, str]) -> str:
+    """As :func:`renamed`, but leave sentences that quote the user's code."""
     return sentence if fault in ("raises", "rule") else renamed(sentence, names)
 
 
@@ -100,7 +100,7 @@ class Packing:
         return [vector[a:b].reshape(s).copy(order) for s, order, a, b in spans]
 
     def part(self, number: int) -> slice:
-        """Where the array of that number stands in the vector."""
+        """The slice of an array in the vector, by its number."""
         return slice(self.ends[number], self.ends[number + 1])
 
     def entry(self, k: int) -> tuple[int, tuple[int, ...]]:
@@ -238,12 +238,12 @@ class Problem:
                 outputs = self.analytic(moved)
             if any(y.dtype.kind != "c" for y in outputs):
                 return None
-            found = self.out.pack([y.imag / h for y in outputs])
+            derivative = self.out.pack([y.imag / h for y in outputs])
         # A function need not take complex numbers, and may say so as it likes.
         except (Exception, SystemExit):
             self.analytic = None
             return None
-        return found if found.size == self.out.size else None
+        return derivative if derivative.size == self.out.size else None
 
     def pulled(self) -> Back:
         """Return the way back from the point.
@@ -256,7 +256,7 @@ class Problem:
         with reported():
             return self.pullback(self.packing.unpack(self.point))
 
-    def taken_back(self, back: Back, cotangent: Array) -> Array:
+    def pull_back(self, back: Back, cotangent: Array) -> Array:
         """Return the gradient for a vector of cotangents as one vector.
 
         Raises
@@ -277,7 +277,7 @@ class Problem:
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Turn whatever a gradient raises into an UnusableError that tells it."""
+    """Turn whatever a gradient raises into an UnusableError."""
     try:
         yield
     except UnusableError:

@@ -35,9 +35,11 @@ def invalid(
 ) -> Result:
     """Return the result for inputs at which nothing can be checked."""
     problem = Problem(inputs, lambda xs: [], lambda xs: lambda vs: [])
-    found = Examination(problem, findings=[Finding(fault, sentence)])
+    examination = Examination(problem, findings=[Finding(fault, sentence)])
     diagnosed = Diagnosis(fault, sentence)
-    return Result("invalid", 1, seed, inputs, [found], diagnosed, names=dict(names))
+    return Result(
+        "invalid", 1, seed, inputs, [examination], diagnosed, names=dict(names)
+    )
 
 
 _MANY = 10_000
@@ -58,13 +60,13 @@ def run(
             sentence = f"input {k} holds NaN or infinity: there is no derivative there"
             return invalid("not finite", sentence, problem.inputs, seed, point.names)
     rng = np.random.default_rng(seed)
-    found: list[Examination] = []
+    examinations: list[Examination] = []
     lower: Problem | None = None
     for k in range(1, order + 1):
         if lower is not None:
             problem = _next(lower, rng)
         examination = examine(problem, settings, rng, k)
-        found.append(examination)
+        examinations.append(examination)
         if k == 1:
             examination.findings[:0] = point.notes
         if lower is not None and examination.verdict == "agrees":
@@ -75,17 +77,19 @@ def run(
         lower = problem
         if examination.verdict not in ("agrees", "kink"):
             break
-    last = found[-1]
+    last = examinations[-1]
     verdict = last.verdict
-    if verdict == "agrees" and any(e.verdict == "kink" for e in found):
+    if verdict == "agrees" and any(e.verdict == "kink" for e in examinations):
         verdict = "kink"
-    result = Result(verdict, len(found), seed, point.arrays, found, names=point.names)
+    result = Result(
+        verdict, len(examinations), seed, point.arrays, examinations, names=point.names
+    )
     if settings.explain and verdict != "agrees":
         _explain(result)
         result.located = _located(last)
         # Where one entry of very many is named, smaller inputs would tell little more.
-        named = result.located is not None and problem.point.size > _MANY
-        if not point.fixed and not named:
+        one_entry = result.located is not None and problem.point.size > _MANY
+        if not point.fixed and not one_entry:
             _find_smaller(result, settings)
     return result
 
@@ -102,10 +106,10 @@ def _next(lower: Problem, rng: np.random.Generator) -> Problem:
 def _of_order(
     lower: Problem, problem: Problem, rng: np.random.Generator
 ) -> list[Finding]:
-    """Check what must hold between two orders."""
+    """Check the identities between two orders."""
     count = len(lower.inputs)
-    found = symmetric(problem, count, rng)
-    return found + adjoint(lower, forward_by_transposing(lower), rng)
+    findings = symmetric(problem, count, rng)
+    return findings + adjoint(lower, forward_by_transposing(lower), rng)
 
 
 def _explain(result: Result) -> None:
@@ -155,13 +159,13 @@ def _find_smaller(result: Result, settings: Settings) -> None:
     if fits(last.problem, settings.largest):
         return
     smaller = examine(last.problem.at(small), settings, rng, last.order)
-    found = diagnose(smaller)
-    if smaller.numbers == "disagrees" and found is not None:
-        result.diagnosed = found
+    diagnosis = diagnose(smaller)
+    if smaller.numbers == "disagrees" and diagnosis is not None:
+        result.diagnosed = diagnosis
 
 
 def raise_failure(result: Result, raise_on_failure: bool) -> Result:
-    """Return the result, or raise it where it is a failure, if that is asked for."""
+    """Return the result; raise a failure if `raise_on_failure` is set."""
     __tracebackhide__ = True
     if raise_on_failure and not result.ok:
         error = result.last.error

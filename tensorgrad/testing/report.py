@@ -21,7 +21,7 @@ LONGEST = 80
 
 
 def report(result: Result) -> str:
-    """Return the report on a result, made for a terminal."""
+    """Return the report on a result, for a terminal."""
     lines = [f"{kind(result)}: {result.verdict.upper()}"]
     if result.diagnosis:
         lines += _wrapped(result.diagnosis)
@@ -30,7 +30,7 @@ def report(result: Result) -> str:
         lines += _wrapped(by_input(result))
     for note in result.notes:
         lines += _wrapped(f"note: {note}")
-    lines += _wrapped(made(result))
+    lines += _wrapped(basis(result))
     return "\n".join([*lines, *to_repeat(result, HEIGHT - len(lines))])
 
 
@@ -58,7 +58,7 @@ def _of_worst(result: Result) -> list[str]:
 
 
 def by_input(result: Result) -> str:
-    """Say of which inputs the gradient is wrong, and of which it is right."""
+    """Say for which inputs the gradient is wrong, and for which it is right."""
     counted = shares(result)
     wrong = [f"{name_of(result, k)} ({n} of {of})" for k, (n, of) in counted if n]
     right = [name_of(result, k) for k, (n, _) in counted if not n]
@@ -87,7 +87,7 @@ def _few(names: list[str], most: int = 8) -> str:
 
 
 def what_worst(result: Result) -> str:
-    """Return what the worst entry is called."""
+    """Return the name of the worst entry."""
     names = {"agrees": "widest entry", "kink": "at a kink"}
     return names.get(result.verdict, "worst entry")
 
@@ -102,8 +102,8 @@ def among(result: Result) -> str:
     return f", {same} of {comparison.state.size} {name}"
 
 
-def made(result: Result) -> str:
-    """Say of what the check was made."""
+def basis(result: Result) -> str:
+    """Return the shapes, the seed and the number of evaluations of a check."""
     shapes = ", ".join(str(x.shape) for x in result.inputs) or "none"
     counted = f"{result.evaluations} evaluations"
     return f"inputs of shape {shapes}, seed {result.seed}, {counted}"
@@ -118,10 +118,10 @@ def to_repeat(result: Result, room: int) -> list[str]:
         what, name, inputs = "input", "inputs", result.inputs
     else:
         what, name, inputs = "smallest failing input", "shrunk", result.shrunk
-    called = [result.names.get(f"input {k}", f"x{k}") for k in range(len(inputs))]
-    short = [f"    {x} = result.{name}[{k}]" for k, x in enumerate(called)]
+    names = [result.names.get(f"input {k}", f"x{k}") for k in range(len(inputs))]
+    short = [f"    {x} = result.{name}[{k}]" for k, x in enumerate(names)]
     printed = [
-        _array(f"    {called[k]} = ", x) if x.size <= LONGEST else [short[k]]
+        _array(f"    {names[k]} = ", x) if x.size <= LONGEST else [short[k]]
         for k, x in enumerate(inputs)
     ]
     while sum(map(len, printed)) >= max(room, len(printed) + 1):
@@ -144,7 +144,7 @@ def _array(head: str, x: Array) -> list[str]:
 
 
 def as_dict(result: Result) -> dict[str, Any]:
-    """Return what the report says, in types that JSON has."""
+    """Return the report as a dict that can be written as JSON."""
     inputs = enumerate(result.inputs)
     return {
         "verdict": result.verdict,
@@ -171,12 +171,12 @@ def counts(result: Result) -> dict[str, int]:
     """Return how many entries of the worst comparison have each verdict."""
     if result.comparison is None:
         return {}
-    found = np.bincount(result.comparison.state.ravel(), minlength=len(NAMES))
-    return {name: int(n) for name, n in zip(NAMES, found, strict=True)}
+    numbers = np.bincount(result.comparison.state.ravel(), minlength=len(NAMES))
+    return {name: int(n) for name, n in zip(NAMES, numbers, strict=True)}
 
 
 def name_of(result: Result, number: int) -> str:
-    """Return what an input is called."""
+    """Return the name of an input."""
     return renamed(f"input {number}", result.names)
 
 
@@ -195,7 +195,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
 
 
 def _numbers(value: Any) -> Any:
-    """Return numbers that JSON has not as strings."""
+    """Return numbers that JSON lacks as strings."""
     if isinstance(value, list):
         return [_numbers(v) for v in value]
     return value if math.isfinite(value) else str(value)
@@ -230,7 +230,7 @@ def page(result: Result) -> str:
     if result.notes:
         items = "".join(f"<li>{escape(note)}</li>" for note in result.notes)
         parts.append(f'<ul style="margin:.6em 0">{items}</ul>')
-    parts.append(f'<div style="opacity:.7">{escape(made(result))}</div>')
+    parts.append(f'<div style="opacity:.7">{escape(basis(result))}</div>')
     parts += _input(result)
     style = f"border-left:4px solid {colour};padding:.2em 0 .2em 1em;max-width:50em"
     # A long path or line of numbers must not make the page wider.

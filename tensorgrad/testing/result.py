@@ -13,7 +13,7 @@ from ..core.terminal import printable
 from .block import worst_entry
 from .diagnosis import Diagnosis
 from .examine import Examination
-from .problem import Array, Finding, renamed, told
+from .problem import Array, Finding, renamed, renamed_unless_quoted
 from .report import as_dict, page, report
 from .verdict import NAMES, Comparison, Verdict
 
@@ -78,7 +78,7 @@ class Entry:
 
 @dataclass
 class Result:
-    """What a check found; true where the gradient passes.
+    """The result of a check; true where the gradient passes.
 
     Made by the functions that check; each parameter is an attribute too.
 
@@ -135,7 +135,7 @@ class Result:
         """The likeliest fault in one sentence, empty where there is none."""
         if self.diagnosed is None:
             return ""
-        return told(self.fault, self.diagnosed.sentence, self.names)
+        return renamed_unless_quoted(self.fault, self.diagnosed.sentence, self.names)
 
     @property
     def last(self) -> Examination:
@@ -144,21 +144,21 @@ class Result:
 
     @property
     def findings(self) -> list[Finding]:
-        """What was found besides numbers, each once."""
+        """Facts besides the numbers, each once."""
         first, *higher = self.examinations
         # What a function does not depend on, or is linear in, has no second derivative.
         later = [f for e in higher for f in e.findings if f.fault != "unreached"]
         return [
-            replace(f, sentence=told(f.fault, f.sentence, self.names))
+            replace(f, sentence=renamed_unless_quoted(f.fault, f.sentence, self.names))
             for f in dict.fromkeys(first.findings + later)
         ]
 
     @property
     def notes(self) -> list[str]:
-        """What is worth knowing without being a failure."""
-        found = [f.sentence for f in self.findings if not f.fatal]
+        """Findings that are no failure."""
+        notes = [f.sentence for f in self.findings if not f.fatal]
         idle = [renamed(sentence, self.names) for sentence in _idle(self)]
-        return found + idle + _unseen(self.last)
+        return notes + idle + _unseen(self.last)
 
     @property
     def evaluations(self) -> int:
@@ -223,7 +223,7 @@ class Result:
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            Where to draw; a new figure where not given.
+            Where to draw; a new figure by default.
 
         Returns
         -------
@@ -266,11 +266,11 @@ def entry(
 
 
 def _idle(result: Result) -> list[str]:
-    """Say which inputs the outputs do not change with, by either account."""
+    """Say which inputs have only zero derivatives, claimed and numerical."""
     first = result.examinations[0]
     if not first.comparisons:
         return []
-    told = [f.sentence for f in first.findings if f.fault == "unreached"]
+    unreached = [f.sentence for f in first.findings if f.fault == "unreached"]
     comparison = first.comparisons[0]
     moves = (comparison.analytic != 0) | (comparison.numerical != 0)
     used = {
@@ -282,7 +282,7 @@ def _idle(result: Result) -> list[str]:
     return [
         f"the output does not change with input {k}: all its derivatives are 0"
         for k in idle
-        if not any(f"input {k} " in sentence for sentence in told)
+        if not any(f"input {k} " in sentence for sentence in unreached)
     ]
 
 

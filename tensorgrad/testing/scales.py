@@ -30,7 +30,7 @@ WINDOWS = (1.0, 1e-1, 1e-2, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12)
 
 
 class Look(NamedTuple):
-    """What there is along one line, arrays of one row for each value.
+    """The measurements along one line, arrays of one row for each value.
 
     Attributes
     ----------
@@ -113,8 +113,8 @@ def _side(
     return extrapolate(steps, slopes, bars, power=1, wary=True), slopes
 
 
-def _row(found: Estimate) -> Estimate:
-    return Estimate(found.value[0], found.error[0])
+def _row(estimate: Estimate) -> Estimate:
+    return Estimate(estimate.value[0], estimate.error[0])
 
 
 def _consistent(
@@ -129,20 +129,20 @@ def _consistent(
     return np.where(odd, middle, both.value), np.where(odd, bar, both.error)
 
 
-def one_sided(lines: Lines, found: Look) -> tuple[Array, Array]:
+def one_sided(lines: Lines, view: Look) -> tuple[Array, Array]:
     """Return the one-sided derivatives where they differ at every scale, NaN elsewhere.
 
     Where the values move by more than rounding, a function that is smooth has the same
     derivative on both sides, once the steps are small enough.
     """
-    (p, p_bar), (q, q_bar) = found.ahead, found.behind
-    p_slope, q_slope = found.slopes
-    p_steep = _grows(p_slope, found.ahead, found)
-    q_steep = _grows(q_slope, found.behind, found)
+    (p, p_bar), (q, q_bar) = view.ahead, view.behind
+    p_slope, q_slope = view.slopes
+    p_steep = _grows(p_slope, view.ahead, view)
+    q_steep = _grows(q_slope, view.behind, view)
     p, p_bar = _at_infinity(p, p_bar, p_slope, p_steep)
     q, q_bar = _at_infinity(q, q_bar, q_slope, q_steep)
     # At the edge of where the function is defined there is one side only.
-    p_none, q_none = (np.isnan(s[-3:]).all(axis=0) for s in found.slopes)
+    p_none, q_none = (np.isnan(s[-3:]).all(axis=0) for s in view.slopes)
     p, p_bar = np.where(p_none, q, p), np.where(p_none, q_bar, p_bar)
     q, q_bar = np.where(q_none, p, q), np.where(q_none, p_bar, q_bar)
     # A function that is flat here has slopes farther on, and rounding leaves of them.
@@ -153,31 +153,31 @@ def one_sided(lines: Lines, found: Look) -> tuple[Array, Array]:
     return np.where(kink, low, np.nan), np.where(kink, high, np.nan)
 
 
-def straddles(found: Look, claimed: Array) -> Array:
+def straddles(view: Look, claimed: Array) -> Array:
     """Return where a claimed derivative lies between the slopes ahead and behind, over
     the smallest step that would show it to be wrong.
     """
-    apart = np.abs(claimed - found.both.value)
-    h = np.array(found.steps)[:, None]
-    shows = SAFETY * found.noise / h <= 0.3 * np.nan_to_num(apart, nan=np.inf)
+    apart = np.abs(claimed - view.both.value)
+    h = np.array(view.steps)[:, None]
+    shows = SAFETY * view.noise / h <= 0.3 * np.nan_to_num(apart, nan=np.inf)
     last = len(h) - 1 - np.argmax(shows[::-1], axis=0)
-    sides = np.array([np.take_along_axis(s, last[None], 0)[0] for s in found.slopes])
+    sides = np.array([np.take_along_axis(s, last[None], 0)[0] for s in view.slopes])
     low, high = sides.min(axis=0), sides.max(axis=0)
     between = (claimed >= low) & (claimed <= high)
     return np.asarray(between | ~shows.any(axis=0))
 
 
-def _grows(slopes: Array, limit: Estimate, found: Look) -> Array:
+def _grows(slopes: Array, limit: Estimate, view: Look) -> Array:
     """Whether a one-sided slope grows without end as the step gets smaller."""
-    size, h = np.abs(slopes), np.array(found.steps)[:, None]
-    seen = (h < 1e-3) & (h * size > 20 * found.noise)
-    steadily = (np.diff(size, axis=0) > 0) | ~(seen[1:] & seen[:-1])
-    least = np.min(np.where(seen, size, np.inf), axis=0)
-    most = np.max(np.where(seen, size, 0), axis=0)
-    enough = (most > 2 * least) & (seen.sum(axis=0) > 5)
+    size, h = np.abs(slopes), np.array(view.steps)[:, None]
+    visible = (h < 1e-3) & (h * size > 20 * view.noise)
+    steadily = (np.diff(size, axis=0) > 0) | ~(visible[1:] & visible[:-1])
+    least = np.min(np.where(visible, size, np.inf), axis=0)
+    most = np.max(np.where(visible, size, 0), axis=0)
+    enough = (most > 2 * least) & (visible.sum(axis=0) > 5)
     # A slope that has a limit settles at it, one that is that of a jump stops before.
     settled = (limit.error < 0.1 * most) & (np.abs(limit.value) > 0.5 * most)
-    settled |= size[-1] + found.noise[-1] / h[-1] < 0.1 * most
+    settled |= size[-1] + view.noise[-1] / h[-1] < 0.1 * most
     return np.asarray(steadily.all(axis=0) & enough & ~settled)
 
 

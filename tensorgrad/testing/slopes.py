@@ -33,7 +33,7 @@ def numerical_jacobian(f: Callable[..., Any], x: ArrayLike) -> tuple[Array, Arra
     jacobian : array
         Of the shapes of ``f(x)`` and `x` joined.
     error : array
-        An error bar for each entry, infinite where the derivative is not found.
+        An error bar for each entry, infinite where the derivative is unknown.
 
     Examples
     --------
@@ -55,9 +55,9 @@ def numerical_jacobian(f: Callable[..., Any], x: ArrayLike) -> tuple[Array, Arra
     problem = _of_one("numerical_jacobian", vjp_problem(f, _no_gradient, points))
     lines = entry_lines(problem)
     looks = [look(lines, j).both for j in range(lines.count)]
-    found: Array = np.array(looks).reshape(lines.count, 2, -1)
+    estimates: Array = np.array(looks).reshape(lines.count, 2, -1)
     shape = (*problem.out.shapes[0], *problem.packing.shapes[0])
-    parts = (found / problem.scale[:, None, None]).transpose(1, 2, 0)
+    parts = (estimates / problem.scale[:, None, None]).transpose(1, 2, 0)
     jacobian, error = (part.reshape(shape) for part in parts)
     return jacobian, error
 
@@ -120,15 +120,15 @@ def taylor_slope(
 def _slope(problem: Problem, rng: np.random.Generator) -> float:
     weights = rng.normal(size=problem.out.size)
     v = rng.normal(size=problem.packing.size) * problem.scale
-    slope = problem.taken_back(problem.pulled(), weights) @ v
+    slope = problem.pull_back(problem.pulled(), weights) @ v
     base = problem.value(problem.point)
     steps = np.array(STEPS)
     moved = np.array([problem.value(problem.point + h * v) for h in STEPS])
     remainder = np.abs((moved - base) @ weights - steps * slope)
     size = np.abs(weights) @ np.abs(base) + steps * np.abs(slope)
-    seen = np.isfinite(remainder) & (remainder > 1e4 * problem.precision * size)
+    visible = np.isfinite(remainder) & (remainder > 1e4 * problem.precision * size)
     # The smallest steps that show it: at large ones higher terms weigh in.
-    last = np.flatnonzero(seen)[-6:]
+    last = np.flatnonzero(visible)[-6:]
     if len(last) < 3:
         return math.inf
     return float(np.polyfit(np.log(steps[last]), np.log(remainder[last]), 1)[0])

@@ -77,7 +77,7 @@ def domains(
     away_from: Sequence[float] = (),
     margin: float = 0.05,
 ) -> Domain:
-    """Return an interval to draw from, at least `margin` away from given kinks.
+    """Return an interval to draw from, at least `margin` from some points.
 
     Parameters
     ----------
@@ -109,13 +109,13 @@ def arrays(
     Parameters
     ----------
     shape : tuple of int or strategy, optional
-        Any of :func:`shapes` where not given.
+        Any of :func:`shapes` by default.
     domain : Domain, optional
-        From where the values are; -3 to 3 where not given. See :func:`domains`.
+        The range of the values; -3 to 3 by default. See :func:`domains`.
     dtype : dtype or strategy
         Of the array.
     layout : str or strategy, optional
-        Any of :func:`layouts` where not given.
+        Any of :func:`layouts` by default.
 
     Returns
     -------
@@ -131,9 +131,9 @@ def arrays(
     ... def test_absolute(x):
     ...     gradcheck(np.absolute, x)
     """
-    wanted = _drawn(draw, shapes() if shape is None else shape)
+    size = _drawn(draw, shapes() if shape is None else shape)
     order = _drawn(draw, layouts() if layout is None else layout)
-    x = (domain or Domain()).sample(_rng(draw), wanted)
+    x = (domain or Domain()).sample(_rng(draw), size)
     return lay_out(x.astype(_drawn(draw, dtype)), order)
 
 
@@ -166,11 +166,11 @@ def broadcastable(
     )
     kinds = list(domain) if isinstance(domain, Sequence) else [domain] * count
     rng, order = _rng(draw), draw(layouts())
-    found = []
+    drawn = []
     for k, shape in enumerate(draw(several).input_shapes):
         x = (kinds[k] or Domain()).sample(rng, shape, (k + 1) / (count + 1))
-        found.append(lay_out(x, order))
-    return tuple(found)
+        drawn.append(lay_out(x, order))
+    return tuple(drawn)
 
 
 @st.composite
@@ -211,12 +211,12 @@ def calls(draw: st.DrawFn, operation: str | Entry) -> Call:
         several = mutually_broadcastable_shapes(
             num_shapes=entry.arity, max_dims=3, min_side=0, max_side=3
         )
-        taken: Any = draw(several).input_shapes
+        sizes: Any = draw(several).input_shapes
         kwargs: Any = {}
     else:
         chosen = draw(st.sampled_from(list(entry.cases)))
-        taken, kwargs = chosen.shapes, chosen.kwargs
-    return Call(entry, taken, kwargs, _rng(draw), draw(layouts()))
+        sizes, kwargs = chosen.shapes, chosen.kwargs
+    return Call(entry, sizes, kwargs, _rng(draw), draw(layouts()))
 
 
 def _rng(draw: st.DrawFn) -> np.random.Generator:

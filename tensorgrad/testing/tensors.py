@@ -29,25 +29,25 @@ def tensor_problem(
     f : callable
         Takes Tensors and returns a Tensor or a tuple or list of them.
     dtypes : sequence of dtype, optional
-        What the inputs are cast to before `f` is called; float64 where not given.
+        What the inputs are cast to before `f` is called; float64 by default.
     exact : bool
         Whether `f` is linear in each entry.
     """
-    made = _Of(f, inputs, dtypes or [np.dtype(np.float64)] * len(inputs), exact)
+    parts = _Of(f, inputs, dtypes or [np.dtype(np.float64)] * len(inputs), exact)
     return Problem(
         [np.asarray(x, dtype=np.float64) for x in inputs],
-        made.call,
-        made.pullback,
-        made.derivative,
-        lowered=made.lowered,
-        inspect=made.inspect,
-        uses=made.uses,
+        parts.call,
+        parts.pullback,
+        parts.derivative,
+        lowered=parts.lowered,
+        inspect=parts.inspect,
+        uses=parts.uses,
         exact=exact,
     )
 
 
 class _Of:
-    """The parts of the problem of `f`, on tensors of the given dtypes."""
+    """The parts of the problem of `f`, on tensors of some dtypes."""
 
     def __init__(
         self, f: Function, inputs: Sequence[Array], kinds: Any, exact: bool
@@ -90,7 +90,7 @@ class _Of:
         return tensor_problem(self.f, self.inputs, kinds)
 
     def inspect(self) -> list[Finding]:
-        """Return what a pass does besides computing."""
+        """Return findings about the side effects of a pass."""
         with no_grad():
             constants = self.leaves(self.inputs, False)
             first = tensors(self.f(*constants))
@@ -115,27 +115,27 @@ def inspected(
         return unlike
     ys = floating(several)
     values, outputs = [x.numpy() for x in xs], [y.numpy() for y in ys]
-    found = shared(outputs, values, "output", "input")
-    found += coarse(outputs, values, "output")
+    findings = shared(outputs, values, "output", "input")
+    findings += coarse(outputs, values, "output")
     before = [a.copy() for a in (*values, *outputs)]
     with reported():
         gradients = backward(xs, ys, [np.ones_like(y) for y in outputs])
-    found += changed(values, before[: len(values)], "a gradient rule")
-    found += changed(outputs, before[len(values) :], "a gradient rule", "output")
-    found += unreached(gradients)
+    findings += changed(values, before[: len(values)], "a gradient rule")
+    findings += changed(outputs, before[len(values) :], "a gradient rule", "output")
+    findings += unreached(gradients)
     arrived = [g for g in gradients if g is not None]
-    found += coarse(
+    findings += coarse(
         arrived,
         [x for x, g in zip(values, gradients, strict=True) if g is not None],
         "gradient",
         fatal=True,
     )
-    found += _narrow(xs, ys)
-    return found + shared(arrived, values, "gradient", "input", fatal=True)
+    findings += _narrow(xs, ys)
+    return findings + shared(arrived, values, "gradient", "input", fatal=True)
 
 
 def _narrow(xs: Sequence[Tensor], ys: Sequence[Tensor]) -> list[Finding]:
-    """Return a finding for each float64 gradient that comes in coarser numbers."""
+    """Return a finding for each float64 gradient in coarser numbers."""
     if any(t.dtype.itemsize < 8 for t in (*xs, *ys)):
         return []
     rng = np.random.default_rng(0)
@@ -203,15 +203,15 @@ def tensors(result: Any) -> list[Tensor]:
         If there is none.
     """
     several = list(result) if isinstance(result, tuple | list) else [result]
-    found = [y for y in several if isinstance(y, Tensor)]
-    if not found:
+    outputs = [y for y in several if isinstance(y, Tensor)]
+    if not outputs:
         kinds = ", ".join(type(y).__name__ for y in several) or "nothing"
         raise UnusableError(
             "no tensor",
             f"f must return a Tensor or a tuple of Tensors, got {kinds}; a value "
             "taken out with .item(), .numpy() or float() carries no gradient",
         )
-    return found
+    return outputs
 
 
 def floating(result: Any) -> list[Tensor]:
@@ -222,15 +222,15 @@ def floating(result: Any) -> list[Tensor]:
     UnusableError
         If there is none.
     """
-    found = tensors(result)
-    kept = [y for y in found if y.dtype.kind == "f"]
-    if not kept:
-        kinds = ", ".join(str(y.dtype) for y in found) or "nothing"
+    outputs = tensors(result)
+    floats = [y for y in outputs if y.dtype.kind == "f"]
+    if not floats:
+        kinds = ", ".join(str(y.dtype) for y in outputs) or "nothing"
         raise UnusableError(
             "dtype",
             f"f returns {kinds}, which has no gradient; return floating-point tensors",
         )
-    return kept
+    return floats
 
 
 def gradient_of(f: Function, count: int) -> Function:

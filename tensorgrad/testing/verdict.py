@@ -44,14 +44,14 @@ class Tolerance:
     rtol: float | None = None
 
     def __call__(
-        self, analytic: Array, found: Estimate, experiment: Experiment
+        self, analytic: Array, estimate: Estimate, experiment: Experiment
     ) -> Array:
         """Return how far off each entry may be."""
-        bars = 2 * found.error
+        bars = 2 * estimate.error
         if self.atol is not None or self.rtol is not None:
-            numerical = np.abs(found.value)
+            numerical = np.abs(estimate.value)
             return np.asarray(bars + (self.atol or 0) + (self.rtol or 0) * numerical)
-        size, eps = sizes(analytic, found.value), experiment.problem.rounding
+        size, eps = sizes(analytic, estimate.value), experiment.problem.rounding
         floor = 1e-12 * min(eps / EPS, 1e8) * neighbours(size)
         # A residue is not much smaller than the rounding it comes from.
         residue = eps * terms(size, experiment.lines)
@@ -60,7 +60,7 @@ class Tolerance:
 
 
 def terms(size: Array, lines: Lines) -> Array:
-    """Return for each row the scale of what its derivatives are made of."""
+    """Return for each row the scale of the terms of its derivatives."""
     return np.asarray(np.maximum(size.max(axis=0, initial=0), lines.magnitude))
 
 
@@ -126,11 +126,11 @@ def compare(
     need not be beyond doubt.
     """
     shape = experiment.analytic.shape
-    found, unsettled = derivatives(experiment.lines)
+    estimate, unsettled = derivatives(experiment.lines)
     low, high = np.full((2, *shape), np.nan)
     state, noise = np.zeros(shape, dtype=int), np.zeros((2, *shape))
     flags = np.zeros((3, *shape), dtype=bool)
-    result = Comparison(experiment, *found, low, high, state, *noise, *flags)
+    result = Comparison(experiment, *estimate, low, high, state, *noise, *flags)
     with np.errstate(all="ignore"):
         _resolve(result)
         _clear_doubts(result, tolerance, unsettled, brief)
@@ -175,7 +175,7 @@ def _clear_doubts(
 
 
 REST = 64
-"""At how many lines more to look, so that what is told of them is true too."""
+"""At how many more lines to look, so that the report on them is true too."""
 
 
 def _was_off(result: Comparison, coarse: Estimate) -> bool:
@@ -188,7 +188,7 @@ def _was_off(result: Comparison, coarse: Estimate) -> bool:
 
 
 def _loose(result: Comparison) -> Array:
-    """Return what agrees for its wide bar alone, and may be more than it lets see."""
+    """Return which entries agree only because their error bars are wide."""
     apart = np.abs(result.analytic - result.numerical)
     wide = 2 * result.error > 1e-4 * np.abs(result.numerical)
     return np.asarray((result.state == AGREES) & wide & (apart > result.error / 4))
@@ -215,8 +215,8 @@ def _growing(which: Array) -> Iterator[Array]:
 
 
 def _within(result: Comparison, tolerance: Tolerance) -> Array:
-    found = Estimate(result.numerical, result.error)
-    allowed = tolerance(result.analytic, found, result.experiment)
+    estimate = Estimate(result.numerical, result.error)
+    allowed = tolerance(result.analytic, estimate, result.experiment)
     return np.asarray(np.abs(result.analytic - result.numerical) <= allowed)
 
 
@@ -226,13 +226,13 @@ def _resolve(result: Comparison) -> None:
     unclear = (claimed > 0) & (result.error > 0.1 * claimed) & np.isfinite(result.error)
     which = np.flatnonzero(unclear.any(axis=1)).tolist()
     if which:
-        found = stretched(result.experiment.lines, which)
+        large = stretched(result.experiment.lines, which)
         old = Estimate(result.numerical[which], result.error[which])
-        agree = np.abs(found.value - old.value) <= found.error + old.error
+        agree = np.abs(large.value - old.value) <= large.error + old.error
         agree &= np.abs(result.analytic[which] - old.value) <= 2 * old.error
-        better = unclear[which] & agree & (found.error < old.error)
-        result.numerical[which] = np.where(better, found.value, old.value)
-        result.error[which] = np.where(better, found.error, old.error)
+        better = unclear[which] & agree & (large.error < old.error)
+        result.numerical[which] = np.where(better, large.value, old.value)
+        result.error[which] = np.where(better, large.error, old.error)
         result.stretched[which] = better
 
 
@@ -253,22 +253,22 @@ def _bends(lines: Lines) -> Array:
 
 
 def _look_again(result: Comparison, j: int, thin: bool = False) -> Look:
-    """Take every means to a line in doubt."""
+    """Examine a line in doubt at every scale."""
     lines = result.experiment.lines
-    found, keep = look(lines, j, thin), result.stretched[j]
-    result.looked[j], result.unsure[j] = True, straddles(found, result.analytic[j])
-    result.numerical[j] = np.where(keep, result.numerical[j], found.both.value)
-    result.error[j] = np.where(keep, result.error[j], found.both.error)
-    result.low[j], result.high[j] = one_sided(lines, found)
+    view, keep = look(lines, j, thin), result.stretched[j]
+    result.looked[j], result.unsure[j] = True, straddles(view, result.analytic[j])
+    result.numerical[j] = np.where(keep, result.numerical[j], view.both.value)
+    result.error[j] = np.where(keep, result.error[j], view.both.error)
+    result.low[j], result.high[j] = one_sided(lines, view)
     largest = np.maximum(np.max(np.abs(lines.base), initial=0), lines.magnitude)
     largest = np.where(largest > 0, largest, 1)
-    result.noise[j], result.jumps[j] = found.noise[-1] / largest, found.jumps / largest
-    return found
+    result.noise[j], result.jumps[j] = view.noise[-1] / largest, view.jumps / largest
+    return view
 
 
-def _look_around(result: Comparison, j: int, found: Look) -> None:
-    """Where the derivative is another at points close by, allow all that they have."""
-    lines, noise = result.experiment.lines, found.noise[-1]
+def _look_around(result: Comparison, j: int, view: Look) -> None:
+    """Where the derivative differs at points close by, allow all of their values."""
+    lines, noise = result.experiment.lines, view.noise[-1]
     claimed, wrong = result.analytic[j], result.state[j] == DISAGREES
     apart = np.abs(claimed - result.numerical[j])
     # The smallest step over which eight digits of such a difference are seen.
@@ -287,8 +287,8 @@ def _look_around(result: Comparison, j: int, found: Look) -> None:
 
 
 def _judge(result: Comparison, tolerance: Tolerance) -> None:
-    found = Estimate(result.numerical, result.error)
-    allowed = tolerance(result.analytic, found, result.experiment)
+    estimate = Estimate(result.numerical, result.error)
+    allowed = tolerance(result.analytic, estimate, result.experiment)
     apart = np.abs(result.analytic - result.numerical)
     _enter(result, apart <= allowed, allowed)
     small = _small(result, apart > allowed, apart)
@@ -303,7 +303,7 @@ def _judge(result: Comparison, tolerance: Tolerance) -> None:
 
 
 def _enter(result: Comparison, within: Array, allowed: Array) -> None:
-    """Enter the state of each entry, given which agree to what is allowed."""
+    """Enter the state of each entry; `within` says which agree within tolerance."""
     # A large step may miss what a small one cannot show: it does not convict.
     state = np.where(
         within, AGREES, np.where(result.stretched | result.unsure, NOISY, DISAGREES)
@@ -339,13 +339,13 @@ def hidden(result: Comparison) -> Array:
 
 def _unseen(result: Comparison) -> Array:
     """Return what is hidden of inputs of which nothing is seen."""
-    found, seen = hidden(result), np.abs(result.analytic) >= 8 * result.error
+    unseen, seen = hidden(result), np.abs(result.analytic) >= 8 * result.error
     numbers = np.array([c.number for c in result.experiment.columns])
     for number in np.unique(numbers):
         of_input = numbers == number
         if (seen & (result.analytic != 0))[of_input].any():
-            found[of_input] = False
-    return found
+            unseen[of_input] = False
+    return unseen
 
 
 def _resolved(result: Comparison) -> Array:

@@ -40,9 +40,10 @@ PARTS = {
     "optim": Part(8.5, 1, 1.9, "optimizers"),
     "capture": Part(10.6, 1, 1.8, "tg.compile"),
     "core": Part(0, 0, 12.4, "tensor, graph, backward"),
-    "data": Part(8.5, 3, 2.6, "data sets", YELLOW),
-    "extras": Part(11.3, 3, 1.1, "optional", YELLOW),
-    "random": Part(8.5, 2, 2.6, "seed to generator", YELLOW),
+    "data": Part(8.5, 3, 2.2, "data sets", YELLOW),
+    "extras": Part(10.9, 3, 1.5, "optional", YELLOW),
+    "random": Part(8.5, 2, 1.3, "generators", YELLOW),
+    "facts": Part(10, 2, 1.1, "of NumPy", YELLOW),
     "loading": Part(11.3, 2, 1.1, "Ctrl-C", YELLOW),
 }
 HEIGHT = 0.62

@@ -177,6 +177,7 @@ __all__ = [
 # What few programs need is loaded on first use: name, module it is in.
 _LATER = {
     "GradientError": "testing",
+    "capture": "capture",
     "compile": "capture",
     "explain": "explanation",
     "gradcheck": "testing",

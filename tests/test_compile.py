@@ -848,6 +848,30 @@ def test_the_plan_can_be_read():
     assert "gradient of relu" in text
 
 
+def test_an_argument_in_the_memory_of_a_parameter_after_a_new_recording():
+    """What takes the place of kernels then is of the new recording too."""
+
+    def run(compiled):
+        w = tg.Tensor(np.arange(6.0).reshape(2, 3) / 7, requires_grad=True)
+        table = np.ones(3)
+
+        def step(x):
+            w.grad = None
+            loss = (w * x * np.exp(table)).sum()
+            loss.backward()
+            with tg.no_grad():
+                w[...] = w - 0.1 * w.grad
+            return loss
+
+        f, found = tg.compile(step) if compiled else step, []
+        for i in range(8):
+            table[:] = 1.0 if i < 4 else 3.0
+            found.append(f(w.data).item())
+        return found
+
+    assert run(True) == pytest.approx(run(False), rel=1e-13)
+
+
 @pytest.mark.parametrize("fused", [None, False])
 def test_an_argument_in_the_memory_of_a_parameter_sees_its_update(fused):
     """With kernels too, which take it that no two arrays share memory."""

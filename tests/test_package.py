@@ -22,11 +22,12 @@ PACKAGE = ROOT / "tensorgrad"
 
 # What each part of the package imports of the others.
 LAYERS: dict[str, set[str]] = {
-    "core": set(),
-    "capture": {"core", "extras"},
+    "core": {"facts"},
+    "capture": {"core", "extras", "facts"},
     "ops": {"core"},
     "transforms": {"core"},
     "testing": {"core", "extras", "ops"},
+    "facts": set(),
     "random": set(),
     "loading": set(),
     "extras": set(),
@@ -34,7 +35,7 @@ LAYERS: dict[str, set[str]] = {
     "optim": {"core"},
     "data": {"random"},
     "plot": {"core", "extras", "transforms"},
-    "explanation": {"core", "nn"},
+    "explanation": {"core", "facts", "nn"},
 }
 ABOVE = {"__init__", "__main__", "cli"}
 """Parts that may import any other."""

@@ -1,5 +1,27 @@
 """Capture: one call of a training step, written down and replayed."""
 
 from .compiled import compile  # noqa: A004
+from .program import (
+    Call,
+    Constant,
+    Input,
+    Live,
+    Number,
+    Program,
+    Result,
+    Value,
+    View,
+)
 
-__all__ = ["compile"]
+__all__ = [
+    "Call",
+    "Constant",
+    "Input",
+    "Live",
+    "Number",
+    "Program",
+    "Result",
+    "Value",
+    "View",
+    "compile",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import partial
 from types import MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
@@ -18,10 +18,10 @@ from ..core.recording import EAGER, current
 from ..core.tensor import Tensor, wrap
 from ..core.writes import Key, is_stamped, stamp, watched
 from .checking import State, both
-from .numpy.prune import pruned
+from .numpy.prune import Eliminated, pruned
 from .numpy.replay import Replay
 from .overlap import Written
-from .program import Program, written_by
+from .program import Program, without_views, written_by
 from .recording.compare import Comparison
 from .recording.reads import Draws
 from .recording.recording import Recording, Slot, filled_with, record, tensors_of
@@ -113,10 +113,18 @@ class Compiled(Generic[P, R_co]):
         """What is replayed, to be printed."""
         from .numpy.plan import plan_text
 
-        ready = [c for c in self._captures.values() if c.replay is not None]
+        ready = self._ready()
         if not ready:
             return "nothing captured yet: the first two calls of a signature record it"
         return "\n\n\n".join(f"{plan_text(c.replay)}\n\n{c.watch}" for c in ready)
+
+    @property
+    def programs(self) -> list[Program]:
+        """What the step computes: a Program for each signature that is captured."""
+        return [capture.program for capture in self._ready()]
+
+    def _ready(self) -> list[Capture]:
+        return [c for c in self._captures.values() if c.replay is not None]
 
 
 class Capture:
@@ -124,6 +132,8 @@ class Capture:
 
     Attributes
     ----------
+    program : Program
+        What the step computes, without what nobody reads.
     replay : callable or None
         What makes the calls again, once the step has been recorded twice.
     """
@@ -141,12 +151,9 @@ class Capture:
         self._arrays: list[Found] = []
         self._state: State | None = None
         self._shown: Callable[[list[Any]], Any] = list
-        self._program: Program
+        self.program: Program
         self._written: Written | None = None
-
-    @cached_property
-    def _unfused(self) -> Replay:
-        return ready(self._program, False)
+        self._unfused: Replay | None = None
 
     def __call__(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], given: Given
@@ -165,7 +172,7 @@ class Capture:
         replay = self.replay
         if self._written is not None and any(map(self._written.meets, given.arrays)):
             # Kernels take it that no two arrays share memory; NumPy sees the writes.
-            replay = self._unfused
+            replay = self._unfused = self._unfused or ready(self.program, [], False)
         found = replay(given.arrays, given.numbers)
         self._forget_gradients()
         if self._stamped:
@@ -239,10 +246,10 @@ class Capture:
         # Of the others, as an optimizer's state, the engine keeps no stamps.
         self._stamped = watched(a for a in written if is_stamped(a))
         self._shown = shower(recording.returned)
-        self.replay = ready(recorder.program, self.compiled.fused)
-        if self.replay.has_kernels:
-            self._program = recorder.program
-            self._written = Written(written)
+        self.program, gone = pruned(recorder.program)
+        self.replay = ready(self.program, gone, self.compiled.fused)
+        self._unfused = None
+        self._written = Written(written) if self.replay.has_kernels else None
         self._first = None
         del self._search
         if self.compiled.check:
@@ -273,9 +280,9 @@ def _kept(slot: Slot, x: Any) -> Any:
     return x.item() if slot.kind is float else x
 
 
-def ready(program: Program, fused: bool | None) -> Replay:
-    """Return the replay of a program, in kernels where these are wanted, or None."""
-    program, gone = pruned(program)
+def ready(program: Program, gone: list[Eliminated], fused: bool | None) -> Replay:
+    """Return the replay of a pruned program, in kernels where these are wanted."""
+    program = without_views(program)
     if fused is not False:
         from .kernels.fuse import in_kernels
 

@@ -2,94 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-import numpy as np
-
-from ..core import tree
 from ..core.place import Place
-
-Array = np.ndarray[Any, Any]
-
-
-@dataclass(eq=False)
-class Value:
-    """An array of the program; what it is tells its class.
-
-    Attributes
-    ----------
-    shape : tuple of int
-    dtype : dtype
-    strides : tuple of int
-        As in eager mode: a sum of the same numbers in another layout has other bits.
-    """
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    strides: tuple[int, ...]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of its elements."""
-        return self.dtype.itemsize * int(np.prod(self.shape, dtype=np.int64))
-
-
-@dataclass(eq=False)
-class Input(Value):
-    """An array the step is called with, read where it is: views are made each time."""
-
-    position: int
-
-
-@dataclass(eq=False)
-class Live(Value):
-    """An array that lives outside: a parameter, state, data the step closes over.
-
-    It is read, and written in place, where it is.
-
-    Attributes
-    ----------
-    scratch : bool
-        What it holds does not matter after the step, and before it.
-    """
-
-    array: Array
-    scratch: bool = False
-
-
-@dataclass(eq=False)
-class Constant(Value):
-    """An array that is the same in every call."""
-
-    array: Array
-
-
-@dataclass(eq=False)
-class Result(Value):
-    """What a call returns: a buffer of the program's own."""
-
-
-@dataclass(eq=False)
-class View(Value):
-    """Memory of another value, seen otherwise: ``make(array)`` gives the view.
-
-    `base` is never a View itself but what owns the memory.
-    """
-
-    base: Value
-    make: Callable[[Array], Array]
-
-
-@dataclass(eq=False)
-class Number:
-    """A Python number that is computed anew in each call, as a learning rate is.
-
-    Weak in promotion, as Python's numbers are: it stays a ``float`` at replay.
-    """
-
-    name: str = ""
+from ..facts import Kind, described
+from .listing import listing
+from .values import Array as Array
+from .values import Constant as Constant
+from .values import Input as Input
+from .values import Live as Live
+from .values import Number as Number
+from .values import Result as Result
+from .values import Value as Value
+from .values import View as View
+from .values import filled as filled
+from .values import leaves as leaves
+from .values import owner as owner
 
 
 @dataclass(eq=False)
@@ -137,18 +67,62 @@ class Call:
         """The values and numbers among the arguments, each time they stand there."""
         return leaves((self.args, self.kwargs))
 
+    @property
+    def name(self) -> str:
+        """NumPy's name for what is called: ``np.add.reduce`` is a "sum"."""
+        return described(self.function).name
+
+    @property
+    def label(self) -> str:
+        """Its name, and what it is part of."""
+        part = self.origin not in ("", self.name)
+        return f"{self.name} ({self.origin})" if part else self.name
+
+    @property
+    def writes_last(self) -> bool:
+        """Whether the function takes arrays to write to as its last arguments."""
+        return getattr(self.function, "into", False)
+
+    @property
+    def kind(self) -> Kind:
+        """What it does: "elementwise", "reduction", "shape", "linear algebra", ..."""
+        return described(self.function).kind
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments by name, with defaults; by position where there is no name."""
+        return described(self.function).bound(self.args, self.kwargs)
+
 
 @dataclass
 class Program:
-    """The calls of a step, and what of their results it returns.
+    """The NumPy calls of a step, and what of their results it returns.
+
+    Iterating gives the calls in order; printing shows them.
 
     Attributes
     ----------
     inputs : list of Input
+        Arrays the step is called with.
     numbers : list of Number
         Numbers the step is called with.
     calls : list of Call
+        Also those that only make a view: a transpose, a reshape, a slice.
     returned : list of Value or Number
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tensorgrad as tg
+    >>> w = tg.Tensor([[1.0, 2.0]], requires_grad=True)
+    >>> step = tg.compile(lambda x: (x @ w.T).sum())
+    >>> for _ in range(2):
+    ...     loss = step(np.ones((3, 2)))
+    >>> (program,) = step.programs
+    >>> [call.name for call in program]
+    ['transpose', 'matmul', 'sum']
+    >>> print(program)
+    arrays from outside
     """
 
     inputs: list[Input]
@@ -156,29 +130,29 @@ class Program:
     calls: list[Call]
     returned: list[Value | Number]
 
+    def __iter__(self) -> Iterator[Call]:
+        return iter(self.calls)
 
-def leaves(nested: Any) -> list[Value | Number]:
-    """Return the values and numbers within tuples, lists, dicts and slices."""
-    return [x for x in tree.leaves(nested) if isinstance(x, _LEAVES)]
-
-
-_LEAVES = (Value, Number)
-
-
-def filled(nested: Any, given: Callable[[Value | Number], Any]) -> Any:
-    """Return the same nest with what `given` returns for each value and number."""
-    return tree.mapped(nested, lambda x: given(x) if isinstance(x, _LEAVES) else x)
-
-
-Leaf = TypeVar("Leaf", Value, Value | Number)
-
-
-def owner(value: Leaf) -> Leaf:
-    """Return the value that owns the memory of `value`; a number is its own."""
-    return value.base if isinstance(value, View) else value
+    def __str__(self) -> str:
+        return listing(self)
 
 
 def written_by(program: Program) -> list[Live]:
     """Return the arrays outside that a program writes to."""
     owners = (owner(w) for call in program.calls for w in call.writes)
     return [v for v in dict.fromkeys(owners) if isinstance(v, Live)]
+
+
+def without_views(program: Program) -> Program:
+    """Return the program without calls that only make views.
+
+    A replay needs none: it makes each view once, by where it lies in memory.
+    """
+    calls = [replace(call, results=_new(call)) for call in program.calls]
+    return replace(
+        program, calls=[c for c in calls if c.results or c.writes or not c.pure]
+    )
+
+
+def _new(call: Call) -> tuple[Value | Number, ...]:
+    return tuple(r for r in call.results if not isinstance(r, View))

@@ -13,11 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from ..facts import POWERS
 from .foreign import KINDS, NATIVE
 from .tensor import Tensor
-
-_POWERS = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal, 1: np.positive}
-"""What NumPy computes for an array to the power of these Python numbers."""
 
 
 def _reading(how: str) -> Callable[..., Any]:
@@ -228,15 +226,15 @@ class DuckArray(Operand):
             return NotImplemented
         usual = not self.scalar and self.dtype.kind == "f"
         if usual and type(other) in (int, float) and other:
-            if other in _POWERS:
-                return self.call(_POWERS[other], (self,), {})
+            if other in POWERS:
+                return self.call(POWERS[other], (self,), {})
             return self.call(np.power, (self, other), {})
         return self.call(operator.pow, (self, other), {})
 
     def __ipow__(self, other: Any) -> Any:
         usual = not self.scalar and self.dtype.kind == "f"
-        if usual and type(other) in (int, float) and other in _POWERS:
-            self.call(_POWERS[other], (self,), {"out": self})
+        if usual and type(other) in (int, float) and other in POWERS:
+            self.call(POWERS[other], (self,), {"out": self})
             return self
         if usual or self.scalar or type(other) is Tensor:
             return self._raised(other)

@@ -13,17 +13,10 @@ from ..core.node import Node
 from ..core.parts import PartPlan
 from ..core.primitive import Primitive
 from ..core.saves import OUTPUT
+from ..facts import SIGNS
 from .formulas import Shaped, indexed
 from .names import Names
 
-INFIX = {
-    "add": "+",
-    "subtract": "-",
-    "multiply": "*",
-    "divide": "/",
-    "power": "**",
-    "matmul": "@",
-}
 UNKNOWN = "·"
 """Stands for an argument that nobody keeps."""
 
@@ -137,8 +130,8 @@ class Call:
 
 
 def _call_text(name: str, words: list[str]) -> str:
-    if name in INFIX and len(words) == 2:
-        return f"{words[0]} {INFIX[name]} {words[1]}"
+    if name in SIGNS and len(words) == 2:
+        return f"{words[0]} {SIGNS[name]} {words[1]}"
     if name == "negative":
         return f"-{words[0]}"
     return f"{name}({', '.join(words)})"

@@ -10,16 +10,20 @@ from typing import Any
 
 import numpy as np
 
-OPERATORS: dict[str, type[ast.operator]] = {
-    "scaled": ast.Mult,
-    "multiply": ast.Mult,
-    "divided": ast.Div,
-    "matmul": ast.MatMult,
-    "power": ast.Pow,
+from ..facts import SIGNS, named
+
+
+def _operator(sign: str) -> type[ast.operator] | None:
+    tree = ast.parse(f"a {sign} b", mode="eval").body
+    return type(tree.op) if isinstance(tree, ast.BinOp) else None
+
+
+OPERATORS = {
+    name: operator
+    for name, sign in {**SIGNS, "scaled": "*", "divided": "/"}.items()
+    if (operator := _operator(sign))
 }
 """Functions that stand for an operator between their two arguments."""
-
-REDUCTIONS = {"add": "sum", "maximum": "max", "minimum": "min", "multiply": "prod"}
 
 
 class Shaped:
@@ -104,8 +108,9 @@ class _Simpler(ast.NodeTransformer):
             return node
         if node.value.id in ("np", "math", "linalg"):
             return name_of(node.attr)
-        if node.attr == "reduce" and node.value.id in REDUCTIONS:
-            return name_of(REDUCTIONS[node.value.id])
+        reduction = named(node.value.id).reduction
+        if node.attr == "reduce" and reduction:
+            return name_of(reduction)
         return node
 
 

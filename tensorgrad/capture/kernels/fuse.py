@@ -17,8 +17,6 @@ from typing import Any
 from ...core.errors import PerformanceWarning
 from ...core.place import user_level
 from ..gemm.matmul import tiled
-from ..numpy.into import writes_last
-from ..numpy.prune import name
 from ..program import Call, Live, Program, Result, Value, owner
 from .codegen import Kernel, write
 from .compile import installed, prepared, require_numba, unusable
@@ -103,10 +101,10 @@ def _calm(calls: list[Call]) -> list[Call]:
 
     A kernel never warns, so what is said of warnings need not change for it alone.
     """
-    told = [None if writes_last(call) else call.quiet for call in calls]
+    told = [None if call.writes_last else call.quiet for call in calls]
     before, after = _last_known(told), _last_known(told[::-1])[::-1]
     return [
-        replace(call, quiet=a and b) if writes_last(call) else call
+        replace(call, quiet=a and b) if call.writes_last else call
         for call, a, b in zip(calls, before, after, strict=True)
     ]
 
@@ -164,7 +162,7 @@ def _fused(
     )
     origins = dict.fromkeys(call.origin for call in calls if call.origin)
     return Call(
-        _bound(function, [*kernel.sizes], tuple(map(name, calls))),
+        _bound(function, [*kernel.sizes], tuple(call.label for call in calls)),
         (*kernel.numbers, *args),
         results=results,
         writes=writes,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from ...facts import facts_of
 from ..gemm.small import LONG, product
 from ..program import Call, Number, Value
 from .elements import (
@@ -31,51 +31,6 @@ SLOW = 1024
 Text = Callable[..., str]
 
 
-def _infix(sign: str) -> Text:
-    return lambda a, b: f"({a} {sign} {b})"
-
-
-def _larger(a: str, b: str) -> str:
-    return f"larger({a}, {b})"
-
-
-def _smaller(a: str, b: str) -> str:
-    return f"smaller({a}, {b})"
-
-
-UFUNCS: dict[Any, Text] = {
-    np.add: _infix("+"),
-    np.subtract: _infix("-"),
-    np.multiply: _infix("*"),
-    np.divide: _infix("/"),
-    np.less: _infix("<"),
-    np.less_equal: _infix("<="),
-    np.greater: _infix(">"),
-    np.greater_equal: _infix(">="),
-    np.equal: _infix("=="),
-    np.not_equal: _infix("!="),
-    np.logical_and: lambda a, b: f"(({a} != 0) & ({b} != 0))",
-    np.logical_or: lambda a, b: f"(({a} != 0) | ({b} != 0))",
-    np.logical_not: lambda a: f"({a} == 0)",
-    np.maximum: _larger,
-    np.minimum: _smaller,
-    np.negative: lambda a: f"(-{a})",
-    np.positive: lambda a: a,
-    np.absolute: lambda a: f"abs({a})",
-    np.square: lambda a: f"({a} * {a})",
-    np.sqrt: lambda a: f"sqrt({a})",
-}
-
-ONE_BY_ONE: dict[Any, Text] = {
-    getattr(np, name): (lambda a, name=name: f"{name}({a})")
-    for name in ("exp", "log", "tanh", "log1p", "expm1")
-}
-
-REAL_ONLY = {np.maximum, np.minimum, np.absolute, np.negative, np.square}
-
-JOINS = {np.add: "plus", np.maximum: "larger", np.minimum: "smaller"}
-
-
 def elements(number: int, call: Call) -> list[Element]:
     """Return what a call does, element by element.
 
@@ -84,7 +39,8 @@ def elements(number: int, call: Call) -> list[Element]:
     Unfit
         If it is left as it is.
     """
-    maker = _MAKERS.get(_hashable(call.function))
+    known = facts_of(call.function)
+    maker = _MAKERS.get((known.kind, known.name)) or _MAKERS.get(known.kind)
     if not call.pure or maker is None:
         raise Unfit
     try:
@@ -95,14 +51,6 @@ def elements(number: int, call: Call) -> list[Element]:
     if not all(map(_orderly, made)):
         raise Unfit
     return made
-
-
-def _hashable(function: Any) -> Any:
-    try:
-        hash(function)
-    except TypeError:
-        return None
-    return function
 
 
 def _orderly(element: Element) -> bool:
@@ -165,50 +113,33 @@ def _known_kind(operands: Sequence[Any], kind: np.dtype[Any], to: Value) -> bool
     return kind == to.dtype and not any(x.dtype.kind in "iu" for x in arrays)
 
 
-def _ufunc(number: int, call: Call) -> list[Element]:
-    ufunc: Any = call.function
-    if set(call.kwargs) - {"out"} or len(call.args) < ufunc.nin:
+def _function(number: int, call: Call) -> list[Element]:
+    """Return the element of a function that is computed element by element."""
+    known = facts_of(call.function)
+    operands = call.args[: known.operands]
+    if set(call.kwargs) - {"out"} or len(operands) < known.operands:
         raise Unfit
-    operands = call.args[: ufunc.nin]
-    kinds = ufunc.resolve_dtypes((*map(weak, operands), None))
-    if ufunc in REAL_ONLY and kinds[0].kind != "f":
+    kinds = _kinds(call.function, operands)
+    if not known.element or (known.real and kinds[0].kind != "f"):
         raise Unfit
-    if ufunc in ONE_BY_ONE:
-        if np.prod(destination(call).shape, dtype=int) > SLOW:
-            raise Unfit
-        return _elementwise(number, call, operands, kinds, ONE_BY_ONE[ufunc])
-    return _elementwise(number, call, operands, kinds, UFUNCS[ufunc])
+    if known.costly and np.prod(destination(call).shape, dtype=int) > SLOW:
+        raise Unfit
+    return _elementwise(number, call, operands, kinds, known.element.format)
+
+
+def _kinds(function: Any, operands: Sequence[Any]) -> Sequence[np.dtype[Any]]:
+    """Return the dtypes that a function computes with: of its operands, its result."""
+    if isinstance(function, np.ufunc):
+        return function.resolve_dtypes((*map(weak, operands), None))
+    if function is np.where:
+        return [np.dtype(bool), *[_promoted(operands[1:])] * 3]
+    return [_promoted(operands)] * (len(operands) + 1)
 
 
 def _promoted(operands: Sequence[Any]) -> np.dtype[Any]:
     """Return what values and numbers have in common."""
     kinds = [weak(operand) for operand in operands]
     return np.result_type(*[k(0) if isinstance(k, type) else k for k in kinds])
-
-
-def _where(number: int, call: Call) -> list[Element]:
-    chosen, a, b = call.args
-    kind = _promoted((a, b))
-    kinds = [np.dtype(bool), kind, kind, kind]
-    return _elementwise(
-        number, call, (chosen, a, b), kinds, lambda c, a, b: f"({a} if {c} else {b})"
-    )
-
-
-def _clip(number: int, call: Call) -> list[Element]:
-    if set(call.kwargs) - {"out"}:
-        raise Unfit
-    x, low, high = call.args
-    kind = _promoted((x, low, high))
-    if kind.kind != "f":
-        raise Unfit
-    return _elementwise(
-        number,
-        call,
-        (x, low, high),
-        [kind] * 4,
-        lambda x, low, high: _smaller(_larger(x, low), high),
-    )
 
 
 def _copy(number: int, call: Call) -> list[Element]:
@@ -220,33 +151,12 @@ def _copy(number: int, call: Call) -> list[Element]:
     return _elementwise(number, call, (source,), kinds, lambda a: a)
 
 
-def _reduction(ufunc: Any) -> Callable[[int, Call], list[Element]]:
-    def make(number: int, call: Call) -> list[Element]:
-        return _reduced(number, call, ufunc, *_of_reduce(*call.args, **call.kwargs))
-
-    return make
-
-
-def _of_reduce(
-    x: Value,
-    axis: Any = 0,
-    dtype: Any = None,
-    out: Any = None,
-    keepdims: bool = False,
-) -> tuple[Value, Any]:
-    if dtype is not None and dtype != x.dtype:
+def _reduction(number: int, call: Call) -> list[Element]:
+    known = facts_of(call.function)
+    given = known.bound(call.args, call.kwargs)
+    x, axis, dtype = given["a"], given["axis"], given.get("dtype")
+    if not known.join or given.keys() - _REDUCTION or dtype not in (None, x.dtype):
         raise Unfit
-    return x, axis
-
-
-def _sum(number: int, call: Call) -> list[Element]:
-    arguments = {"axis": None, **call.kwargs}
-    if len(call.args) > 1:
-        arguments.pop("axis")
-    return _reduced(number, call, np.add, *_of_reduce(*call.args, **arguments))
-
-
-def _reduced(number: int, call: Call, ufunc: Any, x: Value, axis: Any) -> list[Element]:
     to, rank = destination(call), len(x.shape)
     axes = range(rank) if axis is None else (axis,) if isinstance(axis, int) else axis
     # NumPy takes what has no axes for what has one.
@@ -256,12 +166,14 @@ def _reduced(number: int, call: Call, ufunc: Any, x: Value, axis: Any) -> list[E
     if x.dtype.kind != "f" or x.dtype != to.dtype or joined > LONG:
         raise Unfit
     kept = iter(_without(target(to, to.shape), to.shape, rank, axes))
-    write = replace(
-        place(to), strides=tuple(0 if flag else next(kept) for flag in flags)
-    )
-    reads, join = (spread(x, x.shape),), JOINS[ufunc]
-    text = _from_zero(x.dtype) if joined == 1 and ufunc is np.add else _as_it_is
-    return [Element(number, x.shape, reads, write, text, x.dtype, flags, join)]
+    strides = tuple(0 if flag else next(kept) for flag in flags)
+    write, reads = replace(place(to), strides=strides), (spread(x, x.shape),)
+    alone = joined == 1 and known.name == "sum"
+    text = _from_zero(x.dtype) if alone else _as_it_is
+    return [Element(number, x.shape, reads, write, text, x.dtype, flags, known.join)]
+
+
+_REDUCTION = {"a", "axis", "dtype", "out", "keepdims"}
 
 
 def _as_it_is(a: str) -> str:
@@ -322,13 +234,12 @@ def _elementwise_text(kind: Any, to: np.dtype[Any]) -> Text:
 
 
 _MAKERS: dict[Any, Callable[[int, Call], list[Element]]] = {
-    **dict.fromkeys((*UFUNCS, *ONE_BY_ONE), _ufunc),
-    **{ufunc.reduce: _reduction(ufunc) for ufunc in JOINS},
-    **dict.fromkeys((np.sum, np.ndarray.sum), _sum),
-    **dict.fromkeys((np.copy, np.ndarray.copy, np.ndarray.astype), _copy),
-    **dict.fromkeys((np.matmul, operator.matmul), product),
-    **dict.fromkeys((operator.getitem, np.take), _take),
-    operator.setitem: _put,
-    np.where: _where,
-    np.clip: _clip,
+    "elementwise": _function,
+    "reduction": _reduction,
+    "copy": _copy,
+    ("linear algebra", "matmul"): product,
+    ("indexing", "getitem"): _take,
+    ("indexing", "take"): _take,
+    ("indexing", "setitem"): _put,
 }
+"""What makes the elements of a kind of functions, or of one of them."""

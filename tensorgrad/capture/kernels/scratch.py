@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..numpy.into import is_elementwise
+from ...facts import is_elementwise
 from ..program import (
     Call,
     Constant,

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from ...facts import facts_of
 from ..program import Array, Call, Number, Result, Value
-
-COPIES = {np.copy, np.ndarray.copy, np.ndarray.astype, np.ascontiguousarray}
-"""Functions that only copy their first argument, cast to the dtype of the result."""
-
-WITH_OUT = {
-    *(np.concatenate, np.stack, np.clip, np.cumsum, np.cumprod),
-    *(np.ndarray.clip, np.ndarray.cumsum, np.ndarray.cumprod),
-}
-"""Other functions with a keyword ``out`` that leaves the bits as they are."""
 
 
 def takes_buffers(call: Call) -> bool:
@@ -25,29 +16,24 @@ def takes_buffers(call: Call) -> bool:
     return bool(results) and all(map(_is_dense, results)) and _knows_out(call)
 
 
-def writes_last(call: Call) -> bool:
-    """Whether the function takes the arrays to write to as its last arguments."""
-    return getattr(call.function, "into", False)
+def copies(call: Call) -> bool:
+    """Whether it only copies its argument, cast to the dtype of the result."""
+    return facts_of(call.function).kind == "copy"
 
 
 def _knows_out(call: Call) -> bool:
-    function = call.function
-    if writes_last(call) or function in COPIES:
+    if call.writes_last or copies(call):
         return True
-    if isinstance(function, np.ufunc):
-        return not call.kwargs and len(call.args) == function.nin
-    if function is np.where:
+    if isinstance(call.function, np.ufunc):
+        return not call.kwargs and len(call.args) == call.function.nin
+    if call.function is np.where:
         return len(call.args) == 3 and _is_mask(call.args[0])
-    return not {"out", "where"} & call.kwargs.keys() and (
-        function in WITH_OUT or _is_reduction(function, call)
-    )
+    known = facts_of(call.function)
+    by_position = len(call.args) > known.operands
+    return known.out and not by_position and call.kwargs.keys().isdisjoint(_OUT)
 
 
-def _is_reduction(function: Callable[..., Any], call: Call) -> bool:
-    """Whether it is np.add.reduce or the like, with ``out`` not given by position."""
-    of = getattr(function, "__self__", None)
-    allowed = {"reduce": 3, "accumulate": 3}.get(getattr(function, "__name__", ""), 0)
-    return isinstance(of, np.ufunc) and len(call.args) <= allowed
+_OUT = ("out", "where")
 
 
 def _is_mask(condition: Any) -> bool:
@@ -58,14 +44,7 @@ def overwrites(call: Call) -> tuple[Any, ...]:
     """Return the arguments in whose memory the result may be written, elementwise."""
     if call.function is np.where:
         return call.args[2:]
-    if is_elementwise(call.function) or call.function in COPIES:
-        return call.args
-    return ()
-
-
-def is_elementwise(function: Callable[..., Any]) -> bool:
-    """Whether it is a ufunc of elements: not a matrix product."""
-    return isinstance(function, np.ufunc) and function.signature is None
+    return call.args if facts_of(call.function).kind in ("elementwise", "copy") else ()
 
 
 def _is_dense(result: Value | Number) -> bool:

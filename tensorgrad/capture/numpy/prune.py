@@ -41,14 +41,15 @@ def pruned(program: Program) -> tuple[Program, list[Eliminated]]:
 
 def _needed(program: Program, gone: list[Eliminated]) -> list[Call]:
     """Return the calls whose results or writes matter after them."""
-    wanted: set[Value | Number] = {owner(v) for v in program.returned}
+    wanted: set[Value | Number] = {*program.returned, *map(owner, program.returned)}
     calls: list[Call] = []
     for call in reversed(program.calls):
         if _matters(call, wanted):
             calls.append(call)
-            wanted.update(map(owner, (*call.reads, *call.writes)))
-        else:
-            gone.append(Eliminated(name(call), "nothing reads its result"))
+            touched = (*call.reads, *call.writes)
+            wanted.update(touched, map(owner, touched))
+        elif not call.results or not isinstance(call.results[0], View):
+            gone.append(Eliminated(call.label, "nothing reads its result"))
     return calls[::-1]
 
 
@@ -76,8 +77,9 @@ class _Folding:
 
     def _kept(self, call: Call) -> Call | None:
         if self.known:
+            views = tuple(self._now(r) for r in call.results)
             args, kwargs = filled((call.args, call.kwargs), self._now)
-            call = replace(call, args=args, kwargs=kwargs)
+            call = replace(call, args=args, kwargs=kwargs, results=views)
         if self._is_constant(call):
             self._fold(call)
             return None
@@ -85,7 +87,7 @@ class _Folding:
         if factor is None:
             return call
         if call.writes:
-            self.gone.append(Eliminated(name(call), "it multiplies by 1"))
+            self.gone.append(Eliminated(call.label, "it multiplies by 1"))
             return None
         return replace(call, function=np.copy, args=(factor,))
 
@@ -116,7 +118,7 @@ class _Folding:
         for result, array in zip(call.results, map(np.asarray, made), strict=False):
             kind = (array.shape, array.dtype, array.strides)
             self.known[result] = Constant(*kind, array)
-        self.gone.append(Eliminated(name(call), "the same in every call, made once"))
+        self.gone.append(Eliminated(call.label, "the same in every call, made once"))
 
 
 def array_of(value: Any) -> Any:
@@ -149,13 +151,3 @@ def _alike(a: Value | Number, b: Value) -> bool:
     if isinstance(a, Number):
         return False
     return (a.shape, a.dtype, a.strides) == (b.shape, b.dtype, b.strides)
-
-
-def name(call: Call, origin: bool = True) -> str:
-    """Return what the call is called in a plan."""
-    function = call.function
-    of = getattr(function, "__self__", None)
-    own = getattr(function, "__name__", type(function).__name__)
-    text = f"{of.__name__}.{own}" if isinstance(of, np.ufunc) else own
-    told = origin and call.origin not in ("", own)
-    return f"{text} ({call.origin})" if told else text

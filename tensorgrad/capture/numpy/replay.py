@@ -12,11 +12,11 @@ import numpy as np
 
 from ...core.place import Place
 from ...core.warned import PLACES
+from ..listing import LETTERS
 from ..program import (
     Array,
     Call,
     Constant,
-    Input,
     Live,
     Number,
     Program,
@@ -27,7 +27,7 @@ from ..program import (
     owner,
 )
 from .buffers import Memory, assigned
-from .into import COPIES, array_in, writes_last
+from .into import array_in, copies
 from .prune import Eliminated
 from .scalars import as_array, weak_dtypes
 
@@ -50,7 +50,7 @@ class Replay:
     source : str
         The Python it runs.
     names : dict
-        What values and numbers are called in it.
+        What values and numbers are called in it, views aside.
     has_kernels : bool
         Whether calls of it are compiled, and results may differ by rounding.
     """
@@ -58,13 +58,13 @@ class Replay:
     def __init__(self, program: Program, eliminated: Sequence[Eliminated] = ()) -> None:
         self.program = program
         self.eliminated = list(eliminated)
-        self.has_kernels = any(map(writes_last, program.calls))
+        self.has_kernels = any(call.writes_last for call in program.calls)
         self.memory = assigned(program)
         writer = _Writer(program, self.memory)
         self.source = writer.source()
         writer.names[PLACES] = writer.places
         exec(compile(self.source, "<replay>", "exec"), writer.names)
-        self.names: dict[Any, str] = writer.known
+        self.names = {v: name for v, name in writer.known.items() if _has_name(v)}
         self._run: Callable[..., list[Any]] = writer.names["run"]
 
     def __call__(self, arrays: Sequence[Array], numbers: Sequence[float]) -> list[Any]:
@@ -78,6 +78,10 @@ class Replay:
             One for each number the step is called with.
         """
         return self._run(arrays, numbers)
+
+
+def _has_name(key: Any) -> bool:
+    return isinstance(key, Value | Number) and not isinstance(key, View)
 
 
 def replay(program: Program) -> Replay:
@@ -155,14 +159,14 @@ class _Writer:
     def _write(self, call: Call, args: list[str]) -> None:
         """Write the call with its results going into buffers."""
         results = call.results
-        if call.function in COPIES:
+        if copies(call):
             if results[0] not in self.memory.onto:
                 self._line(f"{self._text(results[0])}[...] = {args[0]}")
             return
         out = [self._text(r) for r in results]
         if call.function is np.where:
             self._choose(call, args, out[0])
-        elif writes_last(call):
+        elif call.writes_last:
             self._line(self._called(call, [*args, *out]))
         else:
             into = out[0] if len(out) == 1 else f"({', '.join(out)})"
@@ -269,7 +273,7 @@ class _Writer:
                 self._make_view(value)
             else:
                 assert isinstance(value, Value)
-                self.known[value] = self._bind(self._array(value), _letter(value))
+                self.known[value] = self._bind(self._array(value), LETTERS[type(value)])
         return self.known[value]
 
     def _is_loose(self, base: Value) -> bool:
@@ -291,7 +295,7 @@ class _Writer:
 
     def _new(self, value: Value | Number) -> str:
         """Return a new name for what the source itself computes."""
-        name = self.known[value] = self._bind(None, _letter(value))
+        name = self.known[value] = self._bind(None, LETTERS[type(value)])
         if isinstance(value, Result | View):
             self.loose.setdefault(owner(value), []).append(name)
         return name
@@ -328,10 +332,3 @@ def _cast(number: Any, result: Result) -> Array:
     """Return a number as ``np.where`` takes it: one out of bounds goes round."""
     with np.errstate(all="ignore"):
         return np.asarray(number).astype(result.dtype)
-
-
-_LETTERS = {Input: "x", Live: "p", Constant: "c", Result: "r", View: "v", Number: "n"}
-
-
-def _letter(value: Value | Number) -> str:
-    return _LETTERS[type(value)]

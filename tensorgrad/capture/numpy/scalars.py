@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ...facts import facts_of, is_elementwise
 from ..program import Array, Call, Number, Value
-from .into import is_elementwise
 
 _ROW, _BLOCK = 512, 1 << 16
 """Elements from which a row is long, and up to which numbers are written out."""
@@ -74,7 +74,7 @@ def as_array(call: Call, number: float | None, dtype: np.dtype[Any]) -> Array:
     """
     if number is None:
         return np.empty((), dtype)
-    repeats = call.function in (np.maximum, np.minimum)
+    repeats = facts_of(call.function).rows
     shape = (
         _block(call)
         if repeats and _same_in_rows(call.function, repr(number), dtype)

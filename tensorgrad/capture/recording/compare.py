@@ -10,7 +10,7 @@ from typing import Any
 from ...core.errors import CaptureError
 from ...core.tree import pairs
 from ..bundles import fields, has_fields
-from ..program import Call, Number, Value, View
+from ..program import Call, Number, Value
 from ..structure import Plainly, Steady
 from .recording import Recording
 
@@ -89,8 +89,6 @@ class Comparison:
         return all(self._same_item(x, y) for x, y in pairs(a, b))
 
     def _same_item(self, a: Any, b: Any) -> bool:
-        if isinstance(a, View) and isinstance(b, View):
-            return self.same(a.base, b.base) and a.make == b.make
         if isinstance(a, Value | Number):
             return self.pairs.get(a) is b
         if type(a) is not type(b):

@@ -31,7 +31,7 @@ from ..program import (
 )
 from ..structure import Steady, plainly
 from .outside import Outside, checksum, differs, memory, plain_array
-from .questions import WRITERS, asks_shapes, of_scalars, shaped_by_values
+from .questions import asks_shapes, of_scalars, shaped_by_values, writes_first
 from .reads import Draws
 from .refusal import Refused, refusal, refusal_in
 from .traced import Traced, TracedNumber
@@ -250,7 +250,7 @@ class Recorder(Eager):
         if shaped_by_values(function, args):
             raise self._unshaped(function, args)
         function = of_scalars(function, args)
-        in_place = function in WRITERS or function in DISPATCHED
+        in_place = writes_first(function) or function in DISPATCHED
         out = args[0] if in_place else kwargs.get("out")
         writes = out if type(out) is tuple else (out,)
         return self._made(function, args, kwargs, writes)
@@ -311,7 +311,8 @@ class Recorder(Eager):
                 mapped(kwargs, _value),
                 results,
                 tuple(w.value for w in written),
-                pure and bool(results or written),
+                pure
+                and (not checks or bool(written) or not all(map(_is_view, results))),
                 self._origin or _name(function),
                 np.geterr()["invalid"] == "ignore",
                 Place(*user_place()),
@@ -376,13 +377,15 @@ class Recorder(Eager):
 
 
 def _new_values(shown: Any, given: list[Traced]) -> Iterator[Value | Number]:
-    """Yield what a call has made, and not only seen otherwise or written to."""
+    """Yield what a call has made, views among it, and not only written to."""
     known = {id(x) for x in given}
     for x in leaves(shown):
-        if type(x) is TracedNumber or (
-            type(x) is Traced and id(x) not in known and type(x.value) is Result
-        ):
+        if type(x) is TracedNumber or (type(x) is Traced and id(x) not in known):
             yield x.value
+
+
+def _is_view(value: Value | Number) -> bool:
+    return isinstance(value, View)
 
 
 def _kind(array: Array) -> tuple[Any, Any, Any]:

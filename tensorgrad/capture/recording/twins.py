@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 from ...core.parts import Parts
 from ...core.primitive import Primitive
 from ...core.saves import Plan, Rule
+from ...facts import named
 from ..structure import Steady
 from .traced import TracedNumber
 
 if TYPE_CHECKING:
     from .recorder import Recorder
-
-_PLAIN = {"add", "subtract", "multiply", "divide", "maximum", "minimum"}
-"""Operations whose forward does the same whatever number it is given."""
 
 
 def twin(op: Primitive, recorder: Recorder) -> Primitive:
@@ -31,7 +29,7 @@ def twin(op: Primitive, recorder: Recorder) -> Primitive:
 def _forward(recorder: Recorder, op: Primitive, *args: Any, **kwargs: Any) -> Any:
     numbers = any(type(a) is TracedNumber for a in (*args, *kwargs.values()))
     with recorder.within(op.name):
-        if numbers and op.name not in _PLAIN:
+        if numbers and not named(op.name).weak:
             return recorder.whole(Steady(op.forward), args, kwargs)
         return recorder.run(op.forward, args, kwargs)
 

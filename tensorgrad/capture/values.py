@@ -1,0 +1,118 @@
+"""What the calls of a program compute with: arrays and numbers, without contents."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..core import tree
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(eq=False)
+class Value:
+    """An array of a program; its class says where it comes from.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : dtype
+    strides : tuple of int
+        As in eager mode: a sum of the same numbers in another layout has other bits.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    strides: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of its elements."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its elements."""
+        return self.dtype.itemsize * self.size
+
+
+@dataclass(eq=False)
+class Input(Value):
+    """An array the step is called with, read where it is: views are made each time."""
+
+    position: int
+
+
+@dataclass(eq=False)
+class Live(Value):
+    """An array that lives outside: a parameter, state, data the step closes over.
+
+    It is read, and written in place, where it is.
+
+    Attributes
+    ----------
+    scratch : bool
+        What it holds does not matter after the step, and before it.
+    """
+
+    array: Array
+    scratch: bool = False
+
+
+@dataclass(eq=False)
+class Constant(Value):
+    """An array that is the same in every call."""
+
+    array: Array
+
+
+@dataclass(eq=False)
+class Result(Value):
+    """What a call returns: a buffer of the program's own."""
+
+
+@dataclass(eq=False)
+class View(Value):
+    """Memory of another value, seen otherwise: ``make(array)`` gives the view.
+
+    `base` is never a View itself but what owns the memory.
+    """
+
+    base: Value
+    make: Callable[[Array], Array]
+
+
+@dataclass(eq=False)
+class Number:
+    """A Python number that is computed anew in each call, as a learning rate is.
+
+    Weak in promotion, as Python's numbers are: it stays a ``float`` at replay.
+    """
+
+    name: str = ""
+
+
+def leaves(nested: Any) -> list[Value | Number]:
+    """Return the values and numbers within tuples, lists, dicts and slices."""
+    return [x for x in tree.leaves(nested) if isinstance(x, _LEAVES)]
+
+
+_LEAVES = (Value, Number)
+
+
+def filled(nested: Any, given: Callable[[Value | Number], Any]) -> Any:
+    """Return the same nest with what `given` returns for each value and number."""
+    return tree.mapped(nested, lambda x: given(x) if isinstance(x, _LEAVES) else x)
+
+
+Leaf = TypeVar("Leaf", Value, Value | Number)
+
+
+def owner(value: Leaf) -> Leaf:
+    """Return the value that owns the memory of `value`; a number is its own."""
+    return value.base if isinstance(value, View) else value

@@ -436,9 +436,74 @@ def test_small_parameters_are_joined_again_in_a_copy():
 class Failing(SGD.__base__):
     """Writes, and fails."""
 
-    def update(self, w, g, state, scratch, factors):
+    def update(self, w, g, state):
         w += 1.0
         raise ArithmeticError
+
+
+class Lion(tg.optim.Optimizer):
+    """As a user writes one: no scratch, numbers of the step, NumPy."""
+
+    buffers = 1
+
+    def __init__(self, params, lr=0.01, *, beta=0.9):
+        self.beta = beta
+        super().__init__(params, lr)
+
+    def step_numbers(self):
+        return 1 - self.beta**self.steps, math.sqrt(self.steps)
+
+    def update(self, w, g, state):
+        (m,), (share, root) = state, self.numbers
+        m += (1 - self.beta) * (g - m)
+        w -= self.lr / self.steps * np.sign(m / share) + 1e-3 * root * m
+
+
+def by_hand(w, steps):
+    m = np.zeros_like(w)
+    for t in range(1, steps + 1):
+        m += (1 - 0.9) * (2 * w - m)
+        change = 0.1 * (1 / (1 + 0.01 * (t - 1))) / t * np.sign(m / (1 - 0.9**t))
+        w = w - (change + 1e-3 * math.sqrt(t) * m)
+    return w
+
+
+@pytest.mark.parametrize("count", [2, 8])  # 8 small ones are updated as one
+@pytest.mark.parametrize("compiled", [False, True])
+def test_an_optimizer_of_the_users(count, compiled):
+    params = params_of(count)
+    expected = [by_hand(p.numpy().copy(), 7) for p in params]
+    optimizer = Lion(params, inverse_time(0.1, 0.01))
+
+    def step():
+        optimizer.zero_grad()
+        sum((p * p).sum() for p in optimizer.params).backward()
+        optimizer.step()
+
+    run = tg.compile(step, fused=False) if compiled else step
+    for _ in range(4):
+        run()
+    assert (optimizer._joined is not None) == (count == 8)
+    if not compiled:
+        optimizer = pickle.loads(pickle.dumps(optimizer))
+    for _ in range(3):
+        run()
+    assert optimizer.steps == 7
+    for p, w in zip(optimizer.params, expected, strict=True):
+        np.testing.assert_allclose(p.numpy(), w, rtol=1e-14)
+
+
+def test_an_optimizer_is_printed_with_its_settings():
+    optimizer = Adam(params_of(3), 0.1, decay=0.5)
+    assert repr(optimizer) == (
+        "Adam(lr=0.1, eps=1e-07, beta1=0.9, beta2=0.999, decay=0.5) of 3 parameters"
+    )
+    assert repr(SGD(params_of(1), momentum=0.9)).startswith("SGD(lr=1, momentum=0.9")
+
+
+def test_an_optimizer_without_update_says_what_it_lacks():
+    with pytest.raises(NotImplementedError, match=r"no update\(self, w, g, state\)"):
+        stepped(tg.optim.Optimizer(params_of(1), 0.1))
 
 
 def test_a_step_that_fails_is_a_write():

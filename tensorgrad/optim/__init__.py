@@ -5,9 +5,11 @@ state, and a step allocates nothing the size of a parameter.
 """
 
 from ..core.public import publish
+from . import recurrences
 from .optimizer import Optimizer, inverse_time
-from .recurrences import SGD, AdaGrad, Adam, RMSProp
+from .recurrences import *  # noqa: F403
 
-__all__ = ["SGD", "AdaGrad", "Adam", "Optimizer", "RMSProp", "inverse_time"]
+__all__ = ["Optimizer", "inverse_time"]
+__all__ += recurrences.__all__
 
 publish(globals())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
-from operator import is_not
+from operator import is_not, length_hint
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ from .joined import joined, share_memory, shared_scratch
 
 Array = np.ndarray[Any, Any]
 Schedule = Callable[[int], float]
+Group = tuple[Array, Array, list[Array], list[Array]]
+"""Weights, gradients, state and scratch of what is updated at once."""
 
 
 _DERIVED = ("_scratch", "_joined", "_taken", "_rows", "_arrays", "_memory")
@@ -59,6 +61,8 @@ def _inverse_time(lr: float, decay: float, step: int) -> float:
 class Optimizer:
     """What the optimizers share: parameters, the rate in force, the step.
 
+    A subclass defines `update`, and says how many arrays of state that needs.
+
     Parameters
     ----------
     params : iterable of Tensor
@@ -74,7 +78,7 @@ class Optimizer:
         The rate in force: that of the last step, at first the initial one. Assigning
         it sets a new initial rate.
     steps : int
-        Steps taken.
+        Steps taken; during an update, with this one: the t of the papers, from 1.
     params : list of Tensor
         May be changed between steps: the state of a parameter goes with it, and that
         of a new one is zero.
@@ -88,8 +92,14 @@ class Optimizer:
     buffers = 0
     """Arrays of state for each parameter, zero at first."""
 
-    scratch = 1
-    """Arrays an update of a parameter may overwrite."""
+    temporaries = 0
+    """Arrays of `scratch` that an update needs."""
+
+    scratch: Sequence[Array] = ()
+    """During an update, arrays like the parameter, to be overwritten with anything."""
+
+    numbers: tuple[Any, ...] = ()
+    """During an update, the numbers of the step, from `step_numbers`."""
 
     def __init__(
         self, params: Iterable[Any], lr: float | Schedule, decay: float = 0.0
@@ -97,7 +107,7 @@ class Optimizer:
         self.params: list[Tensor] = list(params)
         name = type(self).__name__
         _check_parameters(name, self.params)
-        self.decay = _at_least_zero(name, "decay", decay)
+        self.decay = at_least_zero(name, "decay", decay)
         self._steps = 0
         self.lr = lr
         self.state = [self._fresh(p, []) for p in self.params]
@@ -105,8 +115,8 @@ class Optimizer:
 
     def _begin(self) -> None:
         """Compute what depends on the parameters and their state."""
-        self._scratch = shared_scratch(self.params, self.scratch)
-        self._joined = joined(self.params, self.state, self.scratch)
+        self._scratch = shared_scratch(self.params, self.temporaries)
+        self._joined = joined(self.params, self.state, self.temporaries)
         self._take()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -137,13 +147,13 @@ class Optimizer:
         _set_rate(self, lr)
 
     def _begin_with(self, lr: float | Schedule) -> None:
-        rate = lr if callable(lr) else _at_least_zero(type(self).__name__, "lr", lr)
+        rate = lr if callable(lr) else at_least_zero(type(self).__name__, "lr", lr)
         self._initial: float | Schedule = rate
         self._rate = self._rate_now()
 
     @property
     def steps(self) -> int:
-        """Steps taken."""
+        """Steps taken, with the one that is being taken."""
         steps: int = _read(self, "_steps")
         return steps
 
@@ -163,35 +173,49 @@ class Optimizer:
             If `params` or `state` were assigned what they cannot be.
         """
         self._note_changes()
-        gradients = self._gradients()
+        gradients, name = self._gradients(), f"{type(self).__name__}.step"
         if recording.recorders:
-            self._recorded(gradients)
-        else:
-            self._apply_joined(gradients, self._advance())
-
-    def _recorded(self, gradients: list[Array]) -> None:
-        recorder = recording.current()
-        with recorder.within(f"{type(self).__name__}.step"):
-            state = [[*map(recorder.adopted, row)] for row in self.state]
-            scratch = [[*map(recorder.scratch, row)] for row in self._scratch]
-            self._apply(gradients, state, scratch, _advanced(self))
-
-    def _apply_joined(self, gradients: list[Array], factors: tuple[float, ...]) -> None:
-        """Update the parameters, small ones together: NumPy's calls cost them most."""
+            self._record(recording.current(), gradients, name)
+            return
         arrays = memories(self.params)
         if any(map(is_not, arrays, self._arrays)):
             self._take_memory(arrays)
-        alone: Iterable[int] = range(len(arrays))
+        numbers = self._advance()
         try:
-            if self._joined is not None:
-                alone = self._joined.others
-                self.update(*self._joined.gathered(arrays, gradients), factors)
-                self._joined.hand_back(arrays)
-            for i in alone:
-                row = arrays[i], gradients[i], self.state[i], self._scratch[i]
-                self.update(*row, factors)
+            self._update_all(self._groups(arrays, gradients), numbers)
         finally:
-            stamp(self._memory, f"{type(self).__name__}.step")
+            stamp(self._memory, name)
+
+    def _record(self, recorder: Any, gradients: list[Array], name: str) -> None:
+        with recorder.within(name):
+            arrays = [p._memory() for p in self.params]
+            state = [[*map(recorder.adopted, row)] for row in self.state]
+            scratch = [[*map(recorder.scratch, row)] for row in self._scratch]
+            groups = zip(arrays, gradients, state, scratch, strict=True)
+            self._update_all(groups, _advanced(self))
+            record_write(arrays, name)
+
+    def _groups(self, arrays: list[Array], gradients: list[Array]) -> Iterator[Group]:
+        """Yield what is updated at once: small parameters together, others alone.
+
+        NumPy's calls cost the small ones most.
+        """
+        alone: Iterable[int] = range(len(arrays))
+        if self._joined is not None:
+            alone = self._joined.others
+            yield self._joined.gathered(arrays, gradients)
+            self._joined.hand_back(arrays)
+        for i in alone:
+            yield arrays[i], gradients[i], self.state[i], self._scratch[i]
+
+    def _update_all(self, groups: Iterable[Group], numbers: tuple[Any, ...]) -> None:
+        self.numbers = numbers
+        try:
+            for w, g, state, self.scratch in groups:
+                self.update(w, g, state)
+        finally:
+            # What a step leaves is the same after each: a captured one watches it.
+            self.numbers = self.scratch = ()
 
     def _note_changes(self) -> None:
         """Adopt parameters and arrays of state that were replaced."""
@@ -211,7 +235,7 @@ class Optimizer:
             self.state[:] = rows
         _check_state(name, self.params, self.state, self._count(), rows_of)
         self.state[:] = map(_as_list, self.state)
-        self._scratch = shared_scratch(self.params, self.scratch)
+        self._scratch = shared_scratch(self.params, self.temporaries)
         # Assigned arrays are updated themselves, one by one, not copies of them.
         self._joined = None
         self._take()
@@ -238,30 +262,17 @@ class Optimizer:
         row.extend(np.zeros_like(p._value) for _ in range(missing))
         return row
 
-    def _apply(
-        self,
-        gradients: list[Array],
-        state: list[list[Array]],
-        scratch: list[list[Array]],
-        factors: tuple[float, ...],
-    ) -> None:
-        arrays = [p._memory() for p in self.params]
-        for row in zip(arrays, gradients, state, scratch, strict=True):
-            self.update(*row, factors)
-        record_write(arrays, f"{type(self).__name__}.step")
-
-    def _advance(self) -> tuple[float, ...]:
-        """Set the rate of this step, count the step, and return its factors."""
+    def _advance(self) -> tuple[Any, ...]:
+        """Count a step, and return its numbers."""
         self._rate = self._rate_now()
-        factors = self.factors()
         self._steps += 1
-        return factors
+        return self.step_numbers()
 
-    def factors(self) -> tuple[float, ...]:
-        """Return the numbers of this step that `update` is given: here the rate.
+    def step_numbers(self) -> tuple[Any, ...]:
+        """Return what `update` finds in `numbers`: here the rate.
 
-        Whatever differs from step to step belongs here, and not into `update`, which
-        a captured step does not run again.
+        It is called once before each step, and before each replay of a captured one.
+        So what differs from step to step belongs here if it uses Python's `math`.
 
         Returns
         -------
@@ -277,7 +288,7 @@ class Optimizer:
         elif self.decay:
             raise ValueError("give either a schedule or decay, not both")
         rate = lr(self._steps)
-        return _at_least_zero(type(self).__name__, "the scheduled lr", rate)
+        return at_least_zero(type(self).__name__, "the scheduled lr", rate)
 
     def _gradients(self) -> list[Array]:
         tensors: list[Any] = [p._grad for p in self.params]
@@ -290,34 +301,38 @@ class Optimizer:
                 )
         return memories(tensors)
 
-    def update(
-        self,
-        w: Array,
-        g: Array,
-        state: list[Array],
-        scratch: list[Array],
-        factors: tuple[float, ...],
-    ) -> None:
-        """Write the updated parameter into `w`, and the new state in place.
+    def update(self, w: Array, g: Array, state: list[Array]) -> None:
+        """Write the updated parameter into `w`, and its new state into `state`.
+
+        It reads `lr` and `steps`, or faster `numbers`; with `out=` arrays of `scratch`
+        it allocates nothing.
 
         Parameters
         ----------
         w : ndarray
-            The parameter's values, overwritten.
+            The values of a parameter, or of several small ones; overwritten.
         g : ndarray
-            Its gradient, left as it is.
+            The gradient, left as it is.
         state : list of ndarray
             As many arrays as `buffers` says, zero before the first step; overwritten.
-        scratch : list of ndarray
-            As many as the class's `scratch` says; what they hold is of no interest.
-        factors : tuple of float
-            The numbers of this step, from `factors`.
         """
-        raise NotImplementedError(f"{type(self).__name__} defines no update")
+        raise NotImplementedError(
+            f"{type(self).__name__} defines no update(self, w, g, state)"
+        )
+
+    def __repr__(self) -> str:
+        settings = {"lr": self.lr} | {
+            name: value
+            for name, value in vars(self).items()
+            if not name.startswith("_") and isinstance(value, bool | int | float)
+        }
+        shown = (f"{name}={value:.4g}" for name, value in settings.items())
+        count = length_hint(self.params)
+        return f"{type(self).__name__}({', '.join(shown)}) of {count} parameters"
 
 
 @host
-def _advanced(optimizer: Optimizer) -> tuple[float, ...]:
+def _advanced(optimizer: Optimizer) -> tuple[Any, ...]:
     return optimizer._advance()
 
 
@@ -395,14 +410,14 @@ def _check_apart(name: str, arrays: list[Array], count: int) -> None:
         seen.add(addresses(a))
 
 
-def _at_least_zero(name: str, what: str, value: float) -> float:
+def at_least_zero(name: str, what: str, value: float) -> float:
     """Return a setting that must not be negative, nor infinite."""
     if not 0 <= value < math.inf:
         raise ValueError(f"{name}: {what} must be finite and at least 0, got {value}")
     return float(value)
 
 
-def _below_one(name: str, what: str, value: float) -> float:
+def below_one(name: str, what: str, value: float) -> float:
     """Return a setting that must be from 0 to below 1."""
     if not 0 <= value < 1:
         raise ValueError(f"{name}: {what} must be from 0 to below 1, got {value}")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, final
 
 import numpy as np
 
 from ..core.tensor import Tensor
-from .optimizer import Optimizer, Schedule, _at_least_zero, _below_one
+from .optimizer import Optimizer, Schedule, at_least_zero, below_one
+
+__all__ = ["SGD", "AdaGrad", "Adam", "RMSProp"]
 
 Array = np.ndarray[Any, Any]
 
@@ -36,6 +38,8 @@ class SGD(Optimizer):
         once the rate changes.
     """
 
+    temporaries = 1
+
     def __init__(
         self,
         params: Iterable[Tensor],
@@ -45,23 +49,16 @@ class SGD(Optimizer):
         momentum: float = 0.0,
         lr_in_velocity: bool = True,
     ) -> None:
-        self.momentum = _below_one("SGD", "momentum", momentum)
+        self.momentum = below_one("SGD", "momentum", momentum)
         self.lr_in_velocity = lr_in_velocity
         super().__init__(params, lr, decay)
 
     def _count(self) -> int:
         return 1 if self.momentum else 0
 
-    def update(
-        self,
-        w: Array,
-        g: Array,
-        state: list[Array],
-        scratch: list[Array],
-        factors: tuple[float, ...],
-    ) -> None:
+    def update(self, w: Array, g: Array, state: list[Array]) -> None:
         """Apply the recurrence to one parameter."""
-        (change,), (rate,) = scratch, factors
+        (change,), (rate,) = self.scratch, self.numbers
         if not self.momentum:
             w -= np.multiply(g, rate, out=change)
             return
@@ -98,7 +95,7 @@ class AdaGrad(Optimizer):
     """
 
     buffers = 1
-    scratch = 2
+    temporaries = 2
 
     def __init__(
         self,
@@ -108,21 +105,14 @@ class AdaGrad(Optimizer):
         decay: float = 0.0,
         eps: float = 1e-7,
     ) -> None:
-        self.eps = _at_least_zero("AdaGrad", "eps", eps)
+        self.eps = at_least_zero("AdaGrad", "eps", eps)
         super().__init__(params, lr, decay)
 
-    def update(
-        self,
-        w: Array,
-        g: Array,
-        state: list[Array],
-        scratch: list[Array],
-        factors: tuple[float, ...],
-    ) -> None:
+    def update(self, w: Array, g: Array, state: list[Array]) -> None:
         """Apply the recurrence to one parameter."""
-        (cache,), (rate,) = state, factors
-        cache += np.multiply(g, g, out=scratch[0])
-        w -= _scaled(g, rate, cache, self.eps, scratch)
+        (cache,), (rate,) = state, self.numbers
+        cache += np.multiply(g, g, out=self.scratch[0])
+        w -= _scaled(g, rate, cache, self.eps, self.scratch)
 
 
 @final
@@ -150,7 +140,7 @@ class RMSProp(Optimizer):
     """
 
     buffers = 1
-    scratch = 2
+    temporaries = 2
 
     def __init__(
         self,
@@ -161,22 +151,15 @@ class RMSProp(Optimizer):
         eps: float = 1e-7,
         rho: float = 0.9,
     ) -> None:
-        self.eps = _at_least_zero("RMSProp", "eps", eps)
-        self.rho = _below_one("RMSProp", "rho", rho)
+        self.eps = at_least_zero("RMSProp", "eps", eps)
+        self.rho = below_one("RMSProp", "rho", rho)
         super().__init__(params, lr, decay)
 
-    def update(
-        self,
-        w: Array,
-        g: Array,
-        state: list[Array],
-        scratch: list[Array],
-        factors: tuple[float, ...],
-    ) -> None:
+    def update(self, w: Array, g: Array, state: list[Array]) -> None:
         """Apply the recurrence to one parameter."""
-        (cache,), (rate,) = state, factors
-        _move_mean(cache, self.rho, np.multiply(g, g, out=scratch[0]))
-        w -= _scaled(g, rate, cache, self.eps, scratch)
+        (cache,), (rate,) = state, self.numbers
+        _move_mean(cache, self.rho, np.multiply(g, g, out=self.scratch[0]))
+        w -= _scaled(g, rate, cache, self.eps, self.scratch)
 
 
 @final
@@ -206,7 +189,7 @@ class Adam(Optimizer):
     """
 
     buffers = 2
-    scratch = 2
+    temporaries = 2
 
     def __init__(
         self,
@@ -218,12 +201,12 @@ class Adam(Optimizer):
         beta1: float = 0.9,
         beta2: float = 0.999,
     ) -> None:
-        self.eps = _at_least_zero("Adam", "eps", eps)
-        self.beta1 = _below_one("Adam", "beta1", beta1)
-        self.beta2 = _below_one("Adam", "beta2", beta2)
+        self.eps = at_least_zero("Adam", "eps", eps)
+        self.beta1 = below_one("Adam", "beta1", beta1)
+        self.beta2 = below_one("Adam", "beta2", beta2)
         super().__init__(params, lr, decay)
 
-    def factors(self) -> tuple[float, ...]:
+    def step_numbers(self) -> tuple[float, float]:
         """Return the rate and eps of this step, each with its bias correction.
 
         Returns
@@ -233,25 +216,18 @@ class Adam(Optimizer):
         eps : float
             What is added to the root of the second.
         """
-        t = self._steps + 1
+        t = self._steps
         # Both corrections are scalars: they go into the rate and into eps.
         root = math.sqrt(1 - self.beta2**t)
         return self._rate * root / (1 - self.beta1**t), self.eps * root
 
-    def update(
-        self,
-        w: Array,
-        g: Array,
-        state: list[Array],
-        scratch: list[Array],
-        factors: tuple[float, ...],
-    ) -> None:
+    def update(self, w: Array, g: Array, state: list[Array]) -> None:
         """Apply the recurrence to one parameter."""
-        (m, cache), (rate, eps) = state, factors
+        (m, cache), (rate, eps) = state, self.numbers
         m *= self.beta1
-        m += np.multiply(g, 1 - self.beta1, out=scratch[0])
-        _move_mean(cache, self.beta2, np.multiply(g, g, out=scratch[0]))
-        w -= _scaled(m, rate, cache, eps, scratch)
+        m += np.multiply(g, 1 - self.beta1, out=self.scratch[0])
+        _move_mean(cache, self.beta2, np.multiply(g, g, out=self.scratch[0]))
+        w -= _scaled(m, rate, cache, eps, self.scratch)
 
 
 def _move_mean(mean: Array, past: float, new: Array) -> None:
@@ -262,7 +238,7 @@ def _move_mean(mean: Array, past: float, new: Array) -> None:
 
 
 def _scaled(
-    g: Array, rate: float, cache: Array, eps: float, scratch: list[Array]
+    g: Array, rate: float, cache: Array, eps: float, scratch: Sequence[Array]
 ) -> Array:
     """Return rate * g / (sqrt(cache) + eps), in the memory of `scratch`."""
     upper, lower = scratch

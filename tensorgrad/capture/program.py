@@ -26,19 +26,22 @@ from .values import owner as owner
 class Call:
     """One call of the program.
 
-    Attributes
+    Parameters
     ----------
     function : callable
         A ufunc, a bound method of one (``np.add.reduce``), a function of NumPy's, or
         any function of arrays and numbers: called with the arrays at replay. One with
         a true attribute ``into`` takes arrays to write its results to as its last
         arguments; they share no memory with the others.
-    args, kwargs
+    args : tuple
         What it is called with; values and numbers stand anywhere within tuples, lists
         and dicts, all else is the same in every call.
+    kwargs : dict
+        The like, by name.
     results : tuple of Value or Number
-        What comes back: Results, new with this call, or Numbers; empty where nothing
-        is used of it. Several where the function returns a tuple.
+        What comes back: Results, new with this call, Views of what it is called with,
+        or Numbers. Several where the function returns a tuple, none where it returns
+        nothing.
     writes : tuple of Value
         What the call writes in place; ``out=`` of a ufunc is among the kwargs then.
     pure : bool
@@ -100,7 +103,7 @@ class Program:
 
     Iterating gives the calls in order; printing shows them.
 
-    Attributes
+    Parameters
     ----------
     inputs : list of Input
         Arrays the step is called with.
@@ -109,6 +112,7 @@ class Program:
     calls : list of Call
         Also those that only make a view: a transpose, a reshape, a slice.
     returned : list of Value or Number
+        What the step returns, in order.
 
     Examples
     --------
@@ -123,6 +127,15 @@ class Program:
     ['transpose', 'matmul', 'sum']
     >>> print(program)
     arrays from outside
+      x1  float64(3, 2)  argument
+      p1  float64(1, 2)  live, outside
+    <BLANKLINE>
+    calls
+      1  v1 = transpose(p1, None)                 float64(2, 1)  transpose
+      2  r1 = matmul(x1, v1)                      float64(3, 1)  matmul
+      3  r2 = sum(r1, axis=None, keepdims=False)  float64()      sum
+    <BLANKLINE>
+    returns r2
     """
 
     inputs: list[Input]

@@ -18,10 +18,16 @@ Array = np.ndarray[Any, Any]
 class Value:
     """An array of a program; its class says where it comes from.
 
-    Attributes
+    ``Input`` is an array the step is called with; ``Live`` lives outside, as parameters
+    and the state of optimizers do; ``Constant`` is the same in every call; ``Result``
+    is made by a call; ``View`` is the memory of another value, its `base`.
+
+    Parameters
     ----------
     shape : tuple of int
+        Length along each axis.
     dtype : dtype
+        Type of the elements.
     strides : tuple of int
         As in eager mode: a sum of the same numbers in another layout has other bits.
     """

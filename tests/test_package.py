@@ -46,7 +46,6 @@ LONGEST_BODY = 40
 SHARED_NAMES = {
     "check": "the check of a gradient: the functions, and the command that calls them",
     "errors": "the exceptions of a part",
-    "page": "a page of HTML that needs nothing else",
     "pictures": "pictures of runs: the functions, and the options that ask for them",
     "recording": "a call that is recorded: that it is, and what has come of it",
 }

@@ -20,8 +20,8 @@ from scipy.ndimage import uniform_filter
 from tensorgrad.plot import palette, plane, squares, writers
 from tensorgrad.plot.calm import Follower
 from tensorgrad.plot.canvas import Canvas
-from tensorgrad.plot.film import frames
 from tensorgrad.plot.runs import Runs
+from tensorgrad.plot.writers import frames
 
 
 def trained(make, steps, *, kept=6, x=None, y=None, hidden=16, **about):
@@ -314,7 +314,7 @@ def test_of_a_deep_model_the_ends_are_shown():
 
 def test_squares_have_the_colours_of_their_values():
     (field,) = squares.fields_of(["w"], [(1, 3)], wide)
-    cells = field.shown(np.array([-1.0, 0.0, 1.0]))
+    cells = field.fill(np.array([-1.0, 0.0, 1.0]))
     side = squares.SIDE
     picture = field.picture(cells)
     middles = picture[side // 2 :: side, side // 2 :: side].reshape(-1, 3)

@@ -7,8 +7,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from .blit import Stage, new_figure, text
 from .curves import ACCURACY, Curve, add_curve, epochs_of, figures_of, limits
+from .figures import Stage, new_figure, text
 from .history import History
 from .palette import INK
 from .panels import Panel, add_panels

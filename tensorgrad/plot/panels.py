@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .blit import plain, text
 from .calm import Follower
+from .figures import plain, text
 from .history import History, Moment
 from .squares import Field, fields_of
 

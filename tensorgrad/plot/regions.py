@@ -7,8 +7,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from .blit import plain
 from .calm import Follower
+from .figures import plain
 from .history import History, Moment
 from .palette import INK, class_colour, class_marker, encoded, light_of
 from .plane import Plane, class_light, edges, plane_of, probabilities

@@ -9,9 +9,9 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from .blit import Stage, new_figure, text
 from .canvas import epoch_of
 from .curves import ACCURACY, Curve, add_curve, epochs_of, figures_of, limits
+from .figures import Stage, new_figure, text
 from .history import History
 from .regions import Regions
 

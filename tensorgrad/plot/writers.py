@@ -1,20 +1,64 @@
-"""Files of pictures and animations; the ending of the name chooses."""
+"""What an animation is made of, and files of pictures; the ending of a name chooses."""
 
 from __future__ import annotations
 
+import base64
+import html
+import importlib.resources
+import io
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..extras import load
-from .film import Film, Make, frames
-from .page import write_html
+from .figures import STILL
 from .palette import CLASSES, as_bytes, diverging, light_of
 
-__all__ = ["MOVING", "STILL", "check", "write"]
+__all__ = ["MOVING", "STILL", "Film", "Frame", "Make", "check", "frames", "write"]
+
+Frame = tuple[str, NDArray[np.uint8]]
+"""What a frame shows, in words, and the picture, of shape (height, width, 3)."""
+
+
+class Film(Protocol):
+    """A figure that can be put to each moment of a run, in turn."""
+
+    figure: Any
+    title: str
+    count: int
+
+    def show(self, i: int) -> None:
+        """Put moment i on the figure."""
+
+    def label(self, i: int) -> str:
+        """Say which moment it is."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing lags behind the moment shown."""
+
+    def picture(self) -> NDArray[np.uint8]:
+        """Return the figure as it is."""
+
+
+Make = Callable[[], Film]
+"""Makes a film that has shown nothing yet."""
+
+
+def frames(film: Film) -> Iterator[Frame]:
+    """Yield a frame for each moment, and of the last until it shows it as it is."""
+    last = film.count - 1
+    for i in range(film.count):
+        film.show(i)
+        yield film.label(i), film.picture()
+    while not film.settled:
+        film.show(last)
+        yield film.label(last), film.picture()
 
 
 def check(path: str | Path) -> Path:
@@ -129,10 +173,41 @@ def _write_with_pillow(
     )
 
 
-STILL = (".png", ".svg", ".pdf")
+def _write_html(make: Make, path: Path, fps: float) -> None:
+    """Write a page with the frames in it, and buttons to play them."""
+    film = make()
+    labels, pictures = [], []
+    for label, picture in frames(film):
+        labels.append(label)
+        pictures.append(_embedded(picture))
+    height, width, _ = picture.shape
+    template = importlib.resources.files(__package__) / "page.html"
+    values = {
+        "TITLE": html.escape(film.title or "A training run"),
+        "WIDTH": str(width),
+        "HEIGHT": str(height),
+        "LAST": str(len(pictures) - 1),
+        "FPS": json.dumps(fps),
+        "LABELS": json.dumps(labels),
+        "FRAMES": json.dumps(pictures),
+    }
+    page = template.read_text(encoding="utf-8")
+    for name, value in values.items():
+        page = page.replace(f"@{name}@", value)
+    path.write_text(page, encoding="utf-8")
+
+
+def _embedded(picture: NDArray[np.uint8]) -> str:
+    """Return a picture as a data URI."""
+    image: Any = load("PIL.Image", "plot", "tg.plot")
+    buffer = io.BytesIO()
+    image.fromarray(picture).save(buffer, "WEBP", quality=75, method=4)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
 MOVING: dict[str, Callable[[Make, Path, float], None]] = {
     ".mp4": _write_mp4,
     ".webp": _write_webp,
     ".gif": _write_gif,
-    ".html": write_html,
+    ".html": _write_html,
 }

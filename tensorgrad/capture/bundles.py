@@ -29,20 +29,20 @@ def has_fields(x: Any) -> bool:
 
 def fields(x: Any) -> dict[str, Any]:
     """Return the attributes that an object has of its own."""
-    found = dict(own_attributes(x))
+    attributes = dict(own_attributes(x))
     for base in type(x).__mro__:
         slots = base.__dict__.get("__slots__", ())
         for name in (slots,) if isinstance(slots, str) else slots:
             if name not in ("__dict__", "__weakref__") and hasattr(x, name):
-                found[name] = getattr(x, name)
-    return found
+                attributes[name] = getattr(x, name)
+    return attributes
 
 
 def _refilled(x: Any, values: list[Any]) -> Any:
-    made = copy.copy(x)
+    clone = copy.copy(x)
     for name, value in zip(fields(x), values, strict=True):
-        object.__setattr__(made, name, value)
-    return made
+        object.__setattr__(clone, name, value)
+    return clone
 
 
 _OBJECT = Kind(fields, lambda x: fields(x).values(), _refilled, ".{}")
@@ -61,15 +61,15 @@ def leaves(x: Any, kinds: tuple[type, ...] = ()) -> Iterator[Any]:
     return _leaves(x, (Tensor, np.ndarray, np.generic, type, *kinds), ())
 
 
-def _leaves(x: Any, whole: tuple[type, ...], around: tuple[Any, ...]) -> Iterator[Any]:
-    kind = None if isinstance(x, whole) else kind_of(x, _holds_data)
+def _leaves(x: Any, atoms: tuple[type, ...], around: tuple[Any, ...]) -> Iterator[Any]:
+    kind = None if isinstance(x, atoms) else kind_of(x, _holds_data)
     if kind is None:
         yield x
     elif any(x is other for other in around):
         yield CYCLE
     else:
         for item in kind.values(x):
-            yield from _leaves(item, whole, (*around, x))
+            yield from _leaves(item, atoms, (*around, x))
 
 
 def _holds_data(x: Any) -> bool:

@@ -30,15 +30,17 @@ class State:
 
     def __init__(self, program: Program, arrays: list[Array]) -> None:
         self.arrays = arrays
-        given = leaves([call.args for call in program.calls if not call.pure])
-        self.hosts = [x for x in given if _is_generator(x) or hasattr(x, "__dict__")]
+        arguments = leaves([call.args for call in program.calls if not call.pure])
+        self.hosts = [
+            x for x in arguments if _is_generator(x) or hasattr(x, "__dict__")
+        ]
 
-    def kept(self) -> tuple[list[Array], list[Any]]:
-        """Return a copy of all that."""
+    def snapshot(self) -> tuple[list[Array], list[Any]]:
+        """Return a copy of the state."""
         return [a.copy() for a in self.arrays], [_numbers(h) for h in self.hosts]
 
     def restore(self, arrays: list[Array], numbers: list[Any]) -> None:
-        """Put back what was kept."""
+        """Restore a snapshot."""
         for array, before in zip(self.arrays, arrays, strict=True):
             array[...] = before
         for host, before in zip(self.hosts, numbers, strict=True):
@@ -69,19 +71,19 @@ def both(
         Where results or the arrays the step writes to differ: in any bit if `exact`,
         else by more than rounding.
     """
-    before = state.kept()
-    found = replayed()
-    written, _ = state.kept()
+    before = state.snapshot()
+    result = replayed()
+    after, _ = state.snapshot()
     state.restore(*before)
     expected = eager()
-    pairs = [*zip(bundles.leaves(found), bundles.leaves(expected), strict=True)]
+    pairs = [*zip(bundles.leaves(result), bundles.leaves(expected), strict=True)]
     for i, (a, b) in enumerate(pairs):
         if not _same(a, b, exact):
             raise _differs(f"returned value {i}", a, b)
-    for a, b in zip(written, state.arrays, strict=True):
+    for a, b in zip(after, state.arrays, strict=True):
         if not _same(a, b, exact):
             raise _differs(f"an array of shape {b.shape} that the step writes to", a, b)
-    return found
+    return result
 
 
 def _same(a: Any, b: Any, exact: bool) -> bool:

@@ -38,42 +38,46 @@ class Plainly:
 
 
 def plainly(
-    function: Callable[..., Any], made: Any, given: list[Any]
+    function: Callable[..., Any], result: Any, arrays: list[Any]
 ) -> tuple[Callable[..., Any], Any]:
     """Return a function and its results as one array, or a tuple of several.
 
     Those of a tuple are new arrays all, or views of what the function is given all.
     """
-    form = _form(made, given)
-    return (function, made) if form is None else (Plainly(function, form), form(made))
+    form = _form(result, arrays)
+    return (
+        (function, result) if form is None else (Plainly(function, form), form(result))
+    )
 
 
-def _form(made: Any, given: list[Any]) -> Callable[[Any], Any] | None:
-    if not isinstance(made, tuple | list):
+def _form(result: Any, arrays: list[Any]) -> Callable[[Any], Any] | None:
+    if not isinstance(result, tuple | list):
         return None
-    items = leaves(made)
-    views = [any(np.may_share_memory(x, a) for a in given) for x in items]
+    items = leaves(result)
+    views = [any(np.may_share_memory(x, a) for a in arrays) for x in items]
     if any(views) and not all(views):
         return _copies
     if len(items) == 1 and not any(views):
-        return _first if made[0] is items[0] else _only
-    nested = isinstance(made, list) or any(isinstance(x, tuple | list) for x in made)
+        return _first if result[0] is items[0] else _only
+    nested = isinstance(result, list) or any(
+        isinstance(x, tuple | list) for x in result
+    )
     return _flat if nested and not any(views) else None
 
 
-def _copies(made: Any) -> Any:
-    return tuple(np.array(x, copy=True, order="K") for x in leaves(made))
+def _copies(result: Any) -> Any:
+    return tuple(np.array(x, copy=True, order="K") for x in leaves(result))
 
 
 _first = itemgetter(0)
 
 
-def _only(made: Any) -> Any:
-    return leaves(made)[0]
+def _only(result: Any) -> Any:
+    return leaves(result)[0]
 
 
-def _flat(made: Any) -> Any:
-    return tuple(leaves(made))
+def _flat(result: Any) -> Any:
+    return tuple(leaves(result))
 
 
 class Steady:
@@ -97,8 +101,8 @@ class Steady:
         CaptureError
             If they are not.
         """
-        made = self.function(*args, **kwargs)
-        shapes = mapped(made, np.shape)
+        result = self.function(*args, **kwargs)
+        shapes = mapped(result, np.shape)
         if self.shapes is None:
             self.shapes = shapes
         elif shapes != self.shapes:
@@ -107,4 +111,4 @@ class Steady:
                 f"was captured, and gives {shapes} now; choose elements with np.where, "
                 "which keeps the shape"
             )
-        return made
+        return result

@@ -73,21 +73,21 @@ class Kernel:
 
 def write(kernel: Kernel, nests: Sequence[Nest], outside: Collection[Value]) -> None:
     """Write nests to a kernel; values `outside` are needed after it."""
-    kept = _kept(nests, outside)
+    stored = _stored(nests, outside)
     for nest in nests:
-        kernel.lines += _Nest(kernel, nest, kept).lines()
+        kernel.lines += _Nest(kernel, nest, stored).lines()
 
 
-def _kept(nests: Sequence[Nest], outside: Collection[Value]) -> set[Value]:
+def _stored(nests: Sequence[Nest], outside: Collection[Value]) -> set[Value]:
     """Return the values whose memory is written, not only variables."""
-    kept, met = {*outside}, set[Value]()
+    stored, met = {*outside}, set[Value]()
     for nest in nests:
         owners = nest.owners()
-        kept |= owners & met
+        stored |= owners & met
         met |= owners
         if nest.columns > UNROLLED:
-            kept |= _in_several_loops(nest)
-    return kept
+            stored |= _in_several_loops(nest)
+    return stored
 
 
 def _in_several_loops(nest: Nest) -> set[Value]:
@@ -103,8 +103,8 @@ def _in_several_loops(nest: Nest) -> set[Value]:
 class _Nest:
     """Writes one nest: lines before its loop, in it phase by phase, and after it."""
 
-    def __init__(self, kernel: Kernel, nest: Nest, kept: set[Value]) -> None:
-        self.kernel, self.nest, self.kept = kernel, nest, kept
+    def __init__(self, kernel: Kernel, nest: Nest, stored: set[Value]) -> None:
+        self.kernel, self.nest, self.stored = kernel, nest, stored
         self.phases = nest.phases()
         count = max(self.phases) + 1
         self.before: list[str] = []
@@ -112,9 +112,9 @@ class _Nest:
         self.inner: list[list[str]] = [[] for _ in range(count)]
         self.tail: list[list[str]] = [[] for _ in range(count)]
         self.after: list[str] = []
-        self.known: dict[tuple[Access, str], str] = {}
+        self.variables: dict[tuple[Access, str], str] = {}
         self.sums: dict[tuple[Placed, str], str] = {}
-        self.made = {placed.element.write.owner for placed in nest.placed}
+        self.written = {placed.element.write.owner for placed in nest.placed}
         self.now: list[str] = self.before
         self.unrolled = nest.columns <= UNROLLED
         self.columns = [*map(str, range(nest.columns))] if self.unrolled else ["j"]
@@ -148,7 +148,9 @@ class _Nest:
                     self._write(placed, phase, j, here)
         if not self.unrolled:
             # Variables of a loop over columns end with it.
-            self.known = {key: v for key, v in self.known.items() if key[1][0] != "j"}
+            self.variables = {
+                key: v for key, v in self.variables.items() if key[1][0] != "j"
+            }
 
     def _write(self, placed: Placed, phase: int, j: str, here: list[Placed]) -> None:
         element = placed.element
@@ -167,7 +169,7 @@ class _Nest:
             if not name.isidentifier():
                 lines.append(f"{self.kernel.fresh()} = {name}")
                 name = f"v{self.kernel.names}"
-            self.known[element.write, _column(element.write, j)] = name
+            self.variables[element.write, _column(element.write, j)] = name
             if self._stores(placed, here):
                 at = self._at(element.write, phase, j)
                 lines.append(self._put(element.write, at, name))
@@ -183,7 +185,7 @@ class _Nest:
         """Whether an element goes to memory: none later in the loop overwrites it."""
         write = placed.element.write
         later = here[here.index(placed) + 1 :]
-        return write.owner in self.kept and not any(
+        return write.owner in self.stored and not any(
             p.element.write == write and p.inner == placed.inner for p in later
         )
 
@@ -193,8 +195,8 @@ class _Nest:
         if name is None:
             name = self.sums[placed, "0"] = self.kernel.fresh()
             self.row[phase].append(f"{name} = {_start(element)}")
-            self.known[write, "0"] = name
-            if write.owner in self.kept:
+            self.variables[write, "0"] = name
+            if write.owner in self.stored:
                 at = self._at(write, phase, "0")
                 self.tail[phase].append(self._put(write, at, name))
         self.inner[phase].append(f"{name} = {element.join}({name}, {text})")
@@ -209,7 +211,7 @@ class _Nest:
         if name is None:
             name = self.sums[placed, j] = self.kernel.fresh()
             self.before.append(f"{name} = {_start(element)}")
-            if write.owner in self.kept:
+            if write.owner in self.stored:
                 self.after.append(self._put(write, self._at(write, 0, j), name))
         lines.append(f"{name} = {element.join}({name}, {text})")
 
@@ -217,14 +219,14 @@ class _Nest:
         """Join rows to a row, which is gathered in one run of memory."""
         element, write = placed.element, placed.element.write
         end, at = self._at(write, 0, "j"), "j"
-        if write.owner in self.kept and write.strides[COLUMNS] == 1:
+        if write.owner in self.stored and write.strides[COLUMNS] == 1:
             row, at = self.kernel.array(write.owner), end
             self.kernel.written[write.owner] = None
         else:
             row = self._row(write)
         self.before += self._over_columns([f"put({row}, {at}, {_start(element)})"])
         lines.append(f"put({row}, {at}, {element.join}(get({row}, {at}), {text}))")
-        if write.owner in self.kept and at != end:
+        if write.owner in self.stored and at != end:
             line = self._put(write, end, f"get({row}, j)")
             self.after += self._over_columns([line])
 
@@ -252,19 +254,19 @@ class _Nest:
 
     def _read(self, access: Access, phase: int, j: str) -> str:
         """Return the variable that holds an operand, read as rarely as can be."""
-        name = self.known.get((access, j))
+        name = self.variables.get((access, j))
         if name is not None:
             return name
         if j == "j" and not _moves(access, ROWS) and access.strides[COLUMNS] != 1:
             return self._packed(access)
-        name = self.known[access, j] = self.kernel.fresh()
+        name = self.variables[access, j] = self.kernel.fresh()
         at = self._at(access, phase, j)
         line = f"{name} = get({self.kernel.array(access.owner)}, {at})"
         self._lines_for(access, phase, j).append(line)
         return name
 
     def _lines_for(self, access: Access, phase: int, j: str) -> list[str]:
-        if any(a.owner in self.made for a in access.memory()):
+        if any(a.owner in self.written for a in access.memory()):
             return self.now
         if j == "j" or (_moves(access, COLUMNS) and _moves(access, ROWS)):
             return self.inner[phase]
@@ -272,9 +274,9 @@ class _Nest:
 
     def _packed(self, access: Access) -> str:
         """Return an element of a row that is brought into one run of memory first."""
-        row = self.known.get((access, "packed"))
+        row = self.variables.get((access, "packed"))
         if row is None:
-            row = self.known[access, "packed"] = self._row(access)
+            row = self.variables[access, "packed"] = self._row(access)
             at, array = self._at(access, 0, "j"), self.kernel.array(access.owner)
             self.before += self._over_columns([f"put({row}, j, get({array}, {at}))"])
         return f"get({row}, j)"
@@ -296,10 +298,10 @@ class _Nest:
         assert access.index is not None
         index, j = access.index, _column(access.index, j)
         key = index, f"{j} within {access.bound}"
-        name = self.known.get(key)
+        name = self.variables.get(key)
         if name is None:
             entry, bound = self._read(index, phase, j), self._sized(access.bound)
-            name = self.known[key] = self.kernel.fresh()
+            name = self.variables[key] = self.kernel.fresh()
             line = f"{name} = within(int64({entry}), {bound})"
             self._lines_for(index, phase, j).append(line)
         return name

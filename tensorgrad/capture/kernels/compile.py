@@ -73,9 +73,9 @@ def require_numba() -> None:
 
 def cache_folder() -> Path:
     """Return where kernels are kept: TENSORGRAD_CACHE, or the user's cache folder."""
-    given = os.environ.get("TENSORGRAD_CACHE")
-    if given:
-        return Path(given)
+    folder = os.environ.get("TENSORGRAD_CACHE")
+    if folder:
+        return Path(folder)
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
     elif sys.platform == "darwin":
@@ -131,15 +131,15 @@ def _version() -> bytes:
 
     room = Path(__file__).parent
     files = (room / "intrinsics.py", room.with_name("gemm") / "tiles.py")
-    called = [file.read_bytes() for file in files]
-    return b"".join(called) + str(numba.__version__).encode()
+    sources = [file.read_bytes() for file in files]
+    return b"".join(sources) + str(numba.__version__).encode()
 
 
 def _from_file(source: str, signature: tuple[Any, ...]) -> Callable[..., Any]:
     text = HEADER.replace("CACHE", "True") + source
     # A file for each signature: numba's index of several is not safe from races.
-    told = _version() + repr(signature).encode() + text.encode()
-    name = f"kernel_{hashlib.sha256(told).hexdigest()[:24]}"
+    key = _version() + repr(signature).encode() + text.encode()
+    name = f"kernel_{hashlib.sha256(key).hexdigest()[:24]}"
     path = cache_folder() / f"{name}.py"
     if not path.exists() or path.read_bytes() != text.encode():
         _write(path, text)

@@ -94,8 +94,8 @@ class Element:
     @property
     def accesses(self) -> list[Access]:
         """What it touches in memory, the write first."""
-        read = [r for r in self.reads if isinstance(r, Access)]
-        return [a for access in (self.write, *read) for a in access.memory()]
+        reads = [r for r in self.reads if isinstance(r, Access)]
+        return [a for access in (self.write, *reads) for a in access.memory()]
 
     def along(
         self, space: tuple[int, ...], change: Callable[[Sequence[Any]], tuple[Any, ...]]

@@ -15,16 +15,16 @@ LARGEST = 150
 
 def fusible(program: Program) -> dict[int, list[Element]]:
     """Return what each call that can be fused does, by its number."""
-    found: dict[int, list[Element]] = {}
+    fused: dict[int, list[Element]] = {}
     twice = shared(program).keys()
     for i, call in enumerate(program.calls):
         try:
-            found[i] = elements(i, call)
+            fused[i] = elements(i, call)
         except Unfit:
             continue
-        if any(a.owner in twice for element in found[i] for a in element.accesses):
-            del found[i]
-    return found
+        if any(a.owner in twice for element in fused[i] for a in element.accesses):
+            del fused[i]
+    return fused
 
 
 def grouped(program: Program, fit: dict[int, list[Element]]) -> list[list[int]]:
@@ -64,10 +64,10 @@ class _Order:
 
     def make(self, group: list[int]) -> None:
         """Take calls as made."""
-        made = set(group)
-        self.ready = [i for i in self.ready if i not in made]
+        done = set(group)
+        self.ready = [i for i in self.ready if i not in done]
         freed = _released(group, self.after, self.waits)
-        self.ready = sorted({*self.ready, *freed} - made)
+        self.ready = sorted({*self.ready, *freed} - done)
 
     def drained(self) -> list[int]:
         """Return fusible calls that are ready, or are if others of them are made."""
@@ -100,11 +100,11 @@ class _Order:
 
 
 def _released(
-    made: list[int], after: dict[int, set[int]], waits: list[int]
+    done: list[int], after: dict[int, set[int]], waits: list[int]
 ) -> list[int]:
     """Return what nothing is missing for any more; `waits` is counted down."""
     freed: list[int] = []
-    for i in made:
+    for i in done:
         for later in after.get(i, ()):
             waits[later] -= 1
             if not waits[later]:

@@ -62,19 +62,19 @@ class Nest:
 
         What is computed once for a row is computed before the loop of its phase.
         """
-        found: list[int] = []
+        phases: list[int] = []
         for i, new in enumerate(self.placed):
-            found.append(
+            phases.append(
                 max(
                     (
-                        found[k] + _must_end(old, new)
+                        phases[k] + _must_end(old, new)
                         for k, old in enumerate(self.placed[:i])
                         if _meet(old.element, new.element)
                     ),
                     default=0,
                 )
             )
-        return found
+        return phases
 
 
 def _must_end(old: Placed, new: Placed) -> bool:

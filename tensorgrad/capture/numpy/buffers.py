@@ -156,8 +156,8 @@ def _overwritable(
     before they are read.
     """
     viewed = {owner(v) for v in call.reads if isinstance(v, View)}
-    kept = [v for v in overwrites(call) if isinstance(v, Result) and v in slots]
-    return [v for v in dict.fromkeys(kept) if last[v] == i and v not in viewed]
+    results = [v for v in overwrites(call) if isinstance(v, Result) and v in slots]
+    return [v for v in dict.fromkeys(results) if last[v] == i and v not in viewed]
 
 
 def _same_kind(a: Result, b: Result) -> bool:

@@ -257,13 +257,13 @@ class Reads:
         if isinstance(owner, np.ndarray) and _followed[frame.f_code.co_filename]:
             self._note_computing(function.__name__, [owner])
 
-    def _note_computing(self, function: str, given: Iterable[Any]) -> None:
+    def _note_computing(self, function: str, arguments: Iterable[Any]) -> None:
         """Note the arrays that the user's code has NumPy compute with."""
-        given = [*given]
-        if any(type(x) is Tensor or _is_traced(x) for x in given):
+        arguments = [*arguments]
+        if any(type(x) is Tensor or _is_traced(x) for x in arguments):
             return
         if function.strip("_").removesuffix("_dispatcher") not in _OF_SHAPES:
-            for x in given:
+            for x in arguments:
                 if isinstance(x, np.ndarray):
                     self.computed_with[id(root(x))] = root(x)
 

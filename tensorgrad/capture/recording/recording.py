@@ -66,11 +66,11 @@ def record(
     arguments = Arguments(recorder, own)
     try:
         with recorded_by(recorder):
-            given = arguments.standing_for(args), arguments.standing_for(kwargs)
+            traced = arguments.standing_for(args), arguments.standing_for(kwargs)
             with reads.noted(recorder):
-                result = step(*given[0], **given[1])
+                result = step(*traced[0], **traced[1])
             arguments.check_unwritten()
-            result = tree.mapped(result, lambda x: _held(x, recorder), _look)
+            result = tree.mapped(result, lambda x: _standing_for(x, recorder), _look)
     except Exception as error:
         # NumPy makes a ValueError of what it is told where it asks for a number.
         refused = refusal_in(error)
@@ -86,7 +86,7 @@ def record(
     return Recording(recorder, tree.mapped(result, _own, _look), returned, reads)
 
 
-def _held(x: Any, recorder: Recorder) -> Any:
+def _standing_for(x: Any, recorder: Recorder) -> Any:
     """Return something returned with what stands for its arrays."""
     if type(x) is Tensor:
         return wrap(recorder.held(x), None)
@@ -117,9 +117,9 @@ def leaves_of(returned: Any) -> list[Any]:
     return [x.value for x in tree.leaves(returned, _look) if type(x) is Slot]
 
 
-def filled_with(returned: Any, given: Callable[[Slot], Any]) -> Any:
+def filled_with(returned: Any, function: Callable[[Slot], Any]) -> Any:
     """Return what a step returns, with what `given` makes of each slot."""
-    return tree.mapped(returned, lambda x: given(x) if type(x) is Slot else x, _look)
+    return tree.mapped(returned, lambda x: function(x) if type(x) is Slot else x, _look)
 
 
 def _look(x: Any) -> tree.Kind | None:
@@ -151,12 +151,12 @@ def _settle_gradients(recorder: Recorder) -> None:
 
 def tensors_of(recorder: Recorder) -> list[Tensor]:
     """Return the tensors from outside that a recorded step used."""
-    return [tensor for known in recorder.outside for tensor in known.tensors]
+    return [tensor for array in recorder.outside for tensor in array.tensors]
 
 
 def _check_written(recorder: Recorder) -> None:
     """Raise where the step has written to arrays from outside unseen."""
     written = {owner(w) for call in recorder.program.calls for w in call.writes}
-    for known in recorder.outside:
-        if known.traced.value not in written:
-            known.check_unwritten()
+    for array in recorder.outside:
+        if array.traced.value not in written:
+            array.check_unwritten()

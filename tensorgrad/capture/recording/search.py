@@ -86,7 +86,7 @@ def watch(
     changed: set[int],
     draws: Draws,
     bare: list[Tensor],
-    kept: dict[Any, Watched],
+    others: dict[Any, Watched],
     arrays: list[Found],
 ) -> Watch:
     """Return a watch on what a step read, after two recordings of it.
@@ -130,10 +130,10 @@ def watch(
     search.forget_as(before)
     search.hold(tensors_of(recording.recorder), bare)
     # An earlier call may have read what a cache keeps since.
-    search.watched += [w for place, w in kept.items() if not search.joins(place, w)]
-    found = Watch(search.watched)
-    found.prepare()
-    return found
+    search.watched += [w for place, w in others.items() if not search.joins(place, w)]
+    result = Watch(search.watched)
+    result.prepare()
+    return result
 
 
 def names_of(ran: Ran) -> Names:
@@ -227,7 +227,7 @@ class Search:
     def changed(self) -> set[int]:
         """Return which arrays hold something else now, by the ids of their owners."""
         sums = ((id(root(a.x)), checksum(a.x)) for a in self.arrays)
-        return {owner for owner, found in sums if self.sums[owner] != found}
+        return {owner for owner, total in sums if self.sums[owner] != total}
 
     def joins(self, place: Any, item: Watched) -> bool:
         """Whether the same is watched here; take the names of an item to it then."""
@@ -278,14 +278,14 @@ class Search:
     def _work_on(self, reads: Reads, known: dict[int, Any] | None) -> None:
         """Go through what code worked on, first what was surely there before."""
         left = [
-            (names_of(ran), *named)
+            (names_of(ran), *objects)
             for ran in reads.ran.values()
-            for named in ran.objects.values()
+            for objects in ran.objects.values()
         ]
         left += [
-            (joined(names_of(lender), names_of(taker)), *named)
+            (joined(names_of(lender), names_of(taker)), *objects)
             for lender, taker in reads.lent.values()
-            for named in lender.objects.values()
+            for objects in lender.objects.values()
         ]
         sure = [True]
         while any(sure):
@@ -315,8 +315,8 @@ class Search:
         for tensor in tensors:
             self._watch(Held, Found(tensor, "a Tensor", _CALL, SURE))
         for tensor in bare:
-            found = Found(tensor, "a gradient left over from before", _CALL, SURE)
-            self._watch(Slot, found, "_grad")
+            ref = Found(tensor, "a gradient left over from before", _CALL, SURE)
+            self._watch(Slot, ref, "_grad")
 
     def compare(self, recording: Recording, changed: set[int]) -> None:
         """Compare what is in arrays, as far as constants may have come of it.
@@ -324,17 +324,17 @@ class Search:
         Not if it `changed` between recordings that are the same.
         """
         program = recording.recorder.program
-        live = {id(root(known.array)) for known in recording.recorder.outside}
+        live = {id(root(array.array)) for array in recording.recorder.outside}
         written = {id(root(v.array)) for v in written_by(program)}
         used = recording.reads.computed_with
         frozen = _has_frozen(recording)
-        for found in self.arrays:
-            owner = id(root(found.x))
-            read = owner not in live or frozen or found.names.compares
-            maybe = read and owner not in changed
+        for ref in self.arrays:
+            owner = id(root(ref.x))
+            is_read = owner not in live or frozen or ref.names.compares
+            maybe = is_read and owner not in changed
             if owner not in written and (maybe or owner in used):
                 level = AGAIN if owner in used else LOOSE
-                self._watch(Contents, found._replace(level=level))
+                self._watch(Contents, ref._replace(level=level))
 
     def _follow(self) -> None:
         while self._queue:
@@ -358,24 +358,24 @@ class Search:
             return
         self._queue.append(Found(x, name, names, outside, level))
 
-    def _on(self, found: Found, x: Any, name: str) -> None:
+    def _on(self, ref: Found, x: Any, name: str) -> None:
         """Go on from one object to another."""
-        self._add(x, name, found.names, found.outside, found.level)
+        self._add(x, name, ref.names, ref.outside, ref.level)
 
-    def _watch(self, kind: type[Watched], found: Found, key: Any = None) -> None:
+    def _watch(self, kind: type[Watched], ref: Found, key: Any = None) -> None:
         """Watch one thing, if it is outside; names of one object are put together."""
-        if not found.outside:
+        if not ref.outside:
             return
-        apart = found.level if kind in (Others, Class) else None
-        place = kind, id(found.x), key if isinstance(key, str) else apart
+        apart = ref.level if kind in (Others, Class) else None
+        place = kind, id(ref.x), key if isinstance(key, str) else apart
         item = self.merged.get(place)
         if item is None:
-            item = self.merged[place] = kind(found.name, found.x, key, found.level)
+            item = self.merged[place] = kind(ref.name, ref.x, key, ref.level)
             self.watched.append(item)
         elif isinstance(key, frozenset):
             item.key = item.key & key if kind is Items else item.key | key
-        item.level = min(item.level, found.level)
-        if found.outside == SURE:
+        item.level = min(item.level, ref.level)
+        if ref.outside == SURE:
             self.sure.add(id(item))
 
     # Where code starts from.
@@ -399,224 +399,226 @@ class Search:
 
     # What is on the way.
 
-    def _visit(self, found: Found) -> None:
-        kind = type(found.x)
+    def _visit(self, ref: Found) -> None:
+        kind = type(ref.x)
         for base, visit in _VISITS:
             if issubclass(kind, base):
-                visit(self, found)
+                visit(self, ref)
                 return
         if kind.__module__ == "tensorgrad.capture.recording.traced":
             return
         if hasattr(kind, "__next__"):
-            if found.outside and found.level < LOOSE:
-                self.refused = f"takes the next of {found.name}, an iterator"
+            if ref.outside and ref.level < LOOSE:
+                self.refused = f"takes the next of {ref.name}, an iterator"
             return
-        self._object(found)
+        self._object(ref)
 
-    def _module(self, found: Found) -> None:
-        variables = vars(found.x)
-        for name in self._wanted(found.names, variables):
-            here = Found(variables, f"{found.name}.{name}", found.names, SURE)
+    def _module(self, ref: Found) -> None:
+        variables = vars(ref.x)
+        for name in self._wanted(ref.names, variables):
+            here = Found(variables, f"{ref.name}.{name}", ref.names, SURE)
             self._watch(Entry, here, name)
-            self._add(variables[name], here.name, found.names, SURE)
+            self._add(variables[name], here.name, ref.names, SURE)
 
     def _wanted(self, names: Names, there: Any) -> list[str]:
         return sorted(names.attributes & there.keys())
 
-    def _function(self, found: Found) -> None:
-        f = found.x
+    def _function(self, ref: Found) -> None:
+        f = ref.x
         # Of code that is not followed, what it closes over is read for all we know.
         unknown = f.__closure__ and not is_followed(f.__code__)
         ran = id(f.__code__) in self._ran
-        if not (ran or unknown or not found.names.attributes.isdisjoint(OF_FUNCTIONS)):
-            self._extras(found)
+        if not (ran or unknown or not ref.names.attributes.isdisjoint(OF_FUNCTIONS)):
+            self._extras(ref)
             return
         self._met.add(id(f.__code__))
         names = names_in(f.__code__, reads_all(f.__code__))
         if is_users(f.__code__):
-            self._watch(Function, found)
-            given = (*(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values())
-            for value in given:
-                at = f"a default of {found.name}"
-                self._on(found._replace(names=names), value, at)
+            self._watch(Function, ref)
+            defaults = (*(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values())
+            for value in defaults:
+                at = f"a default of {ref.name}"
+                self._on(ref._replace(names=names), value, at)
             if f.__kwdefaults__:
-                self._add(f.__kwdefaults__, f"defaults of {found.name}", names, SURE)
+                self._add(f.__kwdefaults__, f"defaults of {ref.name}", names, SURE)
         cells = zip(f.__code__.co_freevars, f.__closure__ or (), strict=True)
         for name, cell in cells:
-            here = Found(cell, name, names, found.outside, found.level)
+            here = Found(cell, name, names, ref.outside, ref.level)
             self._watch(Cell, here)
             self.known[id(cell)] = cell
             content = Cell(name, cell).seen
             self._on(here, content, name)
-        self._extras(found)
+        self._extras(ref)
 
-    def _extras(self, found: Found) -> None:
+    def _extras(self, ref: Found) -> None:
         """Go through what a function has as attributes, and what it wraps."""
-        own = own_attributes(found.x)
+        own = own_attributes(ref.x)
         if "__wrapped__" in own:
-            self._on(found, own["__wrapped__"], found.name)
-        if self._wanted(found.names, own):
-            self._own(found, own)
+            self._on(ref, own["__wrapped__"], ref.name)
+        if self._wanted(ref.names, own):
+            self._own(ref, own)
 
-    def _method(self, found: Found) -> None:
-        self._on(found, found.x.__func__, found.name)
-        self._on(found, found.x.__self__, "self")
+    def _method(self, ref: Found) -> None:
+        self._on(ref, ref.x.__func__, ref.name)
+        self._on(ref, ref.x.__self__, "self")
 
-    def _builtin(self, found: Found) -> None:
-        owner = found.x.__self__
+    def _builtin(self, ref: Found) -> None:
+        owner = ref.x.__self__
         if owner is not None and not isinstance(owner, ModuleType):
-            self._on(found, owner, found.name)
+            self._on(ref, owner, ref.name)
 
-    def _partial(self, found: Found) -> None:
-        p = found.x
+    def _partial(self, ref: Found) -> None:
+        p = ref.x
         for what in ("func", "args", "keywords"):
-            self._watch(Slot, found, what)
-            at = found.name if what == "func" else f"an argument of {found.name}"
-            self._on(found, getattr(p, what), at)
+            self._watch(Slot, ref, what)
+            at = ref.name if what == "func" else f"an argument of {ref.name}"
+            self._on(ref, getattr(p, what), at)
 
-    def _container(self, found: Found) -> None:
-        x = found.x
+    def _container(self, ref: Found) -> None:
+        x = ref.x
         if isinstance(x, dict | MappingProxyType):
-            self._dict(found)
+            self._dict(ref)
         else:
             if not isinstance(x, tuple | frozenset):
-                self._watch(Items, found)
+                self._watch(Items, ref)
             for i, value in enumerate(x):
-                self._on(found, value, f"{found.name}[{i}]")
+                self._on(ref, value, f"{ref.name}[{i}]")
         if changeable(type(x)):
-            self._object(found)
+            self._object(ref)
 
-    def _dict(self, found: Found) -> None:
+    def _dict(self, ref: Found) -> None:
         """Go through a dict; keys that do not stand in the code may not matter."""
-        told = found.names.texts | found.names.attributes
-        held = items(found.x)
-        apart = {k for k, _ in held if type(k) is str and k not in told}
-        self._watch(Items, found, frozenset(apart))
+        constants = ref.names.texts | ref.names.attributes
+        pairs = items(ref.x)
+        apart = {k for k, _ in pairs if type(k) is str and k not in constants}
+        self._watch(Items, ref, frozenset(apart))
         if apart:
-            self._watch(Others, found._replace(level=LOOSE), frozenset(apart))
-        for key, value in held:
-            self._on(found, key, f"a key of {found.name}")
+            self._watch(Others, ref._replace(level=LOOSE), frozenset(apart))
+        for key, value in pairs:
+            self._on(ref, key, f"a key of {ref.name}")
             loose = type(key) is str and key in apart
-            here = found._replace(level=LOOSE) if loose else found
-            self._on(here, value, f"{found.name}[{key!r:.40}]")
+            here = ref._replace(level=LOOSE) if loose else ref
+            self._on(here, value, f"{ref.name}[{key!r:.40}]")
 
-    def _tensor(self, found: Found) -> None:
-        self._watch(Held, found)
-        reads_it = not found.names.attributes.isdisjoint(("grad", "_grad"))
-        if reads_it and id(found.x) not in self._received:
-            at = found._replace(name=f"the gradient of {found.name}")
+    def _tensor(self, ref: Found) -> None:
+        self._watch(Held, ref)
+        reads_it = not ref.names.attributes.isdisjoint(("grad", "_grad"))
+        if reads_it and id(ref.x) not in self._received:
+            at = ref._replace(name=f"the gradient of {ref.name}")
             self._watch(Slot, at, "_grad")
 
-    def _array(self, found: Found) -> None:
-        if found.x.dtype.hasobject:
-            self._watch(Items, found)
-            for i, item in enumerate(found.x.flat):
-                self._on(found, item, f"{found.name}[{i}]")
-        elif found.outside:
-            self.arrays.append(found)
+    def _array(self, ref: Found) -> None:
+        if ref.x.dtype.hasobject:
+            self._watch(Items, ref)
+            for i, item in enumerate(ref.x.flat):
+                self._on(ref, item, f"{ref.name}[{i}]")
+        elif ref.outside:
+            self.arrays.append(ref)
 
-    def _context(self, found: Found) -> None:
-        get = found.x.get
+    def _context(self, ref: Found) -> None:
+        get = ref.x.get
         self.known[id(get)] = get
-        self._watch(Called, found._replace(x=get), (MISSING,))
-        self._on(found, get(MISSING), found.name)
+        self._watch(Called, ref._replace(x=get), (MISSING,))
+        self._on(ref, get(MISSING), ref.name)
 
-    def _reference(self, found: Found) -> None:
-        self._watch(Called, found, ())
-        self._on(found, found.x(), found.name)
+    def _reference(self, ref: Found) -> None:
+        self._watch(Called, ref, ())
+        self._on(ref, ref.x(), ref.name)
 
-    def _generator(self, found: Found) -> None:
-        if isinstance(found.x, random.SystemRandom):
+    def _generator(self, ref: Found) -> None:
+        if isinstance(ref.x, random.SystemRandom):
             return
-        if found.outside and all(found.x is not known for known in self.random):
-            self.random.append(found.x)
+        if ref.outside and all(ref.x is not generator for generator in self.random):
+            self.random.append(ref.x)
 
-    def _file(self, found: Found) -> None:
-        read = found.outside and found.level < LOOSE
-        if read and not found.x.closed and found.x.readable():
-            self.refused = f"reads {found.name}, an open file"
+    def _file(self, ref: Found) -> None:
+        is_read = ref.outside and ref.level < LOOSE
+        if is_read and not ref.x.closed and ref.x.readable():
+            self.refused = f"reads {ref.name}, an open file"
 
-    def _skip(self, found: Found) -> None:
+    def _skip(self, ref: Found) -> None:
         pass
 
     # Objects and their classes.
 
-    def _class(self, found: Found) -> None:
-        self._defined(found.x, found, found.names.attributes)
-        if changeable(type(found.x)):
-            self._defined(type(found.x), found, found.names.attributes)
+    def _class(self, ref: Found) -> None:
+        self._defined(ref.x, ref, ref.names.attributes)
+        if changeable(type(ref.x)):
+            self._defined(type(ref.x), ref, ref.names.attributes)
 
-    def _object(self, found: Found) -> None:
-        x, names = found.x, found.names
+    def _object(self, ref: Found) -> None:
+        x, names = ref.x, ref.names
         if isinstance(x, os.environ.__class__):
-            self._on(found, own_attributes(x)["_data"], found.name)
+            self._on(ref, own_attributes(x)["_data"], ref.name)
             return
         kinds = type(x).__mro__ if "super" in names.variables else (type(x),)
         for kind in kinds:
-            self._defined(kind, found, names.attributes)
+            self._defined(kind, ref, names.attributes)
         own = own_attributes(x)
         builtin = _builtin_base(type(x))
         if own is not NOTHING or builtin is not type(x):
-            self._own(found, own)
+            self._own(ref, own)
         if _is_buffer(x):
-            self._watch(Contents, found)
-        elif found.outside and found.level == FIRM and _is_opaque(builtin):
-            self.refused = f"reads {found.name}, a {type(x).__name__}, which hides it"
+            self._watch(Contents, ref)
+        elif ref.outside and ref.level == FIRM and _is_opaque(builtin):
+            self.refused = f"reads {ref.name}, a {type(x).__name__}, which hides it"
         elif own is NOTHING and builtin is type(x):
             # Views of dicts, methods of slots and the like.
             for part in gc.get_referents(x):
-                self._on(found, part, found.name)
+                self._on(ref, part, ref.name)
         for slot in _slots(type(x)):
             if names.all or slot in names.attributes:
                 level = FIRM if slot in names.attributes else AGAIN
-                at = found._replace(
-                    name=f"{found.name}.{slot}", level=max(level, found.level)
+                at = ref._replace(
+                    name=f"{ref.name}.{slot}", level=max(level, ref.level)
                 )
                 self._watch(Slot, at, slot)
                 self._on(at, getattr(x, slot, None), at.name)
         if hasattr(type(x), "__array__") and not isinstance(x, np.generic):
-            self._watch(Contents, found)
+            self._watch(Contents, ref)
 
-    def _own(self, found: Found, own: dict[str, Any]) -> None:
-        names = found.names
-        wanted = names.attributes | ({"__wrapped__"} & own.keys())
-        if _is_ours(type(found.x)):
+    def _own(self, ref: Found, own: dict[str, Any]) -> None:
+        names = ref.names
+        watched = names.attributes | ({"__wrapped__"} & own.keys())
+        if _is_ours(type(ref.x)):
             # Layers and optimizers: their public attributes decide what they do.
-            wanted = frozenset(filter(_is_public, wanted | own.keys()))
-        self._watch(Attributes, found, frozenset(wanted))
-        self._values(found, own, wanted)
-        entire = names.entire or type(found.x).__module__.split(".")[0] in _ENTIRE
-        if (names.all or entire) and not _is_ours(type(found.x)):
-            rest = own.keys() - wanted
+            watched = frozenset(filter(_is_public, watched | own.keys()))
+        self._watch(Attributes, ref, frozenset(watched))
+        self._values(ref, own, watched)
+        entire = names.entire or type(ref.x).__module__.split(".")[0] in _ENTIRE
+        if (names.all or entire) and not _is_ours(type(ref.x)):
+            rest = own.keys() - watched
             parts = [text for text in names.texts if len(text) > 1]
             near = {n for n in rest if entire or any(part in n for part in parts)}
             for level, some in ((AGAIN, near), (LOOSE, rest - near)):
-                here = found._replace(level=max(level, found.level))
-                holder = own if isinstance(found.x, dict) else found.x
+                here = ref._replace(level=max(level, ref.level))
+                holder = own if isinstance(ref.x, dict) else ref.x
                 self._watch(Others, here._replace(x=holder), frozenset(some))
                 self._values(here, own, some)
 
-    def _values(self, found: Found, own: dict[str, Any], names: Iterable[str]) -> None:
+    def _values(
+        self, ref: Found, own: dict[str, Any], names: Iterable[str]
+    ) -> None:
         for name in sorted(own.keys() & names):
-            self._on(found, own[name], f"{found.name}.{name}")
+            self._on(ref, own[name], f"{ref.name}.{name}")
 
-    def _defined(self, kind: type, found: Found, wanted: frozenset[str]) -> None:
+    def _defined(self, kind: type, ref: Found, names: frozenset[str]) -> None:
         """Go through what a class defines under names that are read."""
         if not changeable(kind):
             return
-        here = Found(kind, found.name, found.names, found.outside, found.level)
+        here = Found(kind, ref.name, ref.names, ref.outside, ref.level)
         if _is_ours(kind):
-            wanted = frozenset(filter(_is_public, wanted))
+            names = frozenset(filter(_is_public, names))
         self.known[id(kind)] = kind
         if isinstance(kind, ABCMeta):
             # Of whom it says that they are instances, others may have told it.
             self._watch(Registered, here._replace(level=LOOSE))
-        for some, level in self._levels(kind, found.names, wanted):
-            at = here._replace(level=max(level, found.level))
+        for some, level in self._levels(kind, ref.names, names):
+            at = here._replace(level=max(level, ref.level))
             self._watch(Class, at, some)
             for name in sorted(some):
                 for part in _parts_of(static(kind, name)):
-                    self._on(at._replace(x=found.x), part, f"{found.name}.{name}")
+                    self._on(at._replace(x=ref.x), part, f"{ref.name}.{name}")
 
     def _levels(
         self, kind: type, names: Names, wanted: frozenset[str]
@@ -630,9 +632,9 @@ class Search:
 
 def _has_frozen(recording: Recording) -> bool:
     """Whether a program has arrays or numbers that plain NumPy may have computed."""
-    for known in recording.recorder.outside:
-        constant = isinstance(known.traced.value, Constant) and known.given
-        if constant and not _counts(known.array):
+    for array in recording.recorder.outside:
+        constant = isinstance(array.traced.value, Constant) and array.given
+        if constant and not _counts(array.array):
             return True
     return any(
         isinstance(x, np.generic)
@@ -671,11 +673,11 @@ def _builtin_base(kind: type) -> type:
 
 def _is_opaque(kind: type) -> bool:
     """Whether a class of an extension module has objects with a state nobody sees."""
-    known = kind.__module__.split(".")[0].strip("_")
+    package = kind.__module__.split(".")[0].strip("_")
     by_identity: bool = static(kind, "__hash__") is vars(object)["__hash__"]
     # Functions and descriptors.
     used = static(kind, "__get__") is not MISSING
-    return by_identity and not used and known not in _STATELESS
+    return by_identity and not used and package not in _STATELESS
 
 
 def _slots(kind: type) -> Iterator[str]:

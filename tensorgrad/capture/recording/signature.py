@@ -96,8 +96,8 @@ def _key_of_many(x: Any, given: Given) -> Any:
     nest = kind_of(x, _is_bundle)
     if nest is not None:
         items = tuple([_key(item, given) for item in nest.values(x)])
-        made = x.default_factory if kind is defaultdict else None
-        return kind, made, tuple(nest.keys(x)), items
+        factory = x.default_factory if kind is defaultdict else None
+        return kind, factory, tuple(nest.keys(x)), items
     if kind in (set, frozenset) and all(type(item) in _STATIC for item in x):
         return kind, frozenset((type(item), item) for item in x)
     return _Same(x)
@@ -154,18 +154,18 @@ class Arguments:
         nest = kind_of(x, _is_bundle)
         if nest is None:
             return x
-        made = nest.rebuild(x, [self.standing_for(item) for item in nest.values(x)])
-        self._made.append((made, nest, _items(nest, made)))
-        return made
+        nested = nest.rebuild(x, [self.standing_for(item) for item in nest.values(x)])
+        self._made.append((nested, nest, _items(nest, nested)))
+        return nested
 
     def check_unwritten(self) -> None:
         """Raise CaptureError where the step has written to what holds its arguments."""
-        for made, nest, items in self._made:
-            now = _items(nest, made)
+        for nested, nest, items in self._made:
+            now = _items(nest, nested)
             if len(now) != len(items) or not all(map(same, now, items)):
                 raise CaptureError(
                     f"tg.compile: the step changes its argument, a "
-                    f"{type(made).__name__}, which a replay does not do; return what "
+                    f"{type(nested).__name__}, which a replay does not do; return what "
                     "is new from the step"
                 )
 

@@ -134,25 +134,25 @@ class Attributes(Watched):
 
     def _now(self) -> Any:
         own = own_attributes(self.holder)
-        found = {name: own.get(name, MISSING) for name in sorted(self.key)}
-        return type(self.holder), found
+        values = {name: own.get(name, MISSING) for name in sorted(self.key)}
+        return type(self.holder), values
 
     def _changes(self) -> Iterator[tuple[str, Any, Any]]:
-        kind, found = self._now()
+        kind, values = self._now()
         if kind is not self.seen[0]:
             yield f"the class of {self.name}", self.seen[0], kind
         for name, was in self.seen[1].items():
-            if not same(found[name], was):
-                yield f"{self.name}.{name}", was, found[name]
+            if not same(values[name], was):
+                yield f"{self.name}.{name}", was, values[name]
 
     def _tests(self, bind: Bind) -> Iterator[str]:
-        kind, found = self._now()
+        kind, values = self._now()
         h, own = bind(self.holder), own_attributes(self.holder)
         yield f"{h}.__class__ is {bind(kind)}"
         simple = kind.__getattribute__ is object.__getattribute__
         if own is not NOTHING:
             yield f"len({bind(own)}) == {len(own)}"
-        for name, value in found.items():
+        for name, value in values.items():
             if value is not MISSING:
                 plain = simple and not hasattr(static(kind, name), "__set__")
                 at = f"{h}.{name}" if plain else f"own({h})[{name!r}]"
@@ -163,14 +163,14 @@ class Others(Watched):
     """What an object or dict holds under names that do not stand in the code."""
 
     def _own(self) -> Any:
-        found = self.holder
-        return found if isinstance(found, _DICTS) else own_attributes(found)
+        holder = self.holder
+        return holder if isinstance(holder, _DICTS) else own_attributes(holder)
 
     def _now(self) -> Any:
         own = self._own()
-        found = {name: own.get(name, MISSING) for name in self.key}
+        values = {name: own.get(name, MISSING) for name in self.key}
         # Who reads all of them sees new ones, too.
-        return found if self.level > AGAIN else found | {"*": tuple(own)}
+        return values if self.level > AGAIN else values | {"*": tuple(own)}
 
     def _changes(self) -> Iterator[tuple[str, Any, Any]]:
         for name, now in self._now().items():
@@ -243,10 +243,10 @@ class Items(Watched):
     """What is in a list, a dict, a set or a deque; `key` are keys watched apart."""
 
     def _now(self) -> Any:
-        found = items(self.holder)
+        pairs = items(self.holder)
         if not self.key:
-            return found
-        return [(k, None if k in self.key else value) for k, value in found]
+            return pairs
+        return [(k, None if k in self.key else value) for k, value in pairs]
 
     def _changes(self) -> Iterator[tuple[str, Any, Any]]:
         now = self._now()
@@ -294,8 +294,8 @@ class Called(Watched):
         return self.holder(*self.key)
 
     def _tests(self, bind: Bind) -> Iterator[str]:
-        given = ", ".join(map(bind, self.key))
-        yield f"{bind(self.holder)}({given}) is {bind(self._now())}"
+        arguments = ", ".join(map(bind, self.key))
+        yield f"{bind(self.holder)}({arguments}) is {bind(self._now())}"
 
 
 class Registered(Watched):
@@ -316,14 +316,14 @@ class Held(Watched):
         return self.holder._value, node, tuple(hooks.get(node, ()) if node else ())
 
     def _changes(self) -> Iterator[tuple[str, Any, Any]]:
-        (value, node, called), (was, was_node, was_called) = self._now(), self.seen
+        (value, node, hooks), (was, was_node, were_hooks) = self._now(), self.seen
         if value is not was:
             yield f"the array of {self.name}, a Tensor", was, value
         if node is not was_node:
             needed = was_node is not None, node is not None
             yield f"requires_grad of {self.name}, a Tensor", *needed
-        elif called != was_called:
-            yield f"the hooks of {self.name}, a Tensor", len(was_called), len(called)
+        elif hooks != were_hooks:
+            yield f"the hooks of {self.name}, a Tensor", len(were_hooks), len(hooks)
 
     def _tests(self, bind: Bind) -> Iterator[str]:
         value, node, _ = self._now()
@@ -364,10 +364,10 @@ def changeable(kind: type) -> bool:
 def own_attributes(x: Any) -> dict[str, Any]:
     """Return the attributes in an object, without asking its class."""
     try:
-        found: dict[str, Any] = object.__getattribute__(x, "__dict__")
+        attributes: dict[str, Any] = object.__getattribute__(x, "__dict__")
     except AttributeError:
         return x.__dict__ if isinstance(x, threading.local) else NOTHING
-    return found
+    return attributes
 
 
 def _defining(kind: type, name: str) -> type | None:
@@ -404,8 +404,8 @@ def items(x: Any) -> list[tuple[Any, Any]]:
 def _own_iter(x: Any) -> Iterator[Any]:
     """Iterate as the builtin class does, whatever a subclass makes of it."""
     builtin: Any = next(base for base in type(x).__mro__ if not changeable(base))
-    found: Iterator[Any] = builtin.__iter__(x)
-    return found
+    iterator: Iterator[Any] = builtin.__iter__(x)
+    return iterator
 
 
 def alike(x: Any, seen: list[tuple[Any, Any]], apart: Any) -> bool:
@@ -456,10 +456,10 @@ class Watch:
         """Return what is compared before each replay, and what that costs."""
         microseconds = 1e5 * min(timeit.repeat(self.unchanged, number=10, repeat=20))
         compared = [w.seen for w in self.watched if isinstance(w, Contents)]
-        told = f"  {self._comparisons} comparisons, {microseconds:.1f} us"
+        text = f"  {self._comparisons} comparisons, {microseconds:.1f} us"
         if compared:
-            told += f", {sum(map(len, compared)):,} bytes of arrays among them"
-        return f"checked before each replay\n{told}"
+            text += f", {sum(map(len, compared)):,} bytes of arrays among them"
+        return f"checked before each replay\n{text}"
 
     def check(self, when: str, remedy: str, most: int = FIRM) -> list[Watched]:
         """Return what has changed, and raise CaptureError where that is an error.
@@ -507,7 +507,7 @@ def _told(x: Any) -> str:
 
 def _check_of(watched: list[Watched]) -> tuple[Callable[[], bool], int]:
     """Return what is True if all are the very objects, and how many are compared."""
-    known: dict[str, Any] = {
+    scope: dict[str, Any] = {
         "alike": alike,
         "contents": contents,
         "hooked": _hooked_as_before,
@@ -520,11 +520,11 @@ def _check_of(watched: list[Watched]) -> tuple[Callable[[], bool], int]:
     def bind(x: Any) -> str:
         if id(x) not in names:
             names[id(x)] = f"x{next(numbers)}"
-            known[names[id(x)]] = x
+            scope[names[id(x)]] = x
         return names[id(x)]
 
-    held = [item for item in watched if isinstance(item, Held)]
-    terms = [f"(registered[0] == {registered[0]} or hooked({bind(held)}))"]
+    tensors = [item for item in watched if isinstance(item, Held)]
+    terms = [f"(registered[0] == {registered[0]} or hooked({bind(tensors)}))"]
     for item in watched:
         terms += item._tests(bind)
     terms = [*dict.fromkeys(terms)]
@@ -532,6 +532,6 @@ def _check_of(watched: list[Watched]) -> tuple[Callable[[], bool], int]:
     lines = [f"    if not ({part}): return False" for part in parts]
     head, tail = ["def unchanged():", "  try:"], ["  except Exception: return False"]
     text = "\n".join([*head, *lines, *tail, "  return True"])
-    exec(text, known)
-    check: Callable[[], bool] = known["unchanged"]
+    exec(text, scope)
+    check: Callable[[], bool] = scope["unchanged"]
     return check, len(terms)

@@ -1,4 +1,4 @@
-"""Capture: one call of a training step, written down and replayed."""
+"""Capture: one call of a training step, recorded and replayed."""
 
 from .compiled import compile  # noqa: A004
 from .program import (

@@ -1,4 +1,4 @@
-"""Containers and objects that hold data, made again with other data in them."""
+"""Containers and objects that hold data, rebuilt with other data in them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CYCLE = object()
 
 
 def has_fields(x: Any) -> bool:
-    """Whether an object, and no container, has attributes of its own."""
+    """Whether an object, not a container, has attributes of its own."""
     kind = type(x)
     return kind is SimpleNamespace or (
         changeable(kind)
@@ -28,7 +28,7 @@ def has_fields(x: Any) -> bool:
 
 
 def fields(x: Any) -> dict[str, Any]:
-    """Return the attributes that an object has of its own."""
+    """Return the attributes of an object itself, slots included."""
     attributes = dict(own_attributes(x))
     for base in type(x).__mro__:
         slots = base.__dict__.get("__slots__", ())

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .errors import GraphError, RuleError
-from .finite import Inspector, inspector, not_asked
+from .finite import Inspector, inspector, unchecked
 from .hooks import hooked, users_code_may_run
 from .node import Leaf, Node
 from .parts import Parts
@@ -53,11 +53,11 @@ def interior(
 
 def leading_to(targets: Collection[Node | Leaf], nodes: list[Node]) -> set[Any]:
     """Return `targets` and those of `nodes`, newest first, that depend on them."""
-    found = set(targets)
+    leading = set(targets)
     for node in reversed(nodes):
-        if not found.isdisjoint(node.parents):
-            found.add(node)
-    return found
+        if not leading.isdisjoint(node.parents):
+            leading.add(node)
+    return leading
 
 
 def _watched(node: Node, g: Any, look: Inspector | None) -> tuple[Any, Any]:
@@ -99,7 +99,7 @@ def differentiate(
         on the way there are run, and none beyond. A target that no seed depends on is
         missing in the result.
     lift : callable, optional
-        Makes a tensor of a saved value and its node. Where given, rules run on
+        Makes a tensor of a saved value and its node. If set, rules run on
         tensors and are recorded, so that the result can be differentiated again.
     retain_graph : bool
         Keep what the nodes saved, so that the graph can be walked again.
@@ -107,39 +107,39 @@ def differentiate(
         Whether targets get no more from elsewhere, and their hooks are to be called.
     """
     nodes = interior(seeds, targets or ())
-    wanted = None
+    reached = None
     if targets is not None:
-        wanted = leading_to(targets, nodes)
-        nodes = [node for node in nodes if node in wanted]
+        reached = leading_to(targets, nodes)
+        nodes = [node for node in nodes if node in reached]
     check_unwritten(nodes)
     freed_at = None if retain_graph else Place(*user_place())
     # What overflows where nothing flows back is no news to the caller.
     look = inspector(nodes, [*seeds])
     watchful = users_code_may_run() or are_fingerprinted() or look is not None
     # Of a recorded pass `look` asks, and nobody else.
-    asking = nullcontext() if look is None else not_asked()
+    asking = nullcontext() if look is None else unchecked()
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"), asking:
-        table = walk(nodes, dict(seeds), wanted, lift, freed_at, watchful, look)
-    found = table if targets is None else {n: table[n] for n in targets if n in table}
+        table = walk(nodes, dict(seeds), reached, lift, freed_at, watchful, look)
+    grads = table if targets is None else {n: table[n] for n in targets if n in table}
     if watchful and total:
-        found = {n: hooked(n, g) for n, g in found.items()}
+        grads = {n: hooked(n, g) for n, g in grads.items()}
     if look is not None:
-        for n, g in found.items():
+        for n, g in grads.items():
             look.check_sum(n, g)
     if lift is not None:
-        found = {n: lift(g, None) if _plain(g) else g for n, g in found.items()}
-    return found
+        grads = {n: lift(g, None) if _plain(g) else g for n, g in grads.items()}
+    return grads
 
 
 def _plain(g: Any) -> bool:
-    """Whether a gradient of a recorded pass is constant: zeros that a rule made."""
+    """Whether a gradient of a recorded pass is constant: zeros from a rule."""
     return isinstance(g, np.ndarray | np.generic)
 
 
 def walk(
     nodes: Iterable[Node],
     table: dict[Node | Leaf, Any],
-    wanted: set[Any] | None = None,
+    reached: set[Any] | None = None,
     lift: Lift | None = None,
     freed_at: Place | None = None,
     watchful: bool = True,
@@ -155,8 +155,8 @@ def walk(
     nodes : iterable of Node
     table : dict of Node or Leaf to ndarray or Tensor
         Incoming gradients of the roots; written to.
-    wanted : set, optional
-        The nodes and leaves to pass gradients to; all of them where not given.
+    reached : set, optional
+        The nodes and leaves to pass gradients to; all of them by default.
     lift, freed_at
         As `lift` of `differentiate`; where to say that the graph was freed.
     watchful : bool
@@ -177,7 +177,7 @@ def walk(
                 g, steps = _watched(node, g, look)
             saved = node.saved if lift is None else node.plan.lifted(node, lift)
             for parent, (rule, pick) in zip(node.parents, steps):  # noqa: B905
-                if wanted is not None and parent not in wanted:
+                if reached is not None and parent not in reached:
                     continue
                 raw = dx = rule(g) if pick is None else rule(g, *pick(saved))
                 if dx.dtype is not parent.dtype or dx.shape != parent.shape:
@@ -194,7 +194,7 @@ def walk(
                     before += dx
                     table[parent] = before
                 else:
-                    # `dx` may be the array another parent was given: never add to it.
+                    # Another parent may have the same array `dx`: never add to it.
                     table[parent] = before + dx
                     owned.add(parent)
             if freed_at is not None:

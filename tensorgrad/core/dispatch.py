@@ -1,4 +1,4 @@
-"""Which operation stands for which NumPy function.
+"""Which operation implements which NumPy function.
 
 `Tensor` finds its operators and methods here by name, and NumPy's protocols find
 theirs by function; the operations themselves are defined above the core.
@@ -56,17 +56,17 @@ def implementation(function: Any, method: str | None = None) -> Operation:
         if (function, method) not in _numpy:
             raise unsupported(function, method)
         return _numpy[function, method]
-    found = _numpy.get(function)
-    if found is None:
-        found = _numpy.get(_key(function))
-        if found is None:
+    operation = _numpy.get(function)
+    if operation is None:
+        operation = _numpy.get(_key(function))
+        if operation is None:
             raise unsupported(function)
-        _numpy[function] = found
-    return found
+        _numpy[function] = operation
+    return operation
 
 
 def is_implemented(function: Any) -> bool:
-    """Whether some operation stands for a NumPy function."""
+    """Whether some operation implements a NumPy function."""
     return function in _numpy or _key(function) in _numpy
 
 
@@ -93,18 +93,18 @@ def counterpart(module: str, name: str) -> str:
 
 
 def public_module(function: Any) -> str:
-    """Return the module that a function is known from, "" where it is nobody's."""
+    """Return the public module of a function, "" if it has none."""
     short = getattr(function, "__name__", "")
     name = getattr(function, "__module__", None) or ""
-    known: list[Any] = [*sys.modules.values()]
+    modules: list[Any] = [*sys.modules.values()]
     if not isinstance(function, np.ufunc):
         parts = name.split(".")
         above = (".".join(parts[:i]) for i in range(1, len(parts)))
-        known = [sys.modules.get(package) for package in above]
-    # Of ufuncs from elsewhere nothing but their name is known.
+        modules = [sys.modules.get(package) for package in above]
+    # A ufunc from elsewhere has nothing but its name.
     homes = [
         module.__name__
-        for module in known
+        for module in modules
         if isinstance(module, ModuleType)
         and short in vars(module).get("__all__", ())
         and vars(module).get(short) is function

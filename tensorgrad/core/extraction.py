@@ -47,13 +47,13 @@ def lost_gradient(taker: str, protocol: bool = False) -> TypeError:
 
 
 def _library(frame: FrameType) -> str:
-    """Return whose arrays a frame computes with, "" where they are NumPy's own."""
+    """Return the library whose arrays a frame computes with, "" for NumPy's own."""
     module: str = frame.f_globals.get("__name__", "")
     if module.startswith("numpy.ma."):
         return "numpy.ma"
     name = module.partition(".")[0]
-    known = name in sys.stdlib_module_names or name in ("numpy", "scipy")
-    return "" if known or user_frame(frame) is frame else name
+    is_standard = name in sys.stdlib_module_names or name in ("numpy", "scipy")
+    return "" if is_standard or user_frame(frame) is frame else name
 
 
 def formats_text(frame: FrameType) -> bool:
@@ -71,7 +71,7 @@ def _instructions(frame: FrameType) -> list[dis.Instruction]:
 
 
 def _called_by(frame: FrameType) -> Any:
-    """Return the function that a frame is calling, where names in its code tell it.
+    """Return the function that a frame is calling, if names in its code say it.
 
     A call and the expression of its function begin at the same place of the source,
     and the byte code knows the place of each of its instructions.
@@ -80,21 +80,21 @@ def _called_by(frame: FrameType) -> Any:
     call = now.positions
     if not now.opname.startswith("CALL") or call is None or call.lineno is None:
         return None
-    found: Any = None
+    value: Any = None
     for step in before:
         at = step.positions
         if at and at[:1] + at[2:3] == call[:1] + call[2:3] and at != call:
-            found = _named(step, found, frame)
-    return found if callable(found) else None
+            value = _loaded(step, value, frame)
+    return value if callable(value) else None
 
 
-def _named(step: dis.Instruction, found: Any, frame: FrameType) -> Any:
+def _loaded(step: dis.Instruction, value: Any, frame: FrameType) -> Any:
     """Return what an instruction loads by name: a variable, or part of a module."""
     if not step.opname.startswith("LOAD_") or step.opname == "LOAD_CONST":
-        return found
+        return value
     if step.opname in ("LOAD_ATTR", "LOAD_METHOD"):
-        known = isinstance(found, ModuleType)
-        return getattr(found, step.argval, None) if known else None
+        is_module = isinstance(value, ModuleType)
+        return getattr(value, step.argval, None) if is_module else None
     for scope in (frame.f_locals, frame.f_globals):
         if step.argval in scope:
             return scope[step.argval]

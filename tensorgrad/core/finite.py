@@ -1,4 +1,4 @@
-"""Which operation makes NaN or infinity out of finite numbers: asked in debug mode."""
+"""Which operation makes NaN or infinity of finite numbers: checked in debug mode."""
 
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ from .parts import Parts
 
 _inspecting: ContextVar[bool] = ContextVar("tensorgrad_inspecting", default=False)
 _inspected: "weakref.WeakSet[Node]" = weakref.WeakSet()
-"""The nodes made while it was asked: it is asked of their gradients too."""
+"""The nodes made under this check: their gradients are checked too."""
 
 _REMEDY = "; tg.debug(nan=False) does not look for this"
 
@@ -32,8 +32,8 @@ def finite_outputs() -> Iterator[None]:
 
 
 @contextmanager
-def not_asked() -> Iterator[None]:
-    """Ask nothing of the operations within, whatever is asked outside."""
+def unchecked() -> Iterator[None]:
+    """Check no operation within the block."""
     token = _inspecting.set(False)
     try:
         yield
@@ -42,7 +42,7 @@ def not_asked() -> Iterator[None]:
 
 
 def _check_output(node: Node, arguments: Sequence[Any], output: Any) -> None:
-    # Within a recorded backward pass it is the inspector's to ask.
+    # Within a recorded backward pass the inspector checks.
     if not _inspecting.get():
         return
     _inspected.add(node)
@@ -51,15 +51,15 @@ def _check_output(node: Node, arguments: Sequence[Any], output: Any) -> None:
     bad = next(y for y in _arrays(output) if not np.isfinite(y).all())
     at = _first_bad(bad)
     names = zip(node.plan.op.names, arguments, strict=False)
-    given = [_told(n, a, at, node.name) for n, a in names if _is_number(a)]
+    inputs = [_describe(n, a, at, node.name) for n, a in names if _is_number(a)]
     raise NonFiniteError(
-        f"{node.name}, called at {node.place}, made {_told_bad(bad, at)} out of finite "
-        f"numbers: {', '.join(given)}{_REMEDY}"
+        f"{node.name}, called at {node.place}, made {_describe_bad(bad, at)} out of "
+        f"finite numbers: {', '.join(inputs)}{_REMEDY}"
     )
 
 
 class Inspector:
-    """Asks it of each gradient of one walk."""
+    """Checks each gradient of one walk."""
 
     def __init__(self, roots: Sequence[Any]) -> None:
         self.spoiled: set[Any] = set(roots)
@@ -68,7 +68,7 @@ class Inspector:
     def steps(
         self, node: Node, g: Any, fit: Callable[[Any, Any, Node], Any]
     ) -> list[Any]:
-        """Return the rules of a node, each asked of what it returns."""
+        """Return the rules of a node, each with a check of its result."""
         self.check_sum(node, g)
 
         def step(parent: Any, rule: Any, pick: Any) -> tuple[Any, Any]:
@@ -85,22 +85,22 @@ class Inspector:
         pairs = zip(node.parents, node.plan.steps, strict=True)
         return [step(parent, *pair) for parent, pair in pairs]
 
-    def _bad(self, node: Node, parent: Any, dx: Any, given: Any) -> None:
-        if parent in self.spoiled or not is_finite(given):
+    def _bad(self, node: Node, parent: Any, dx: Any, inputs: Any) -> None:
+        if parent in self.spoiled or not is_finite(inputs):
             self.spoiled.add(parent)
             return
         bad = next(y for y in _arrays(dx) if not np.isfinite(y).all())
-        g, saved = given
-        told = [_told("the incoming gradient", a, None, "") for a in _arrays(g)]
-        told += [_told("kept", a, None, "") for a in _arrays(saved)]
+        g, saved = inputs
+        parts = [_describe("the incoming gradient", a, None, "") for a in _arrays(g)]
+        parts += [_describe("kept", a, None, "") for a in _arrays(saved)]
         raise NonFiniteError(
             f"the gradient of {node.name}, called at {node.place}, is "
-            f"{_told_bad(bad, _first_bad(bad))} out of finite numbers: "
-            f"{', '.join(told)}{_REMEDY}"
+            f"{_describe_bad(bad, _first_bad(bad))} out of finite numbers: "
+            f"{', '.join(parts)}{_REMEDY}"
         )
 
     def check_sum(self, node: Node | Leaf, g: Any) -> None:
-        """Raise where gradients add up to what none of them was."""
+        """Raise where finite gradients add up to one that is not."""
         if node in self.spoiled or is_finite(g):
             return
         bad = next(y for y in _arrays(g) if not np.isfinite(y).all())
@@ -109,12 +109,12 @@ class Inspector:
             what = f"the result of {node.name}, called at {node.place},"
         raise NonFiniteError(
             f"the gradients that arrive at {what} add up to "
-            f"{_told_bad(bad, _first_bad(bad))}, each of them finite{_REMEDY}"
+            f"{_describe_bad(bad, _first_bad(bad))}, each of them finite{_REMEDY}"
         )
 
 
 def inspector(nodes: Sequence[Node], roots: Sequence[Any]) -> Inspector | None:
-    """Return one for a walk in debug mode, or over what was made in it."""
+    """Return one for a walk in debug mode, or over nodes that were made in it."""
     if _inspecting.get() or (_inspected and any(n in _inspected for n in nodes)):
         return Inspector(roots)
     return None
@@ -147,16 +147,16 @@ def _first_bad(y: Any) -> tuple[int, ...]:
     return tuple(int(i) for i in np.argwhere(~np.isfinite(y))[0])
 
 
-def _told_bad(y: Any, at: tuple[int, ...]) -> str:
+def _describe_bad(y: Any, at: tuple[int, ...]) -> str:
     count = int(np.sum(~np.isfinite(y)))
     where = f" at index {at} ({count} of {y.size} entries)" if y.ndim else ""
     return f"{y[at]}{where}"
 
 
-def _told(name: str, value: Any, at: Any, operation: str) -> str:
-    """Return what an argument was: its range, and for ufuncs the element there."""
+def _describe(name: str, value: Any, at: Any, operation: str) -> str:
+    """Describe an argument: its range, and for ufuncs the element there."""
     if isinstance(value, tuple):
-        return ", ".join(_told(name, v, None, "") for v in value)
+        return ", ".join(_describe(name, v, None, "") for v in value)
     x = np.asarray(value)
     if x.ndim == 0:
         return f"{name} = {x[()]}"

@@ -66,7 +66,7 @@ def is_number(kind: type) -> bool:
 
 
 def operand(value: Any, name: str = "") -> Any:
-    """Return what a tensor computes with, refusing what is more than its values.
+    """Return a value to compute with, refusing arrays that mean more than their values.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def operand(value: Any, name: str = "") -> Any:
 
 
 def values(data: Any, name: str) -> Any:
-    """Return what is taken for data, refusing what means more than its numbers say.
+    """Return a value as data, refusing arrays that mean more than their numbers.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def values(data: Any, name: str) -> Any:
 def computed(
     function: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    """Return what another library's array makes of a call with a tensor.
+    """Let another library's array compute a call with a tensor.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def computed(
 def _asked(
     other: Any, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    """Return what an array answers to NumPy's protocol for a call."""
+    """Return the answer of an array to NumPy's protocol for a call."""
     name = f"__array_{'ufunc' if isinstance(function, np.ufunc) else 'function'}__"
     ask = getattr(type(other), name, None)
     if ask is None or ask is getattr(np.ndarray, name):
@@ -158,7 +158,7 @@ def arrays(tree: Any) -> Iterator[Any]:
 
 
 def refusal(value: Any, name: str) -> TypeError:
-    """Return the error for what a tensor does not compute with."""
+    """Return the error for an array that a tensor cannot compute with."""
     start = f"{name}: " if name else ""
     if not is_array(type(value)):
         return TypeError(
@@ -205,7 +205,7 @@ DISPATCHED: dict[Any, bool] = {}
 
 
 def dispatched(function: Callable[..., Any], writes: bool = False) -> Any:
-    """Let a kind of array say what a function does, as it says for NumPy's own.
+    """Let a kind of array implement a function, as it does NumPy's own.
 
     The function may look at values, and raise or warn by them.
     """

@@ -18,7 +18,7 @@ _foreign_rules = False
 
 
 def is_foreign(rule: Any) -> bool:
-    """Whether a gradient rule is from outside the package; walks are watched then."""
+    """Whether a gradient rule is from outside the package: then walks are checked."""
     global _foreign_rules
     foreign = hasattr(rule, "__code__") and not is_inside(rule.__code__)
     _foreign_rules |= foreign

@@ -1,7 +1,7 @@
-"""The graph: what made a value, from which values, and what its rules will need.
+"""The graph: the operation of each value, its inputs, and what its rules will need.
 
 A node holds neither its output tensor nor its input tensors, so the graph has no
-reference cycle and goes as soon as the last name for it goes.
+reference cycle and is freed as soon as its last reference is dropped.
 """
 
 import weakref
@@ -21,7 +21,7 @@ clock = count(1)
 
 
 class Leaf:
-    """Where a gradient ends: stands in the graph for a tensor made by the user."""
+    """Where a gradient ends: a tensor made by the user, in the graph."""
 
     __slots__ = ("__weakref__", "dtype", "index", "shape", "tensor")
 
@@ -43,9 +43,9 @@ class Node:
     plan : Plan
         The operation and, for the inputs that need a gradient, its rules.
     parents : tuple of Node or Leaf
-        What made those inputs, in the order of the plan.
+        The nodes or leaves of those inputs, in the order of the plan.
     saved : tuple, or Place once released
-        The values the rules name; after release, where the release was asked for.
+        The values the rules name; after release, the place of the call that released.
     shape, dtype
         Of the output (tuples of them where there are several outputs).
     index : int

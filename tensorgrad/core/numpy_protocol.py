@@ -1,4 +1,4 @@
-"""What NumPy asks of an object: which operation, which array, whose memory."""
+"""NumPy's protocols: which operation, which array, whose memory."""
 
 from __future__ import annotations
 

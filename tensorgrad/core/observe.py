@@ -1,4 +1,4 @@
-"""Who looks on while operations are recorded: ``debug()``, and explanations."""
+"""Observers of operations as they are recorded: ``debug()``, and explanations."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ Observer = Callable[[Node, Sequence[Any], Any], None]
 """Takes a new node, the arguments of its operation and the output, all as arrays."""
 
 observers: list[Observer] = []
-"""Those of all threads: while it is empty, in any thread, nothing else is asked."""
+"""Those of all threads: while it is empty, nothing else is looked up."""
 
 _current: ContextVar[tuple[Observer, ...]] = ContextVar(
     "tensorgrad_observers", default=()

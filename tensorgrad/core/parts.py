@@ -36,7 +36,7 @@ class Parts:
         return Parts(self.shape, self.dtype, joined)
 
     def filled(self) -> tuple[Any, ...]:
-        """Return one gradient for each output, zeros where none arrived."""
+        """Return a gradient for each output, zeros where none arrived."""
         return tuple(_part_of(i, self) for i in range(len(self.shape)))
 
 

@@ -1,4 +1,4 @@
-"""Where in the user's code something happened: cheap to note, resolved when told."""
+"""Where in the user's code something happened: cheap to note, resolved when printed."""
 
 import os
 import sys

@@ -104,7 +104,7 @@ class Primitive(Operation[P, T_co, R_co]):
         names: arguments of the forward, ``y`` for the output, ``x_shape`` for the
         shape of argument ``x``, residuals. What it names is kept until backward, and
         nothing else. It returns the gradient of its argument; the walk sums broadcast
-        axes back. A rule is plain NumPy, must not write to what it is given, and must
+        axes back. A rule is plain NumPy, must not write to its arguments, and must
         not ask for values (``if g > 0``), because it may be run on tensors.
 
         A rule for ``*arrays`` takes the place of the operand before ``g``.
@@ -164,7 +164,7 @@ class Primitive(Operation[P, T_co, R_co]):
         Returns
         -------
         rule : callable
-            As it was given.
+            As passed to `vjp`.
         names : tuple of str
             Its parameters after ``g``.
 
@@ -282,7 +282,7 @@ class Primitive(Operation[P, T_co, R_co]):
         return self.outputs(y, node) if self.multiple else wrap(y, node)
 
     def constant(self, values: Sequence[Any], y: Any, plain: bool = False) -> Any:
-        """Return the output where nothing is recorded: as it is if all inputs were.
+        """Return the output where nothing is recorded: plain if all inputs are.
 
         Parameters
         ----------
@@ -314,7 +314,7 @@ class Primitive(Operation[P, T_co, R_co]):
         return self.outputs(y, None) if self.multiple else wrap(y, None)
 
     def show(self, values: Sequence[Any], y: Any) -> None:
-        """Show a call that is not recorded to who looks on.
+        """Show a call that is not recorded to the observers.
 
         Parameters
         ----------
@@ -346,9 +346,9 @@ class Primitive(Operation[P, T_co, R_co]):
         return self.recorded(self.plans[inputs], parents, values, y)
 
     def _admit(self, args: tuple[Any, ...], values: list[Any], alone: bool) -> Any:
-        """Make arrays of lists among the values; see to arrays of other libraries.
+        """Make arrays of lists among the values; leave other libraries' arrays to them.
 
-        Returns what one of those makes of the call, NotImplemented where there is none.
+        Returns the result of such an array, NotImplemented where there is none.
         """
         for at, value in enumerate(values):
             if type(value) is list or (type(value) is tuple and at in self.rules):
@@ -357,14 +357,14 @@ class Primitive(Operation[P, T_co, R_co]):
                 values[at] = plain(value)
             elif at in self.rules and not alone and type(args[at]) is not Tensor:
                 if is_array(type(value)):
-                    known = operations.get(self.name) is self
-                    function = getattr(np, self.name, None) if known else None
+                    is_ours = operations.get(self.name) is self
+                    function = getattr(np, self.name, None) if is_ours else None
                     return computed(function, self.name, args, {})
                 values[at] = operand(value, self.name)
         return NotImplemented
 
     def _check_arrays(self, y: Any) -> None:
-        """Raise where a forward computed with a tensor it was not given."""
+        """Raise where a forward computed with a tensor that is no argument."""
         if any(type(part) is Tensor for part in (y if self.special else (y,))):
             raise TypeError(
                 f"{self.name}: the forward returned a Tensor, so it computes with one "
@@ -400,7 +400,7 @@ class Primitive(Operation[P, T_co, R_co]):
         values : tuple of array
             The outputs.
         node : Node or None
-            Where they were recorded; None makes constants.
+            The node of the call; None makes constants.
 
         Returns
         -------
@@ -421,7 +421,7 @@ class Primitive(Operation[P, T_co, R_co]):
 
 
 class _Plans(dict[Any, Any]):
-    """The plans of a primitive, made as they are first asked for.
+    """The plans of a primitive, each made on first use.
 
     Keys are the inputs that need a gradient: a bit mask of arguments, or the operands
     of a variadic primitive.
@@ -446,16 +446,16 @@ _REAL = "fiub"
 
 
 def _kind(y: Any) -> str:
-    """Return the kind of an array's dtype; of what is no array, one that none has."""
+    """Return the kind of an array's dtype; for anything else a kind that none has."""
     return y.dtype.kind if hasattr(y, "dtype") else "none"
 
 
 def _not_real(name: str, y: Any) -> TypeError:
     array = hasattr(y, "dtype")
-    told = f"of dtype {y.dtype}" if array else f"of type {type(y).__name__}"
+    kind = f"of dtype {y.dtype}" if array else f"of type {type(y).__name__}"
     return TypeError(
         f"{name}: expected real numbers in a NumPy array or scalar, got a result "
-        f"{told}, through which no gradient flows; use arguments of a real dtype, or "
+        f"{kind}, through which no gradient flows; use arguments of a real dtype, or "
         ".numpy()"
     )
 
@@ -463,7 +463,7 @@ def _not_real(name: str, y: Any) -> TypeError:
 def _frame(
     plan: Plan, values: Sequence[Any], y: Any, residuals: Sequence[Any] = ()
 ) -> tuple[Any, ...]:
-    """Return what there is to save: arguments, outputs, by-products, shapes."""
+    """Return the names of what can be saved: arguments, outputs, residuals, shapes."""
     frame = (*values, y, *residuals)
     if plan.shapes_of:
         frame += tuple(_shape(values[i]) for i in plan.shapes_of)
@@ -474,7 +474,7 @@ def _shape(value: Any) -> Any:
     return tuple(map(np.shape, value)) if type(value) is tuple else np.shape(value)
 
 
-# What rules are given is theirs to know, so forwards and residuals take anything.
+# Rules know the types of their arguments; forwards and residuals take anything.
 Residuals = Mapping[str, Callable[..., Any]]
 WithMore = Callable[Q, tuple[R, *tuple[Any, ...]]]
 

@@ -1,6 +1,6 @@
-"""Who is told what a step does while it is recorded.
+"""The recorder of a step, which the engine calls while one is recorded.
 
-While no step is recorded, in any thread, `recorders` is 0 and nobody is asked.
+While no step is recorded, in any thread, `recorders` is 0 and none is looked up.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Eager:
-    """Where no step is recorded: arrays stand for themselves, calls are only made."""
+    """The recorder while no step is recorded: arrays stay as they are."""
 
     def entered(self, op: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
         """Return an operation and its arguments as they are called."""
@@ -36,7 +36,7 @@ class Eager:
         """Note that a tensor is about to get a gradient."""
 
     def within(self, origin: str) -> Any:
-        """Let calls made inside bear the name of what they are part of."""
+        """Label the calls inside with the operation that they are part of."""
         return nullcontext()
 
     def host(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:

@@ -54,13 +54,13 @@ class Plan:
         self.op = op
         self.inputs = inputs
         rules = [op.rule_for(argument) for argument, _ in inputs]
-        wanted: dict[str, None] = {}
+        required: dict[str, None] = {}
         for _, names in rules:
-            wanted.update(dict.fromkeys(names))
-        for name in tuple(wanted):
+            required.update(dict.fromkeys(names))
+        for name in tuple(required):
             if name in op.residuals:
-                wanted.update(dict.fromkeys(op.residuals[name].names))
-        self.names = tuple(wanted)
+                required.update(dict.fromkeys(op.residuals[name].names))
+        self.names = tuple(required)
         shapes = [n for n in self.names if op.is_shape(n)]
         self.shapes_of = tuple(op.position[n.removesuffix(SHAPE)] for n in shapes)
         frame = {name: i for i, name in enumerate((*op.frame, *shapes))}

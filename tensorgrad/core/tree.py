@@ -1,7 +1,7 @@
 """Nests: containers of containers of anything, walked by one set of functions.
 
-What is looked into is for the caller to say, by a function that returns the `Kind` of a
-nest, and None for a leaf: `container` or `nest`.
+The caller chooses what counts as a nest, by a function that returns its `Kind`, and
+None for a leaf: `container` or `nest`.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ def _ends(x: slice) -> tuple[Any, ...]:
 
 def _copied(x: Any, values: list[Any]) -> Any:
     # A copy first: a defaultdict keeps its factory, a subclass its attributes.
-    found = copy.copy(x)
+    clone = copy.copy(x)
     for key, value in zip(x, values, strict=True):
-        found[key] = value
-    return found
+        clone[key] = value
+    return clone
 
 
 def _fields(x: Any) -> list[str]:
-    """Return the names of the fields it is made of; the others are computed."""
+    """Return the names of the fields of the constructor; the others are computed."""
     return [f.name for f in dataclasses.fields(x) if f.init]
 
 
@@ -128,9 +128,9 @@ def _is_named(x: Any) -> bool:
 
 def leaves(tree: Any, look: Look = container) -> list[Any]:
     """Return the leaves in order."""
-    found: list[Any] = []
-    _gather(tree, look, found.append)
-    return found
+    items: list[Any] = []
+    _gather(tree, look, items.append)
+    return items
 
 
 def _gather(tree: Any, look: Look, take: Callable[[Any], None]) -> None:

@@ -39,7 +39,7 @@ def point_to_the_user() -> None:
 
 
 def _asking(message: Any) -> tuple[Any, ...] | None:
-    """Return where outside this package something led to a warning within it."""
+    """Return the line outside this package that led to a warning within it."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_code.co_filename != message.filename:
         frame = frame.f_back
@@ -48,10 +48,10 @@ def _asking(message: Any) -> tuple[Any, ...] | None:
     if frame is None:
         return None
     replayed = frame.f_globals.get(PLACES)
-    known = is_inside(frame.f_code) if replayed is None else frame.f_lineno in replayed
-    if not known:
+    ours = is_inside(frame.f_code) if replayed is None else frame.f_lineno in replayed
+    if not ours:
         return None
-    # That it was shown for this line here must not silence it for other callers.
+    # A warning shown for this line here must not silence it for other callers.
     frame.f_globals.pop(_REGISTRY, None)
     if replayed is not None:
         place = replayed[frame.f_lineno]
@@ -60,15 +60,15 @@ def _asking(message: Any) -> tuple[Any, ...] | None:
         return file, place.line, _module_of(file), shown
     while frame is not None and _is_between(frame):
         frame = frame.f_back
-    return frame and _told_of(frame)
+    return frame and _warning_at(frame)
 
 
 def _module_of(file: str) -> str:
-    named = (n for n, m in [*sys.modules.items()] if getattr(m, "__file__", "") == file)
-    return next(named, file.removesuffix(".py"))
+    names = (n for n, m in [*sys.modules.items()] if getattr(m, "__file__", "") == file)
+    return next(names, file.removesuffix(".py"))
 
 
-def _told_of(frame: FrameType) -> tuple[Any, ...]:
+def _warning_at(frame: FrameType) -> tuple[Any, ...]:
     module = frame.f_globals.get("__name__")
     shown = frame.f_globals.setdefault(_REGISTRY, {})
     return frame.f_code.co_filename, frame.f_lineno, module, shown

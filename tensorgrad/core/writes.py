@@ -1,4 +1,4 @@
-"""In-place writes the engine makes or is told of, and the check against them.
+"""In-place writes by the engine or reported to it, and the check against them.
 
 A write is stamped from the clock that numbers the nodes, under the array that owns
 the memory, so views and detached tensors share it. A node is older than a write to
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 from .errors import MutationError
-from .finite import finite_outputs, not_asked
+from .finite import finite_outputs, unchecked
 from .foreign import memory_of
 from .node import Node, clock, root
 from .observe import observed
@@ -46,7 +46,7 @@ _elsewhere: dict[tuple[int, int], Write] = {}
 """Writes to memory that no array owns, by its addresses."""
 
 _MANY = 256
-"""Address ranges kept apart; more are taken for one."""
+"""Separate address ranges; more are merged into one."""
 
 _fingerprints: "weakref.WeakKeyDictionary[Node, tuple[int, ...]]"
 _fingerprints = weakref.WeakKeyDictionary()
@@ -75,7 +75,7 @@ def _key(value: np.ndarray[Any, Any]) -> Key:
 
 
 def stamp(keys: Iterable[Key], what: str) -> None:
-    """Note a write by `what` into watched memory, given by its keys."""
+    """Note a write by `what` into watched memory, by its keys."""
     global _last_stamp
     place = user_place()
     with _stamping:
@@ -89,7 +89,7 @@ def stamp(keys: Iterable[Key], what: str) -> None:
 
 
 def _note_elsewhere(key: tuple[int, int], write: Write) -> None:
-    """Keep a write to addresses; where they are many, the oldest as one to all between.
+    """Note a write to addresses; of many, merge the oldest into one range.
 
     That may blame a write for what only lies between, in a graph as old.
     """
@@ -97,10 +97,10 @@ def _note_elsewhere(key: tuple[int, int], write: Write) -> None:
     if len(_elsewhere) >= _MANY:
         oldest = list(_elsewhere)[: _MANY // 2]
         low, high = zip(*oldest, strict=True)
-        whole = min(low), max(high)
-        _elsewhere[whole] = max(_elsewhere[k] for k in {*oldest, whole} & {*_elsewhere})
+        span = min(low), max(high)
+        _elsewhere[span] = max(_elsewhere[k] for k in {*oldest, span} & {*_elsewhere})
         for k in oldest:
-            if k != whole:
+            if k != span:
                 del _elsewhere[k]
     _elsewhere[key] = write
 
@@ -176,7 +176,7 @@ def debug(*, nan: bool = True) -> Iterator[None]:
         ...
     tensorgrad.NonFiniteError: log, called at ..., made -inf at ...
     """
-    with observed(_fingerprint), finite_outputs() if nan else not_asked():
+    with observed(_fingerprint), finite_outputs() if nan else unchecked():
         yield
 
 
@@ -240,20 +240,20 @@ def last_write(array: np.ndarray[Any, Any]) -> Write | None:
     if not _elsewhere and owner.flags.owndata:
         return write
     low, high = addresses(array)
-    found = [] if write is None else [write]
-    # Lists of keys are made at once; while items are made, owners may go, and with them
+    writes = [] if write is None else [write]
+    # `list` takes the keys at once; later, owners may be freed, and with them
     # their writes.
     for start, end in list(_elsewhere):
         if start < high and low < end:
-            found += filter(None, [_elsewhere.get((start, end))])
+            writes += filter(None, [_elsewhere.get((start, end))])
     for key in [] if owner.flags.owndata else list(_writes):
         start, end = _where(key)
         if start < high and low < end:
-            found += filter(None, [_writes.get(key)])
-    return max(found, default=None)
+            writes += filter(None, [_writes.get(key)])
+    return max(writes, default=None)
 
 
 def _where(key: int) -> tuple[int, int]:
-    known = _owners.get(key)
-    owner = None if known is None else known()
+    reference = _owners.get(key)
+    owner = None if reference is None else reference()
     return (0, 0) if owner is None else addresses(owner)

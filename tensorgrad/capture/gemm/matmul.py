@@ -95,7 +95,7 @@ class Registers(NamedTuple):
 
 @functools.cache
 def registers() -> Registers | None:
-    """Return the tile for this processor, None where none was found to be faster."""
+    """Return the tile for this processor, None where none is faster than BLAS."""
     if not installed():
         return None
     from llvmlite.binding import get_host_cpu_features
@@ -159,7 +159,7 @@ def _is_ours(rows: int, multiplications: int) -> bool:
 
 
 def blas_threads() -> int:
-    """Return how many threads a BLAS takes, as the environment says."""
+    """Return how many threads the environment gives a BLAS."""
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         if os.environ.get(name, "").isdigit():
             return int(os.environ[name])

@@ -1,4 +1,4 @@
-"""What products of matrices are made of: tiles of the result that stay in registers."""
+"""The tiles of a matrix product: parts of the result that stay in registers."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _INDENT = "    "
 
 @dataclass
 class Kernel:
-    """A kernel being written: its lines, and what it takes.
+    """A kernel being written: its lines and its arguments.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class Kernel:
         return self.sizes.setdefault(rows, f"n{len(self.sizes)}")
 
     def text(self, arrays: Sequence[Value]) -> str:
-        """Return the source, given the order of the arrays."""
+        """Return the source, with the arrays in an order."""
         names = [self.arrays[value] for value in arrays]
         head = [*self.sizes.values(), *self.numbers.values(), *names]
         return f"def kernel({', '.join(head)}):\n" + "\n".join(self.lines) + "\n"
@@ -79,7 +79,7 @@ def write(kernel: Kernel, nests: Sequence[Nest], outside: Collection[Value]) -> 
 
 
 def _stored(nests: Sequence[Nest], outside: Collection[Value]) -> set[Value]:
-    """Return the values whose memory is written, not only variables."""
+    """Return the values to store in memory, not only in variables."""
     stored, met = {*outside}, set[Value]()
     for nest in nests:
         owners = nest.owners()
@@ -327,5 +327,5 @@ def _moves(access: Access, axis: int) -> bool:
 
 
 def _column(access: Access, j: str) -> str:
-    """Return the column that tells the element; "0" where it is the same for all."""
+    """Return the column of the element; "0" where it is the same for all."""
     return j if _moves(access, COLUMNS) else "0"

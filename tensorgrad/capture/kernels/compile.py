@@ -28,7 +28,7 @@ from tensorgrad.capture.gemm.tiles import *
 
 
 def installed() -> bool:
-    """Whether numba is there."""
+    """Whether numba is installed."""
     try:
         return importlib.util.find_spec("numba") is not None
     except ValueError:
@@ -37,7 +37,7 @@ def installed() -> bool:
 
 
 def unusable() -> str:
-    """Return why kernels cannot be compiled, in a sentence; nothing where they can."""
+    """Return why kernels cannot be compiled, in a sentence; "" where they can."""
     if not installed():
         return str(missing("numba", "fast", "tg.compile(fused=True)"))
     return _broken()
@@ -72,7 +72,7 @@ def require_numba() -> None:
 
 
 def cache_folder() -> Path:
-    """Return where kernels are kept: TENSORGRAD_CACHE, or the user's cache folder."""
+    """Return the folder of kernels: TENSORGRAD_CACHE, or in the user's cache folder."""
     folder = os.environ.get("TENSORGRAD_CACHE")
     if folder:
         return Path(folder)
@@ -171,7 +171,7 @@ def _ready(kernel: Any, signature: tuple[Any, ...]) -> Callable[..., Any]:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file that other processes may be writing too: it appears whole or not."""
+    """Write a file that other processes may write too: all of it appears at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, draft = tempfile.mkstemp(dir=path.parent)
     with os.fdopen(handle, "wb") as file:
@@ -180,7 +180,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _drop_broken(path: Path) -> None:
-    """Remove machine code that is not, byte for byte, what was compiled."""
+    """Remove machine code whose bytes have changed since it was compiled."""
     for file in _machine_code(path, "nbc"):
         if not _sum(file).exists() or _sum(file).read_bytes() != _digest(file).encode():
             file.unlink(missing_ok=True)

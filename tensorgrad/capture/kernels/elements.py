@@ -1,4 +1,4 @@
-"""Elements: what a call does for one element, and where each element stands."""
+"""Elements: what a call does for one element, and where each element lies."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ KINDS |= {np.dtype("f4"), np.dtype("f8")}
 
 
 class Unfit(Exception):  # noqa: N818
-    """A call that stays as it is."""
+    """The call cannot be fused."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """Where an operand stands in the memory of its owner, in elements.
+    """Where an operand lies in the memory of its owner, in elements.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class Element:
 
     @property
     def accesses(self) -> list[Access]:
-        """What it touches in memory, the write first."""
+        """Its accesses to memory, the write first."""
         reads = [r for r in self.reads if isinstance(r, Access)]
         return [a for access in (self.write, *reads) for a in access.memory()]
 
@@ -110,7 +110,7 @@ class Element:
 
 
 def place(value: Value) -> Access:
-    """Return where the elements of a value stand.
+    """Return where the elements of a value lie.
 
     Raises
     ------
@@ -179,7 +179,7 @@ def target(value: Value, space: tuple[int, ...]) -> Access:
 
 
 def destination(call: Call) -> Value:
-    """Return what a call writes to, or else makes."""
+    """Return what a call writes to, else its result."""
     into = [*call.writes, *call.results][:1]
     if not into or not isinstance(into[0], Value):
         raise Unfit
@@ -187,7 +187,7 @@ def destination(call: Call) -> Value:
 
 
 def weak(value: Any) -> Any:
-    """Return what promotion goes by: a dtype, or the class of a Python number."""
+    """Return what decides promotion: a dtype, or the class of a Python number."""
     if isinstance(value, Value | np.generic):
         return value.dtype
     return float if isinstance(value, Number) else type(value)

@@ -14,7 +14,7 @@ LARGEST = 150
 
 
 def fusible(program: Program) -> dict[int, list[Element]]:
-    """Return what each call that can be fused does, by its number."""
+    """Return the elements of each call that can be fused, by its number."""
     fused: dict[int, list[Element]] = {}
     twice = shared(program).keys()
     for i, call in enumerate(program.calls):
@@ -28,7 +28,7 @@ def fusible(program: Program) -> dict[int, list[Element]]:
 
 
 def grouped(program: Program, fit: dict[int, list[Element]]) -> list[list[int]]:
-    """Return the calls by number, in the order they can be made, fusible ones together.
+    """Return the numbers of the calls in a valid order, fusible ones together.
 
     A call that cannot be fused is made as soon as what it needs is there, so that as
     many as possible of the others are ready together. Those wait until they are needed,
@@ -45,7 +45,7 @@ def grouped(program: Program, fit: dict[int, list[Element]]) -> list[list[int]]:
 
 
 class _Order:
-    """What is still to be made, and what is ready to be.
+    """The calls still to be made, and those that are ready.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class _Order:
         self.ready = [i for i, count in enumerate(self.waits) if not count]
 
     def make(self, group: list[int]) -> None:
-        """Take calls as made."""
+        """Mark calls as made."""
         done = set(group)
         self.ready = [i for i in self.ready if i not in done]
         freed = _released(group, self.after, self.waits)
@@ -82,7 +82,7 @@ class _Order:
         return self._as_late_as_can_be(self._needed(group))
 
     def _needed(self, group: list[int]) -> list[int]:
-        """Return those of a group that something else is waiting for, or nothing."""
+        """Return the calls of a group that some other call waits for."""
         needed: set[int] = set()
         for i in sorted(group, reverse=True):
             later = self.after.get(i, set())
@@ -102,7 +102,7 @@ class _Order:
 def _released(
     done: list[int], after: dict[int, set[int]], waits: list[int]
 ) -> list[int]:
-    """Return what nothing is missing for any more; `waits` is counted down."""
+    """Return the calls that wait for nothing any more; `waits` is counted down."""
     freed: list[int] = []
     for i in done:
         for later in after.get(i, ()):
@@ -113,7 +113,7 @@ def _released(
 
 
 def followers(program: Program) -> dict[int, set[int]]:
-    """Return for each call which later ones must stay behind it."""
+    """Return for each call the later ones that must follow it."""
     same: dict[object, object] = dict(shared(program).items())
     after: dict[int, set[int]] = {}
     writer: dict[object, int] = {}

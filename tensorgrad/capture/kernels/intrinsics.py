@@ -1,4 +1,4 @@
-"""What generated kernels are made of: memory without checks, sums in any order."""
+"""Building blocks of generated kernels: memory without checks, sums in any order."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ smaller = _extremum("llvm.minimum")
 
 @intrinsic(prefer_literal=True)
 def row(typing: Any, size: Any, like: Any) -> Any:
-    """Return room for so many elements like the one given, until the kernel ends."""
+    """Return room for so many elements of a type, until the kernel ends."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kind = context.get_data_type(like)

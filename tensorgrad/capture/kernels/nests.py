@@ -54,7 +54,7 @@ class Nest:
     placed: list[Placed] = field(default_factory=list)
 
     def owners(self) -> set[Value]:
-        """Return the values whose memory it is about."""
+        """Return the values whose memory it accesses."""
         return {a.owner for p in self.placed for a in p.element.accesses}
 
     def phases(self) -> list[int]:
@@ -112,7 +112,7 @@ def nested(elements: Sequence[Element]) -> list[Nest]:
 
 
 def _kinship(nest: Nest, element: Element) -> int:
-    """Return how much of what an element touches the nest does too."""
+    """Return how much memory an element and the nest both access."""
     return len(nest.owners() & {a.owner for a in element.accesses})
 
 
@@ -128,7 +128,7 @@ def _alone(element: Element) -> Nest:
 
 
 def _grown(nest: Nest, element: Element) -> Nest | None:
-    """Return the nest with one more element, or None where it does not go with it."""
+    """Return the nest with one more element, or None where it does not fit."""
     elements = [p.element for p in nest.placed]
     for rows, columns in _shapes(nest, element):
         if (rows, columns) == (nest.rows, nest.columns):
@@ -200,7 +200,7 @@ def _split(old: Any, columns: int) -> tuple[Any, Any]:
 
 
 def _agree(old: Placed, new: Placed) -> bool:
-    """Whether both can be in one nest: what they share they touch at the same place."""
+    """Whether both can be in one nest: they access shared memory at the same place."""
     if old.element.call == new.element.call:
         return True
     pairs = [(old, a, b) for a in [old.element.write] for b in new.element.accesses]

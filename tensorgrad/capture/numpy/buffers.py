@@ -1,4 +1,4 @@
-"""Where the results of a program are kept: buffers, shared by those that never meet."""
+"""Buffers for the results of a program, shared by results of disjoint lifetimes."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Memory:
 
 
 def assigned(program: Program) -> Memory:
-    """Give every result that can be kept a place, as few bytes as a simple rule can.
+    """Assign a buffer to every result that can have one, greedily, in few bytes.
 
     The largest come first; each goes to the smallest buffer that is free all the
     while it is in use, and of those to the one used last, still in the cache.

@@ -1,4 +1,4 @@
-"""Arrays that a step uses and was not given: where they lie, and what they hold."""
+"""Arrays that a step uses and that are no arguments: their memory and contents."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Outside:
 
 
 def memory(a: Array) -> tuple[Any, ...]:
-    """Return what tells an array from all others alive."""
+    """Return a key of the memory of an array, unique among all arrays alive."""
     return address(a), a.shape, a.strides, a.dtype
 
 
@@ -70,7 +70,7 @@ def checksum(a: Array) -> int:
 
 
 def differs(array: Array, place: Place, *, in_part: bool) -> CaptureError:
-    """Return the error for an array that is another in each call.
+    """Return the error for an array that differs in each call.
 
     Where it was made in a part of the step that can be recorded as one call, it is.
     """

@@ -1,4 +1,4 @@
-"""Which code of the user's runs while a step is recorded, and on which objects."""
+"""Which of the user's code runs while a step is recorded, and on which objects."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _asking(frame: FrameType | None) -> CodeType | None:
 
 
 def _is_ours(frame: FrameType) -> bool:
-    """Whether generated code, or the standard library's, is of this package's doing."""
+    """Whether generated code, or the standard library's, works for this package."""
     file = frame.f_code.co_filename
     if file.startswith("<") and not file.startswith("<frozen"):
         module = str(frame.f_globals.get("__name__", ""))

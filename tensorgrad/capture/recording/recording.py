@@ -1,4 +1,4 @@
-"""One call of a step, recorded: what it returns, and what it would return again."""
+"""One recorded call of a step: what it returns, and what a replay will return."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def record(
     before: Recorder | None = None,
     draws: Draws | None = None,
 ) -> Recording:
-    """Call a step once, for real, and write down what it does."""
+    """Call a step once, for real, and record what it does."""
     recorder, reads = Recorder(before, draws), Reads()
     arguments = Arguments(recorder, own)
     try:
@@ -72,7 +72,7 @@ def record(
             arguments.check_unwritten()
             result = tree.mapped(result, lambda x: _standing_for(x, recorder), _look)
     except Exception as error:
-        # NumPy makes a ValueError of what it is told where it asks for a number.
+        # NumPy turns our error into a ValueError where it asks for a number.
         refused = refusal_in(error)
         if refused is None or refused is error:
             raise
@@ -87,7 +87,7 @@ def record(
 
 
 def _standing_for(x: Any, recorder: Recorder) -> Any:
-    """Return something returned with what stands for its arrays."""
+    """Return a result with traced values for its arrays."""
     if type(x) is Tensor:
         return wrap(recorder.held(x), None)
     if type(x) is TracedNumber:
@@ -104,7 +104,7 @@ def _slot(x: Any) -> Any:
 
 
 def _own(x: Any) -> Any:
-    """Return something returned as a copy for the caller."""
+    """Return a copy of a result for the caller."""
     if type(x) is Tensor:
         return wrap(_own(x._value), None)
     if type(x) is Traced:
@@ -118,7 +118,7 @@ def leaves_of(returned: Any) -> list[Any]:
 
 
 def filled_with(returned: Any, function: Callable[[Slot], Any]) -> Any:
-    """Return what a step returns, with what `given` makes of each slot."""
+    """Return what a step returns, with `function` applied to each slot."""
     return tree.mapped(returned, lambda x: function(x) if type(x) is Slot else x, _look)
 
 
@@ -143,7 +143,7 @@ _ITEMS = (Tensor, *_RECORDED)
 
 
 def _settle_gradients(recorder: Recorder) -> None:
-    """Put arrays in place of what stood for them in gradients of tensors outside."""
+    """Put arrays back in place of traced values in gradients of tensors outside."""
     for tensor in tensors_of(recorder):
         if tensor._grad is not None and type(tensor._grad._value) is Traced:
             tensor._grad = wrap(_own(tensor._grad._value), None)
@@ -155,7 +155,7 @@ def tensors_of(recorder: Recorder) -> list[Tensor]:
 
 
 def _check_written(recorder: Recorder) -> None:
-    """Raise where the step has written to arrays from outside unseen."""
+    """Raise where the step has written to an outside array without a recorded call."""
     written = {owner(w) for call in recorder.program.calls for w in call.writes}
     for array in recorder.outside:
         if array.traced.value not in written:

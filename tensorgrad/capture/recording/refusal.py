@@ -1,4 +1,4 @@
-"""What a step does that its replay could not do, refused at the user's line."""
+"""Refusals of what a step does and its replay could not do, at the user's line."""
 
 import sys
 
@@ -21,7 +21,7 @@ def refusal(what: str, remedy: str, kind: type[CaptureError] = Refused) -> Captu
 
 
 def refusal_in(error: BaseException | None) -> Refused | None:
-    """Return the refusal that an error comes of, which NumPy may have made another."""
+    """Return the refusal behind an error, which NumPy may have replaced by another."""
     while error is not None and not isinstance(error, Refused):
         error = error.__cause__ or error.__context__
     return error

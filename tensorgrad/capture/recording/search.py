@@ -89,7 +89,7 @@ def watch(
     others: dict[Any, Watched],
     arrays: list[Found],
 ) -> Watch:
-    """Return a watch on what a step read, after two recordings of it.
+    """Return a watch on everything a step read, after two recordings of it.
 
     Parameters
     ----------
@@ -99,12 +99,12 @@ def watch(
     before : Search
         What the first one read.
     changed : set of int
-        Arrays that held something else in the second call, by the ids of their owners.
+        Arrays that changed before the second call, by the ids of their owners.
     draws : Draws
         The generators that this found, during the second.
     bare : list of Tensor
         Those that must have no gradient yet when the step begins.
-    kept : dict
+    others : dict
         What earlier recordings read, by its place.
     arrays : list of Found
         Plain arrays that earlier recordings read.
@@ -142,13 +142,13 @@ def names_of(ran: Ran) -> Names:
 
 
 class Found(NamedTuple):
-    """An object on the way.
+    """An object that the search has reached.
 
     Attributes
     ----------
     x : object
     name : str
-        What the step calls it.
+        The name under which the step reaches it.
     names : Names
         Those in the code that reads it.
     outside : int
@@ -213,7 +213,7 @@ class Search:
         self._settle()
 
     def _settle(self) -> None:
-        """Watch each name once, and take what is there now for what was seen."""
+        """Watch each name once, and compare with what is there now."""
         for (kind, holder, _), item in self.merged.items():
             if kind is Others:
                 named = self.merged.get((Attributes, holder, None))
@@ -225,7 +225,7 @@ class Search:
         self.sums = {id(root(a.x)): checksum(a.x) for a in self.arrays}
 
     def changed(self) -> set[int]:
-        """Return which arrays hold something else now, by the ids of their owners."""
+        """Return which arrays have changed, by the ids of their owners."""
         sums = ((id(root(a.x)), checksum(a.x)) for a in self.arrays)
         return {owner for owner, total in sums if self.sums[owner] != total}
 
@@ -276,7 +276,7 @@ class Search:
         self._follow()
 
     def _work_on(self, reads: Reads, known: dict[int, Any] | None) -> None:
-        """Go through what code worked on, first what was surely there before."""
+        """Go through the objects of code that ran, first those surely there before."""
         left = [
             (names_of(ran), *objects)
             for ran in reads.ran.values()
@@ -319,7 +319,7 @@ class Search:
             self._watch(Slot, ref, "_grad")
 
     def compare(self, recording: Recording, changed: set[int]) -> None:
-        """Compare what is in arrays, as far as constants may have come of it.
+        """Watch the contents of arrays that constants may have come from.
 
         Not if it `changed` between recordings that are the same.
         """
@@ -363,7 +363,7 @@ class Search:
         self._add(x, name, ref.names, ref.outside, ref.level)
 
     def _watch(self, kind: type[Watched], ref: Found, key: Any = None) -> None:
-        """Watch one thing, if it is outside; names of one object are put together."""
+        """Watch one item, if it is outside; names of one object are merged."""
         if not ref.outside:
             return
         apart = ref.level if kind in (Others, Class) else None
@@ -451,7 +451,7 @@ class Search:
         self._extras(ref)
 
     def _extras(self, ref: Found) -> None:
-        """Go through what a function has as attributes, and what it wraps."""
+        """Go through the attributes of a function, and what it wraps."""
         own = own_attributes(ref.x)
         if "__wrapped__" in own:
             self._on(ref, own["__wrapped__"], ref.name)
@@ -487,7 +487,7 @@ class Search:
             self._object(ref)
 
     def _dict(self, ref: Found) -> None:
-        """Go through a dict; keys that do not stand in the code may not matter."""
+        """Go through a dict; keys that the code does not contain may not matter."""
         constants = ref.names.texts | ref.names.attributes
         pairs = items(ref.x)
         apart = {k for k, _ in pairs if type(k) is str and k not in constants}
@@ -596,9 +596,7 @@ class Search:
                 self._watch(Others, here._replace(x=holder), frozenset(some))
                 self._values(here, own, some)
 
-    def _values(
-        self, ref: Found, own: dict[str, Any], names: Iterable[str]
-    ) -> None:
+    def _values(self, ref: Found, own: dict[str, Any], names: Iterable[str]) -> None:
         for name in sorted(own.keys() & names):
             self._on(ref, own[name], f"{ref.name}.{name}")
 
@@ -611,7 +609,7 @@ class Search:
             names = frozenset(filter(_is_public, names))
         self.known[id(kind)] = kind
         if isinstance(kind, ABCMeta):
-            # Of whom it says that they are instances, others may have told it.
+            # Other code may register classes as its subclasses.
             self._watch(Registered, here._replace(level=LOOSE))
         for some, level in self._levels(kind, ref.names, names):
             at = here._replace(level=max(level, ref.level))
@@ -645,7 +643,7 @@ def _has_frozen(recording: Recording) -> bool:
 
 
 def _counts(x: Any) -> bool:
-    """Whether an array is that of ``np.arange(n)``, and so of no other's making."""
+    """Whether an array equals ``np.arange(n)``, and so depends on nothing."""
     plain = x.ndim == 1 and x.dtype.kind == "i"
     return plain and bool((x == np.arange(x.size)).all())
 
@@ -667,12 +665,12 @@ def _is_buffer(x: Any) -> bool:
 
 
 def _builtin_base(kind: type) -> type:
-    """Return the class of C code that the objects of a class are made of."""
+    """Return the base class of a class that is written in C."""
     return next(base for base in kind.__mro__ if not changeable(base))
 
 
 def _is_opaque(kind: type) -> bool:
-    """Whether a class of an extension module has objects with a state nobody sees."""
+    """Whether objects of an extension class have a state that cannot be read."""
     package = kind.__module__.split(".")[0].strip("_")
     by_identity: bool = static(kind, "__hash__") is vars(object)["__hash__"]
     # Functions and descriptors.

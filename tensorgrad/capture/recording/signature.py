@@ -1,4 +1,4 @@
-"""What a step is called with: what of it tells one plan from another, and the rest."""
+"""Arguments of a step: the part that selects a recording, and the rest."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def _is_data(x: Any) -> bool:
 
 
 class Arguments:
-    """What stands for the arguments of a call while it is recorded.
+    """Traced values for the arguments of a call while it is recorded.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ class Arguments:
         self._made: list[tuple[Any, Kind, list[Any]]] = []
 
     def standing_for(self, x: Any) -> Any:
-        """Return what stands for an argument."""
+        """Return the traced value of an argument."""
         kind = type(x)
         if kind is float:
             return self._recorder.number(x)
@@ -159,7 +159,7 @@ class Arguments:
         return nested
 
     def check_unwritten(self) -> None:
-        """Raise CaptureError where the step has written to what holds its arguments."""
+        """Raise CaptureError where the step has written to a container of arguments."""
         for nested, nest, items in self._made:
             now = _items(nest, nested)
             if len(now) != len(items) or not all(map(same, now, items)):

@@ -1,4 +1,4 @@
-"""What stands for arrays and numbers while a step is recorded.
+"""Traced values: arrays and numbers of a step while it is recorded.
 
 A `Traced` computes like the array it stands for, because it does: each call is made
 on the array, and written down. What Python would look at is refused.
@@ -43,7 +43,7 @@ class _Recorded(Operand):
         return self.recorder.call(function, args, kwargs)
 
     def unreadable(self, how: str, remedy: str = _OUTSIDE) -> Exception:
-        """Return the error for a value that Python looks at."""
+        """Return the error for a value that Python reads."""
         self.recorder.check_open()
         return refusal(
             f"reads a value in Python, by {how}, which is not done again when it is "

@@ -1,4 +1,4 @@
-"""Views: results that are memory of an argument, seen otherwise."""
+"""Views: results that share the memory of an argument."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..program import Array
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the elements of a view lie in the memory it is of.
+    """Where the elements of a view lie in the memory of its base.
 
     Attributes
     ----------

@@ -67,7 +67,7 @@ class Watched:
         self.seen = self._now()
 
     def refresh(self) -> None:
-        """Take what is there now for what was seen."""
+        """Compare with the present value from now on."""
         self.seen = self._now()
 
     def forget(self) -> bool:
@@ -75,22 +75,22 @@ class Watched:
         return True
 
     def _now(self) -> Any:
-        """Return what is there now."""
+        """Return the present value."""
         raise NotImplementedError
 
     def _changes(self) -> Iterator[tuple[str, Any, Any]]:
-        """Yield what is no longer the same: its name, what it was, and what it is."""
+        """Yield what has changed: its name, its old value and its new one."""
         now = self._now()
         if not same(now, self.seen):
             yield self.name, self.seen, now
 
     def _tests(self, bind: Bind) -> Iterator[str]:
-        """Yield Python that is true as long as the very same is there."""
+        """Yield Python expressions that are true as long as nothing has changed."""
         raise NotImplementedError
 
 
 class Entry(Watched):
-    """What a dict holds at a key, as a rule a variable of a module."""
+    """The value of a key of a dict, as a rule a variable of a module."""
 
     def _now(self) -> Any:
         return self.holder.get(self.key, MISSING)
@@ -103,7 +103,7 @@ class Entry(Watched):
 
 
 class Cell(Watched):
-    """What a variable of a function around the step holds."""
+    """The value of a variable of a function around the step."""
 
     def _now(self) -> Any:
         try:
@@ -117,7 +117,7 @@ class Cell(Watched):
 
 
 class Slot(Watched):
-    """An attribute that is got without code of the user's."""
+    """An attribute whose access runs no user code."""
 
     def _now(self) -> Any:
         return getattr(self.holder, self.key, MISSING)
@@ -160,7 +160,7 @@ class Attributes(Watched):
 
 
 class Others(Watched):
-    """What an object or dict holds under names that do not stand in the code."""
+    """The values of an object or dict under names that the code does not contain."""
 
     def _own(self) -> Any:
         holder = self.holder
@@ -288,7 +288,7 @@ class Contents(Watched):
 
 
 class Called(Watched):
-    """What a context variable or a weak reference gives when it is asked."""
+    """The value of a context variable or a weak reference."""
 
     def _now(self) -> Any:
         return self.holder(*self.key)
@@ -299,7 +299,7 @@ class Called(Watched):
 
 
 class Registered(Watched):
-    """Which classes abstract ones take for theirs, all over the process."""
+    """The registered subclasses of abstract classes, in all of the process."""
 
     def _now(self) -> Any:
         return get_cache_token()
@@ -337,7 +337,7 @@ def _hooked_as_before(tensors: list[Held]) -> bool:
 
 
 def same(now: Any, was: Any) -> bool:
-    """Whether what is there now is what was there, or an equal constant."""
+    """Whether a value is the one that was there, or an equal constant."""
     if now is was:
         return True
     if type(now) is not type(was):
@@ -357,12 +357,12 @@ NOTHING: dict[str, Any] = {}
 
 
 def changeable(kind: type) -> bool:
-    """Whether a class was made by Python, and may be written to."""
+    """Whether a class is written in Python, and may be changed."""
     return kind.__flags__ & (_HEAP | _IMMUTABLE) == _HEAP
 
 
 def own_attributes(x: Any) -> dict[str, Any]:
-    """Return the attributes in an object, without asking its class."""
+    """Return the attributes in an object, without code of its class."""
     try:
         attributes: dict[str, Any] = object.__getattribute__(x, "__dict__")
     except AttributeError:
@@ -371,18 +371,18 @@ def own_attributes(x: Any) -> dict[str, Any]:
 
 
 def _defining(kind: type, name: str) -> type | None:
-    """Return the class, of one and its bases, where a name is found."""
+    """Return which class, of one and its bases, defines a name."""
     return next((base for base in kind.__mro__ if name in base.__dict__), None)
 
 
 def static(kind: type, name: str) -> Any:
-    """Return what a class or one of its bases defines, as it stands there."""
+    """Return what a class or one of its bases defines, without descriptors."""
     place = _defining(kind, name)
     return MISSING if place is None else place.__dict__[name]
 
 
 def _is_direct(kind: type, name: str) -> bool:
-    """Whether an attribute of a class is got without code of its metaclass."""
+    """Whether access to an attribute of a class runs no code of its metaclass."""
     meta = type(kind)
     usual = meta.__getattribute__ is type.__getattribute__
     return usual and not hasattr(static(meta, name), "__set__")
@@ -402,14 +402,14 @@ def items(x: Any) -> list[tuple[Any, Any]]:
 
 
 def _own_iter(x: Any) -> Iterator[Any]:
-    """Iterate as the builtin class does, whatever a subclass makes of it."""
+    """Iterate as the builtin class does, even for a subclass."""
     builtin: Any = next(base for base in type(x).__mro__ if not changeable(base))
     iterator: Iterator[Any] = builtin.__iter__(x)
     return iterator
 
 
 def alike(x: Any, seen: list[tuple[Any, Any]], apart: Any) -> bool:
-    """Whether a container has the very items it had, but for keys watched apart."""
+    """Whether a container has the same items as before, but for separate keys."""
     now = items(x)
     if len(now) != len(seen):
         return False
@@ -433,7 +433,7 @@ def contents(x: Any) -> bytes:
 
 
 class Watch:
-    """All that a step read.
+    """Everything that a step read.
 
     Parameters
     ----------
@@ -446,7 +446,7 @@ class Watch:
         self.unchanged: Callable[[], bool] = _never
 
     def prepare(self) -> None:
-        """Make `unchanged`, which tells fast whether all are the very objects of now.
+        """Make `unchanged`, a fast test whether all objects are those of now.
 
         Before anything can change: what stands there is taken for what was seen.
         """
@@ -506,7 +506,7 @@ def _told(x: Any) -> str:
 
 
 def _check_of(watched: list[Watched]) -> tuple[Callable[[], bool], int]:
-    """Return what is True if all are the very objects, and how many are compared."""
+    """Return a test whether all objects are the same, and its comparisons."""
     scope: dict[str, Any] = {
         "alike": alike,
         "contents": contents,

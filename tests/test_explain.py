@@ -1,10 +1,13 @@
 """Explanations: what is told is what happens, nothing is changed by telling it."""
 
 import ast
+import base64
 import functools
+import gzip
 import html
 import inspect
 import itertools
+import json
 import re
 import subprocess
 import sys
@@ -23,7 +26,6 @@ from tensorgrad.explanation.boxes import boxes
 from tensorgrad.explanation.drawing import LOW
 from tensorgrad.explanation.layout import KNOT, layout
 from tensorgrad.explanation.mathematics import declared
-from tensorgrad.explanation.page import unpacked
 from tensorgrad.explanation.sections import FEW, Group, grouped, steps_of
 from tensorgrad.explanation.steps import Variable, summary
 from tensorgrad.explanation.text import KEEP, WIDTH
@@ -689,7 +691,8 @@ class Twice(tg.nn.Module):
 
 
 def data_of(page):
-    return unpacked(re.search(r'<script id="data"[^>]*>(.*?)</script>', page)[1])
+    packed = re.search(r'<script id="data"[^>]*>(.*?)</script>', page)[1]
+    return json.loads(gzip.decompress(base64.b64decode(packed)))
 
 
 def test_the_page_holds_all_that_is_told():

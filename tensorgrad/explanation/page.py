@@ -52,11 +52,6 @@ def _packed(data: Any) -> str:
     return base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
 
 
-def unpacked(text: str) -> Any:
-    """Return the data that a page holds."""
-    return json.loads(gzip.decompress(base64.b64decode(text)))
-
-
 class _Views:
     """The drawings of a page: of the whole, and of each group in it.
 

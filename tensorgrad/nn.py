@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, final
+from typing import Any, cast, final
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -16,7 +16,7 @@ from .core.types import Forward, Operand, Q, R
 from .ops.networks.neural import dense, relu, softmax
 from .random import Normals, normals
 
-_relu = unary(relu)
+_relu = unary("relu")
 
 __all__ = ["Dense", "Module", "ReLU", "Sequential", "Softmax"]
 
@@ -210,8 +210,7 @@ class ReLU(Module):
         Tensor or ndarray
             Of the shape of `x`.
         """
-        y: Tensor = _relu(x)
-        return y
+        return _relu(x) if type(x) is Tensor else cast("Tensor", relu(x))
 
     def __repr__(self) -> str:
         return "ReLU()"

@@ -1,4 +1,4 @@
-"""Operators, methods and attributes of an ndarray, by the operations behind them."""
+"""Methods and attributes of an ndarray, by the operations behind them."""
 
 from __future__ import annotations
 
@@ -15,34 +15,12 @@ from .place import outer_frame
 if TYPE_CHECKING:
     from .tensor import Tensor, TensorLike
 
-    _Pair = Callable[[Any, TensorLike], tuple[Tensor, Tensor]]
     _Several = Callable[[Any], tuple[Tensor, ...]]
 
 P = ParamSpec("P")
 
 operations: dict[str, Callable[..., Tensor]] = dispatch.operations
 """Here each is called with a tensor."""
-
-
-def _operator(name: str) -> Callable[[Any, TensorLike], Tensor]:
-    def method(self: Any, other: Any) -> Any:
-        return operations[name](self, other)
-
-    return method
-
-
-def _reflected(name: str) -> Callable[[Any, TensorLike], Tensor]:
-    def method(self: Any, other: Any) -> Any:
-        return operations[name](other, self)
-
-    return method
-
-
-def _unary(name: str) -> Callable[[Any], Tensor]:
-    def method(self: Any) -> Any:
-        return operations[name](self)
-
-    return method
 
 
 _DOCUMENTATION = """As ``numpy.ndarray.{name}``, and {how}.
@@ -119,44 +97,6 @@ class ArrayMethods:
     """
 
     __slots__ = ()
-
-    __add__ = _operator("add")
-    __radd__ = _reflected("add")
-    __sub__ = _operator("subtract")
-    __rsub__ = _reflected("subtract")
-    __mul__ = _operator("multiply")
-    __rmul__ = _reflected("multiply")
-    __truediv__ = _operator("divide")
-    __rtruediv__ = _reflected("divide")
-    __floordiv__ = _operator("floor_divide")
-    __rfloordiv__ = _reflected("floor_divide")
-    __mod__ = _operator("remainder")
-    __rmod__ = _reflected("remainder")
-    __divmod__ = cast("_Pair", _operator("divmod"))
-    __rdivmod__ = cast("_Pair", _reflected("divmod"))
-    __pow__ = _operator("power")
-    __rpow__ = _reflected("power")
-    __matmul__ = _operator("matmul")
-    __rmatmul__ = _reflected("matmul")
-    __neg__ = _unary("negative")
-    __abs__ = _unary("absolute")
-
-    __lt__ = _operator("less")
-    __le__ = _operator("less_equal")
-    __gt__ = _operator("greater")
-    __ge__ = _operator("greater_equal")
-    # Element by element, as of arrays: what an object says of two is one answer.
-    __eq__ = _operator("equal")  # type: ignore[assignment]
-    __ne__ = _operator("not_equal")  # type: ignore[assignment]
-    __hash__ = object.__hash__
-
-    __and__ = _operator("bitwise_and")
-    __rand__ = _reflected("bitwise_and")
-    __or__ = _operator("bitwise_or")
-    __ror__ = _reflected("bitwise_or")
-    __xor__ = _operator("bitwise_xor")
-    __rxor__ = _reflected("bitwise_xor")
-    __invert__ = _unary("invert")
 
     all = _constant(np.ndarray.all)
     any = _constant(np.ndarray.any)

@@ -20,6 +20,7 @@ from .hooks import Handle
 from .mode import _grad_mode_set, is_grad_enabled
 from .node import Leaf, Node
 from .numpy_protocol import NumPyProtocol
+from .operators import Operators
 from .writes import record_write
 
 Array = np.ndarray[Any, Any]
@@ -46,7 +47,7 @@ def _in_place(name: str, ufunc: np.ufunc) -> Callable[[Any, TensorLike], Tensor]
     return method
 
 
-class Tensor(ArrayMethods, NumPyProtocol):
+class Tensor(Operators, ArrayMethods, NumPyProtocol):
     """An array that remembers how it was computed.
 
     Parameters

@@ -1,6 +1,5 @@
 """The operations: each a NumPy forward with its gradient rules beside it."""
 
-from ..core.operators import bind
 from .elementwise import (
     arithmetic,
     constants,
@@ -28,8 +27,6 @@ from .shapes import (
     splitting,
     update,
 )
-
-bind()
 
 __all__ = [
     "activations",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from reprlib import recursive_repr
+from textwrap import indent
 from typing import Any, cast, final
 
 import numpy as np
@@ -12,6 +14,7 @@ from numpy.typing import DTypeLike
 from .core.foreign import NATIVE, values
 from .core.operators import unary
 from .core.tensor import Tensor, TensorLike
+from .core.tree import nest
 from .core.types import Forward, Operand, Q, R
 from .ops.networks.neural import dense, relu, softmax
 from .random import Normals, normals
@@ -24,8 +27,10 @@ __all__ = ["Dense", "Module", "ReLU", "Sequential", "Softmax"]
 class Module:
     """Something with parameters that can be called.
 
-    Subclasses set tensors and modules (or lists of modules) as attributes and define
-    ``forward``; what is set is found, in that order.
+    Subclasses set tensors and modules as attributes, also nested in lists, tuples,
+    dicts and dataclasses, and define ``forward``; what is set is found, in that order.
+    A parameter can be replaced by another one or by None, but not by what has no
+    gradient.
     """
 
     # A subclass says what it takes and returns.
@@ -65,11 +70,7 @@ class Module:
         tensor : Tensor
             The parameter itself.
         """
-        seen: set[int] = set()
-        for name, tensor in self._tensors(prefix):
-            if id(tensor) not in seen:
-                seen.add(id(tensor))
-                yield name, tensor
+        yield from self._parameters(prefix, set())
 
     def parameters(self) -> list[Tensor]:
         """Return the parameters in the order they were set.
@@ -81,15 +82,62 @@ class Module:
         """
         return [tensor for _, tensor in self.named_parameters()]
 
-    def _tensors(self, prefix: str) -> Iterator[tuple[str, Tensor]]:
+    def _parameters(self, prefix: str, seen: set[int]) -> Iterator[tuple[str, Tensor]]:
+        for name, item in self._members():
+            if id(item) in seen:
+                continue
+            seen.add(id(item))
+            if isinstance(item, Module):
+                yield from item._parameters(f"{prefix}{name}.", seen)
+            elif item.requires_grad:
+                yield f"{prefix}{name}", item
+
+    def _members(self) -> Iterator[tuple[str, Module | Tensor]]:
+        """Yield the name and value of each module and tensor that is set here."""
         for name, value in vars(self).items():
-            many = isinstance(value, list | tuple)
-            for i, item in enumerate(value if many else (value,)):
-                path = f"{prefix}{name}.{i}" if many else f"{prefix}{name}"
-                if isinstance(item, Module):
-                    yield from item._tensors(f"{path}.")
-                elif isinstance(item, Tensor) and item.requires_grad:
-                    yield path, item
+            yield from _members(name, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        old = vars(self).get(name)
+        lost = isinstance(value, np.ndarray) or (
+            isinstance(value, Tensor) and not value.requires_grad
+        )
+        if lost and isinstance(old, Tensor) and old.requires_grad:
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a parameter, and a "
+                f"{type(value).__name__} without requires_grad in its place would not "
+                f"be trained; write {name}[...] = value inside tg.no_grad(), or set it "
+                "to None first"
+            )
+        super().__setattr__(name, value)
+
+    @recursive_repr()
+    def __repr__(self) -> str:
+        shown = (f"{name}: {_shown(item)}\n" for name, item in self._members())
+        lines = indent("".join(shown), "  ")
+        return f"{type(self).__name__}(" + (lines and f"\n{lines}") + ")"
+
+
+def _members(path: str, value: Any) -> Iterator[tuple[str, Module | Tensor]]:
+    if isinstance(value, Module | Tensor):
+        yield path, value
+    elif kind := nest(value):
+        for key, item in zip(kind.keys(value), kind.values(value), strict=True):
+            yield from _members(f"{path}.{key}", item)
+    elif isinstance(value, set | frozenset) and any(
+        isinstance(item, Module | Tensor) for item in value
+    ):
+        raise TypeError(
+            f"{path} is a {type(value).__name__} of layers or tensors, which has no "
+            "order to name and train them in; use a list"
+        )
+
+
+def _shown(item: Module | Tensor) -> str:
+    if isinstance(item, Module):
+        return repr(item)
+    what = "parameter" if item.requires_grad else "constant"
+    return f"{what} of shape {item.shape}, {item.dtype}"
 
 
 @final
@@ -212,9 +260,6 @@ class ReLU(Module):
         """
         return _relu(x) if type(x) is Tensor else cast("Tensor", relu(x))
 
-    def __repr__(self) -> str:
-        return "ReLU()"
-
 
 @final
 class Softmax(Module):
@@ -236,9 +281,6 @@ class Softmax(Module):
         logits: Operand = x
         return softmax(logits)
 
-    def __repr__(self) -> str:
-        return "Softmax()"
-
 
 @final
 class Sequential(Module):
@@ -258,6 +300,13 @@ class Sequential(Module):
     """
 
     def __init__(self, *layers: Callable[[Tensor], Tensor]) -> None:
+        for i, layer in enumerate(layers):
+            if isinstance(layer, type) or not callable(layer):
+                raise TypeError(
+                    f"Sequential: layer {i} must be a module or a function, got "
+                    f"{layer!r:.60}; pass layers one by one, as in "
+                    "Sequential(Dense(2, 8), ReLU())"
+                )
         self.layers = layers
 
     def forward(self, x: TensorLike) -> Tensor:
@@ -278,6 +327,3 @@ class Sequential(Module):
             y = layer(y)
         last: Tensor = y
         return last
-
-    def __repr__(self) -> str:
-        return f"Sequential({', '.join(map(repr, self.layers))})"

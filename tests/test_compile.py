@@ -3,6 +3,7 @@
 import collections
 import copy
 import dataclasses
+import functools
 import gc
 import operator
 import sys
@@ -953,3 +954,12 @@ def test_operators_of_python_integers_as_arguments(name):
     for n in (1, 2, 3, 5):
         found = compiled(np.ones(2), n)
         np.testing.assert_array_equal(np.asarray(found), step(np.ones(2), n))
+
+
+def test_a_compiled_step_is_printed_by_its_name():
+    step = tg.compile(lambda x: x * 2)
+    assert repr(step).endswith("<lambda>, 0 of 0 signatures replayed; print its plan>")
+    for _ in range(3):
+        step(tg.Tensor(1.0))
+    assert "1 of 1 signatures" in repr(step)
+    assert "step partial, 0 of 0" in repr(tg.compile(functools.partial(max)))

@@ -312,8 +312,64 @@ def test_nested_sequential():
 
 
 def test_reprs_show_the_architecture():
-    model = Sequential(Dense(2, 64), ReLU(), Dense(64, 3), Softmax())
-    assert repr(model) == "Sequential(Dense(2, 64), ReLU(), Dense(64, 3), Softmax())"
+    assert (
+        repr(Net())
+        == """Net(
+  first: Dense(2, 3)
+  blocks.0: Dense(3, 3)
+  blocks.1: Sequential(
+    layers.0: ReLU()
+    layers.1: Dense(3, 3)
+  )
+  gain: parameter of shape (3,), float32
+  shift: constant of shape (3,), float32
+)"""
+    )
+    assert repr(Sequential()) == "Sequential()"
+
+
+@pytest.mark.parametrize("wrong", [[ReLU()], ReLU, None])
+def test_what_is_no_layer_is_refused(wrong):
+    with pytest.raises(TypeError, match="^Sequential: layer 1 must be a module"):
+        Sequential(ReLU(), wrong)
+
+
+class Holder(Module):
+    def __init__(self, value):
+        self.value = value
+
+    def forward(self, x, *, scale=1.0):
+        return x * scale
+
+
+def test_members_are_found_in_nests():
+    p, q, r = (tg.Tensor(1.0, requires_grad=True) for _ in range(3))
+    holder = Holder({"a": [p, (q, {"deep": Dense(1, 1)})], "b": r, "c": {1, 2}})
+    holder.owner = holder
+    assert names(holder) == [
+        *("value.a.0", "value.a.1.0", "value.a.1.1.deep.weight"),
+        *("value.a.1.1.deep.bias", "value.b"),
+    ]
+    assert "owner: ..." in repr(holder)
+    assert Holder(1)(tg.Tensor(2.0), scale=3.0).item() == 6
+
+
+@pytest.mark.parametrize("item", [Dense(1, 1), tg.Tensor(1.0)])
+def test_layers_in_a_set_are_refused(item):
+    with pytest.raises(TypeError, match=r"^value.0 is a set of layers .* use a list$"):
+        Holder([{item}]).parameters()
+
+
+@pytest.mark.parametrize("value", [tg.Tensor([1.0]), np.ones(1)])
+def test_a_parameter_is_not_lost(value):
+    layer = Dense(1, 1)
+    with pytest.raises(TypeError, match=r"^Dense.bias is a parameter, and a "):
+        layer.bias = value
+    assert names(layer) == ["weight", "bias"]
+    layer.bias = tg.Tensor([2.0], requires_grad=True)
+    layer.bias = None
+    layer.bias = value
+    assert names(layer) == ["weight"]
 
 
 # What is not computed.

@@ -108,6 +108,14 @@ class Compiled(Generic[P, R_co]):
     def __get__(self, instance: object, kind: type | None = None) -> Any:
         return self if instance is None else MethodType(self, instance)
 
+    def __repr__(self) -> str:
+        replayed = sum(c.replay is not None for c in self._captures.values())
+        name = getattr(self, "__qualname__", type(self.step).__name__)
+        return (
+            f"<compiled step {name}, {replayed} of {len(self._captures)} signatures "
+            "replayed; print its plan>"
+        )
+
     @property
     def plan(self) -> str:
         """What is replayed, to be printed."""

@@ -616,7 +616,7 @@ def test_second_derivatives_and_transforms():
         loss = np.sum(slope * slope) + value
         opt.zero_grad()
         loss.backward(create_graph=True)
-        bend = tg.hvp(lambda t: np.sum(np.exp(t * w)), x, np.ones(4))
+        (bend,) = tg.hvp(lambda t: np.sum(np.exp(t * w)), (x,), (np.ones(4),))
         opt.step()
         return value, slope, loss, bend
 

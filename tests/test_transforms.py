@@ -238,8 +238,17 @@ class TestProducts:
         _, tangent = tg.jvp(lambda x: x, (X,), (2 * X,))
         np.testing.assert_array_equal(tangent, 2 * X)
 
+    @pytest.mark.parametrize("product", [tg.jvp, tg.hvp])
+    def test_primals_and_tangents_are_tuples(self, product):
+        name = product.__name__
+        with pytest.raises(TypeError, match=f"^{name}: primals must be a tuple"):
+            product(cubes, X, X)
+        with pytest.raises(TypeError, match=f"^{name}: tangents must be a tuple"):
+            product(cubes, (X,), X)
+
     def test_hvp(self):
-        np.testing.assert_allclose(tg.hvp(cubes, X, X), 6 * X * X)
+        (product,) = tg.hvp(cubes, (X,), (X,))
+        np.testing.assert_allclose(product, 6 * X * X)
         one, two = tg.hvp(lambda a, b: np.sum(a * b), (X, X), (X, 2 * X))
         np.testing.assert_allclose(one, 2 * X)
         np.testing.assert_allclose(two, X)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
@@ -18,6 +17,7 @@ from ..core.recording import host
 from ..core.tensor import Tensor, memories
 from ..core.writes import addresses, record_write, stamp, watched
 from .joined import joined, share_memory, shared_scratch
+from .settings import at_least_zero
 
 Array = np.ndarray[Any, Any]
 Schedule = Callable[[int], float]
@@ -408,17 +408,3 @@ def _check_apart(name: str, arrays: list[Array], count: int) -> None:
                 "would change for the other; give each one of its own, as .copy() does"
             )
         seen.add(addresses(a))
-
-
-def at_least_zero(name: str, what: str, value: float) -> float:
-    """Return a setting that must not be negative, nor infinite."""
-    if not 0 <= value < math.inf:
-        raise ValueError(f"{name}: {what} must be finite and at least 0, got {value}")
-    return float(value)
-
-
-def below_one(name: str, what: str, value: float) -> float:
-    """Return a setting that must be from 0 to below 1."""
-    if not 0 <= value < 1:
-        raise ValueError(f"{name}: {what} must be from 0 to below 1, got {value}")
-    return float(value)

@@ -9,7 +9,8 @@ from typing import Any, final
 import numpy as np
 
 from ..core.tensor import Tensor
-from .optimizer import Optimizer, Schedule, at_least_zero, below_one
+from .optimizer import Optimizer, Schedule
+from .settings import at_least_zero, below_one
 
 __all__ = ["SGD", "AdaGrad", "Adam", "RMSProp"]
 

@@ -330,6 +330,8 @@ def jvp(
 
     Raises
     ------
+    TypeError
+        If primals or tangents are no tuples.
     ValueError
         If the tangents are nested or shaped otherwise than the primals.
 
@@ -346,6 +348,7 @@ def jvp(
     >>> tg.jvp(lambda x: x**3, (2.0,), (1.0,))
     (np.float64(8.0), np.float64(12.0))
     """
+    _check_tuples("jvp", primals, tangents)
     trace = Trace(f, tuple(primals), {}, range(len(primals)), "jvp")
     warn_of_constants(trace.output, "jvp")
     pushed = iter(_pushed(trace, _directions(trace, tangents)))
@@ -489,31 +492,47 @@ def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     return jacobian(grad(f, argnums), argnums)
 
 
-def hvp(f: Function, primals: X, tangents: X) -> X:
+def hvp(
+    f: Function, primals: Sequence[Nest], tangents: Sequence[Nest]
+) -> tuple[Nest, ...]:
     """Return the product of the Hessian of `f` with the tangents, never formed.
 
     Parameters
     ----------
     f : callable
         Returns one number.
-    primals, tangents : array, or tuple of arguments
-        Where, and along what; a tuple for a function of several arguments.
+    primals, tangents : tuple
+        Arguments and directions, of the same nesting and shapes.
 
     Returns
     -------
-    array or tuple
-        Nested as the primals are.
+    tuple
+        The product, nested as the primals are: one part for each argument.
+
+    Raises
+    ------
+    TypeError
+        If primals or tangents are no tuples.
 
     Examples
     --------
     >>> import numpy as np
     >>> import tensorgrad as tg
-    >>> tg.hvp(lambda x: np.sum(x**3), np.array([1.0, 2.0]), np.array([1.0, 1.0]))
+    >>> x, direction = np.array([1.0, 2.0]), np.array([1.0, 1.0])
+    >>> (product,) = tg.hvp(lambda x: np.sum(x**3), (x,), (direction,))
+    >>> product
     array([ 6., 12.])
     """
-    several = isinstance(primals, tuple)
-    args: Nest = primals if several else (primals,)
-    _, back = vjp(grad(f, range(len(args))), *args)
-    products: Nest = back(tangents if several else (tangents,))
-    gradient: X = products if several else products[0]
-    return gradient
+    _check_tuples("hvp", primals, tangents)
+    _, back = vjp(grad(f, range(len(primals))), *primals)
+    products: tuple[Nest, ...] = back(tuple(tangents))
+    return products
+
+
+def _check_tuples(name: str, primals: Any, tangents: Any) -> None:
+    for what, x in (("primals", primals), ("tangents", tangents)):
+        if not isinstance(x, tuple | list):
+            raise TypeError(
+                f"{name}: {what} must be a tuple of the arguments of f, got "
+                f"{type(x).__name__}; write {name}(f, (x,), (direction,))"
+            )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .random import Normals, normals
 
@@ -142,7 +142,7 @@ def sine(samples: int = 1000) -> tuple[NDArray[np.float64], NDArray[np.float64]]
     return x, np.sin(2 * np.pi * x)
 
 
-def accuracy(scores: Any, labels: Any) -> float:
+def accuracy(scores: ArrayLike, labels: ArrayLike) -> float:
     """Fraction of the rows whose largest score is that of the label.
 
     Parameters

@@ -20,7 +20,7 @@ from .parts import PartPlan
 from .place import user_place
 from .saves import OUTPUT, SHAPE, Plan, Rule
 from .tensor import Tensor, plain, wrap
-from .types import Operation, P, Q, R, R_co, T_co
+from .types import Operand, Operation, P, Q, R, R_co, T_co
 
 __all__ = ["Primitive", "primitive"]
 
@@ -220,9 +220,14 @@ class Primitive(Operation[P, T_co, R_co]):
     if not TYPE_CHECKING:
         __call__ = _call
 
+    # Parents are nodes and leaves: that none is None no checker can see in the callers.
     def recorded(
-        self, plan: Plan, parents: tuple[Any, ...], values: Sequence[Any], y: Any
-    ) -> Any:
+        self,
+        plan: Plan,
+        parents: tuple[Any, ...],
+        values: Sequence[Operand],
+        y: Operand,
+    ) -> Operand:
         """Return the output as a tensor with a node that keeps what the plan saves.
 
         Parameters
@@ -281,7 +286,9 @@ class Primitive(Operation[P, T_co, R_co]):
             observer(node, values, y)
         return self.outputs(y, node) if self.multiple else wrap(y, node)
 
-    def constant(self, values: Sequence[Any], y: Any, plain: bool = False) -> Any:
+    def constant(
+        self, values: Sequence[Operand], y: Operand, plain: bool = False
+    ) -> Operand:
         """Return the output where nothing is recorded: plain if all inputs are.
 
         Parameters
@@ -313,7 +320,7 @@ class Primitive(Operation[P, T_co, R_co]):
             self.show(values, y)
         return self.outputs(y, None) if self.multiple else wrap(y, None)
 
-    def show(self, values: Sequence[Any], y: Any) -> None:
+    def show(self, values: Sequence[Operand], y: Operand) -> None:
         """Show a call that is not recorded to the observers.
 
         Parameters
@@ -392,7 +399,9 @@ class Primitive(Operation[P, T_co, R_co]):
                 raise TypeError(f"{self.name}: missing argument {name!r}")
         return tuple(values)
 
-    def outputs(self, values: tuple[Any, ...], node: Node | None) -> tuple[Tensor, ...]:
+    def outputs(
+        self, values: Sequence[Operand], node: Node | None
+    ) -> tuple[Tensor, ...]:
         """Return a tensor for each of several outputs of one node.
 
         Parameters

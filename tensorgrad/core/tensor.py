@@ -21,6 +21,7 @@ from .mode import _grad_mode_set, is_grad_enabled
 from .node import Leaf, Node
 from .numpy_protocol import NumPyProtocol
 from .operators import Operators
+from .types import Index
 from .writes import record_write
 
 Array = np.ndarray[Any, Any]
@@ -373,11 +374,11 @@ class Tensor(Operators, ArrayMethods, NumPyProtocol):
 
     # Containers.
 
-    def __getitem__(self, index: Any) -> Tensor:
+    def __getitem__(self, index: Index) -> Tensor:
         part: Tensor = operations["getitem"](self, index)
         return part
 
-    def __setitem__(self, index: Any, value: Any) -> None:
+    def __setitem__(self, index: Index, value: TensorLike) -> None:
         tracked = is_grad_enabled() and (
             self.node is not None or (type(value) is Tensor and value.node is not None)
         )

@@ -11,8 +11,9 @@ from typing import Any
 
 from ..core.errors import GraphError
 from ..core.node import Node
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, TensorLike
 from ..core.terminal import printable
+from ..core.types import Operand
 from .boxes import Box, boxes
 from .drawing import dot, mermaid, svg
 from .names import names_in
@@ -134,10 +135,10 @@ class Explanation:
 
 
 def explain(
-    result: Any,
-    *inputs: Any,
-    gradient: Any = None,
-    names: Mapping[str, Any] | None = None,
+    result: Tensor | Callable[..., Any],
+    *inputs: Operand,
+    gradient: TensorLike | None = None,
+    names: Mapping[str, object] | None = None,
 ) -> Explanation:
     """Explain how a tensor was computed, and how gradients flow back from it.
 

@@ -102,7 +102,7 @@ class Optimizer:
     """During an update, the numbers of the step, from `step_numbers`."""
 
     def __init__(
-        self, params: Iterable[Any], lr: float | Schedule, decay: float = 0.0
+        self, params: Iterable[Tensor], lr: float | Schedule, decay: float = 0.0
     ) -> None:
         self.params: list[Tensor] = list(params)
         name = type(self).__name__
@@ -268,6 +268,7 @@ class Optimizer:
         self._steps += 1
         return self.step_numbers()
 
+    # Of whatever types `update` reads.
     def step_numbers(self) -> tuple[Any, ...]:
         """Return what `update` finds in `numbers`: here the rate.
 

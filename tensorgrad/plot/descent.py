@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .figures import blank, finished
+from .figures import Picture, blank, finished
 from .palette import CLASSES, INK, LINE, PALE, encoded, light_of
 
 __all__ = ["Descent", "descent", "descents", "losses"]
@@ -101,7 +101,7 @@ def descent(
     *,
     title: str = "",
     span: tuple[float, float] | None = None,
-) -> Any:
+) -> Picture:
     """Draw the path of an optimizer down a function of one or two variables.
 
     The path runs from light blue to orange and its marks grow, from the first step to
@@ -156,7 +156,7 @@ def descents(
     *,
     columns: int = 3,
     span: tuple[float, float] | None = None,
-) -> Any:
+) -> Picture:
     """Draw the paths of several optimizers down the same function, side by side.
 
     Parameters
@@ -219,7 +219,7 @@ def losses(
     path: str | Path | None = None,
     *,
     title: str = "",
-) -> Any:
+) -> Picture:
     """Draw the values along several descents against their steps.
 
     Parameters

@@ -22,6 +22,9 @@ __all__ = [
     "text",
 ]
 
+# A figure or an animation of matplotlib, which is an extra.
+Picture = Any
+
 STILL = (".png", ".svg", ".pdf")
 """Endings of files that hold one picture."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .figures import blank, finished, numbers
+from .figures import Picture, blank, finished, numbers
 from .history import History
 from .palette import BLUE, INK, LINE, ORANGE, PALE
 
@@ -23,8 +23,8 @@ MANY = 16
 
 
 def gradient_flow(
-    parameters: Any, path: str | Path | None = None, *, title: str = ""
-) -> Any:
+    parameters: object, path: str | Path | None = None, *, title: str = ""
+) -> Picture:
     """Draw the sizes of the gradient in each parameter, after a ``backward()``.
 
     A bar spans the middle nine tenths of the magnitudes that are not 0, a dot is their
@@ -100,7 +100,7 @@ def _add_magnitudes(ax: Any, row: int, size: Array) -> None:
         ax.plot([low, high], [row, row], color=PALE, linewidth=9, solid_capstyle="butt")
 
 
-def updates(history: History, path: str | Path | None = None) -> Any:
+def updates(history: History, path: str | Path | None = None) -> Picture:
     """Draw how much the steps of a run changed each weight, relative to its size.
 
     A histogram for each parameter, over all recorded moments but those before the

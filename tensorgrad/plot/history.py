@@ -97,7 +97,7 @@ class History:
 
     def __init__(
         self,
-        model: Any,
+        model: Any,  # a module, which pictures know nothing of, or one of PyTorch
         x: Array,
         y: Array,
         *,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..extras import load
-from .figures import blank, finished, numbers
+from .figures import Picture, blank, finished, numbers
 from .palette import INK, diverging, luminance
 
 __all__ = ["jacobian"]
@@ -25,8 +26,12 @@ LABELS = 16
 
 
 def jacobian(
-    f: Any, x: Any = None, path: str | Path | None = None, *, title: str = ""
-) -> Any:
+    f: Callable[..., Any] | ArrayLike,
+    x: ArrayLike | None = None,
+    path: str | Path | None = None,
+    *,
+    title: str = "",
+) -> Picture:
     """Draw a Jacobian: a row for each output, a column for each input.
 
     Red is positive, blue negative; elements of small ones are written out. Outputs and

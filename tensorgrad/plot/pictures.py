@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .canvas import Canvas
+from .figures import Picture
 from .history import History
 from .runs import Runs
 from .writers import MOVING, check, write
@@ -21,7 +22,7 @@ def training(
     *,
     raw: bool = False,
     fps: float = 10,
-) -> Any:
+) -> Picture:
     """Draw a run: data and regions, weights and updates, and its curves.
 
     Parameters
@@ -59,7 +60,7 @@ def comparison(
     *,
     raw: bool = False,
     fps: float = 10,
-) -> Any:
+) -> Picture:
     """Draw several runs on the same data side by side, with the same axes.
 
     Parameters

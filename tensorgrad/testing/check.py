@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from ..core.tensor import Tensor
+from ..core.types import Nest
 from .arguments import (
     Nesting,
     Point,
@@ -40,7 +39,7 @@ from .verdict import Tolerance
 
 def gradcheck(
     f: Callable[..., Any],
-    *inputs: Any,
+    *inputs: Nest,
     order: int = 1,
     rng: Seed = 0,
     argnums: int | Sequence[int] | None = None,
@@ -129,7 +128,9 @@ def _tensor_inputs(
 
 
 def gradgradcheck(
-    f: Callable[..., Any], *inputs: ArrayLike | Tensor, **options: Any
+    f: Callable[..., Any],
+    *inputs: Nest,
+    **options: Any,  # those of `gradcheck`, each of its own type
 ) -> Result:
     """Check the gradient of the gradient too: :func:`gradcheck` with ``order=2``.
 
@@ -159,7 +160,7 @@ def gradgradcheck(
 def check_gradient(
     f: Callable[..., Any],
     df: Callable[..., Any] | bool,
-    x: Any,
+    x: Nest,
     *,
     rng: Seed = 0,
     atol: float | None = None,
@@ -222,7 +223,7 @@ def check_gradient(
 def check_vjp(
     f: Callable[..., Any],
     vjp: Callable[..., Any],
-    x: Any,
+    x: Nest,
     *,
     jvp: Callable[..., Any] | None = None,
     rng: Seed = 0,
@@ -289,10 +290,10 @@ def check_vjp(
 
 
 def check_model(
-    model: Any,
+    model: Callable[..., Any],
     loss: Callable[..., Any],
-    X: Any,
-    y: Any,
+    X: Nest,
+    y: Nest,
     *,
     rng: Seed = 0,
     atol: float | None = None,

@@ -206,7 +206,7 @@ class Result:
     def _repr_html_(self) -> str:
         return page(self)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return what the report says as a dict that can be written as JSON.
 
         Returns
@@ -217,6 +217,7 @@ class Result:
         """
         return as_dict(self)
 
+    # Axes and a figure of matplotlib, which is an extra.
     def plot(self, ax: Any = None) -> Any:
         """Draw claimed against numerical derivatives, with error bars.
 

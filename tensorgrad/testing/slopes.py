@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..core.types import Nest
 from .arguments import Seed, points_of
 from .experiment import entry_lines
 from .plain import gradient_problem, vjp_problem
@@ -79,7 +80,7 @@ def _of_one(who: str, problem: Problem) -> Problem:
 
 
 def taylor_slope(
-    f: Callable[..., Any], df: Callable[..., Any], x: Any, *, rng: Seed = 0
+    f: Callable[..., Any], df: Callable[..., Any], x: Nest, *, rng: Seed = 0
 ) -> float:
     """Return how the remainder of the first Taylor polynomial falls with the step.
 

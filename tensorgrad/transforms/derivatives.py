@@ -41,18 +41,24 @@ Xs = TypeVarTuple("Xs")
 Differentiable = Callable[Concatenate[Any, P], V]
 
 
-class Derivative(Protocol[P]):
-    """A derivative with a shape of its own, in the first argument."""
-
-    @overload
-    def __call__(self, x: Tensor, /, *args: P.args, **kwargs: P.kwargs) -> Tensor: ...
+class Derivative(Protocol[P, V_co]):
+    """A derivative with a shape of its own, in the first argument, of a V."""
 
     @overload
     def __call__(
-        self, x: Array | float, /, *args: P.args, **kwargs: P.kwargs
+        self: Derivative[P, Tensor], x: Tensor, /, *args: P.args, **kwargs: P.kwargs
+    ) -> Tensor: ...
+
+    @overload
+    def __call__(
+        self: Derivative[P, Tensor],
+        x: Array | float,
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
     ) -> Array: ...
 
-    # Of a nest it is a nest of nests.
+    # Of nests it is a nest of nests.
     @overload
     def __call__(self, x: object, /, *args: P.args, **kwargs: P.kwargs) -> Nest: ...
 
@@ -163,7 +169,7 @@ def grad(
 
 @overload
 def grad(
-    f: Differentiable[P, tuple[Any, A]],
+    f: Differentiable[P, tuple[object, A]],
     argnums: Literal[0] = 0,
     *,
     has_aux: Literal[True],
@@ -389,13 +395,11 @@ def _pushed(trace: Trace, directions: list[Any]) -> list[Any]:
 
 
 @overload
-def jacobian(
-    f: Differentiable[P, Tensor], argnums: Literal[0] = 0
-) -> Derivative[P]: ...
+def jacobian(f: Differentiable[P, V], argnums: Literal[0] = 0) -> Derivative[P, V]: ...
 
 
 @overload
-def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function: ...
+def jacobian(f: Function, argnums: int | Sequence[int]) -> Function: ...
 
 
 def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
@@ -459,11 +463,13 @@ def _units(output: Tensor) -> Any:
 
 
 @overload
-def hessian(f: Differentiable[P, object], argnums: Literal[0] = 0) -> Derivative[P]: ...
+def hessian(
+    f: Differentiable[P, object], argnums: Literal[0] = 0
+) -> Derivative[P, Tensor]: ...
 
 
 @overload
-def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function: ...
+def hessian(f: Function, argnums: int | Sequence[int]) -> Function: ...
 
 
 def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:

@@ -25,7 +25,7 @@ from .systems import INVERTIBLE
         case([(3,), (3, 2), (2, 4)]),
     ],
 )
-def multi_dot(arrays: Sequence[Operand], *, out: Any = None) -> Array:
+def multi_dot(arrays: Sequence[Operand], *, out: object = None) -> Array:
     """Product of several matrices in the order that takes the fewest multiplications.
 
     The first and the last may be vectors. The order is found by dynamic programming

@@ -180,7 +180,7 @@ def resolve(subscripts: str, ndims: tuple[int, ...]) -> tuple[list[str], str]:
 
 
 def einsum(
-    *operands: Any, out: Any = None, optimize: Any = False, **kwargs: Any
+    *operands: Any, out: object = None, optimize: Any = False, **kwargs: Any
 ) -> Any:
     """Sum of products of the operands over the labels the output does not have.
 

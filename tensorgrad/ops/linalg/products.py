@@ -136,7 +136,7 @@ def tensordot(a: Operand, b: Operand, axes: Operand = 2) -> Array:
         case((2, 3), (2, 3, 2)),
     ],
 )
-def dot(a: Operand, b: Operand, out: Any = None) -> Operand:
+def dot(a: Operand, b: Operand, out: object = None) -> Operand:
     """Sum of products over the last axis of a and the last but one of b."""
     refuse_out("dot", out)
     if np.ndim(a) == 0 or np.ndim(b) == 0:
@@ -178,7 +178,7 @@ def vdot(a: Operand, b: Operand) -> Array:
     kind="multilinear",
     cases=[case((3,), (2,)), case((2, 2), (3, 1)), case((), (2,)), case((0,), (2,))],
 )
-def outer(a: Operand, b: Operand, out: Any = None) -> Array:
+def outer(a: Operand, b: Operand, out: object = None) -> Array:
     """Product of each element of a with each of b, both in C order."""
     refuse_out("outer", out)
     a, b = array(a), array(b)

@@ -1,5 +1,7 @@
 """Activation functions of neural networks besides relu, and dropout."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 
@@ -157,7 +159,13 @@ elu.vjp(
 
 
 @on_tensors
-def dropout(x: Operand, rate: float = 0.5, *, rng: Any, training: bool = True) -> Array:
+def dropout(
+    x: Operand,
+    rate: float = 0.5,
+    *,
+    rng: np.random.Generator | int | None,
+    training: bool = True,
+) -> Array:
     """Zero each element with probability `rate`, scale the others by 1 / (1 - rate).
 
     Parameters

@@ -8,6 +8,7 @@ import functools
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ...core.foreign import dispatched
 from ...core.primitive import primitive
@@ -111,7 +112,7 @@ def _checked_rows(t: Any, dtype: Any, name: str) -> Any:
     return t.astype(dtype)
 
 
-def one_hot(labels: Any, classes: int, dtype: Any = np.float32) -> Any:
+def one_hot(labels: Operand, classes: int, dtype: DTypeLike = np.float32) -> Array:
     """Rows with a one at each label.
 
     Parameters

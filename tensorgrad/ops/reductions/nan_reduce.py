@@ -46,7 +46,7 @@ def nansum(
     a: Operand,
     axis: Axis = None,
     dtype: DTypeLike | None = None,
-    out: Any = None,
+    out: object = None,
     keepdims: bool = False,
     initial: Operand = None,
     where: Operand = True,
@@ -60,7 +60,7 @@ def nanprod(
     a: Operand,
     axis: Axis = None,
     dtype: DTypeLike | None = None,
-    out: Any = None,
+    out: object = None,
     keepdims: bool = False,
     initial: Operand = None,
     where: Operand = True,
@@ -71,7 +71,10 @@ def nanprod(
 
 @composed(np.nancumsum, kind="linear", cases=[case((2, 3)), case((2, 3), axis=0)])
 def nancumsum(
-    a: Operand, axis: int | None = None, dtype: DTypeLike | None = None, out: Any = None
+    a: Operand,
+    axis: int | None = None,
+    dtype: DTypeLike | None = None,
+    out: object = None,
 ) -> Array:
     """Cumulative sum, NaN counted as 0."""
     return scan.cumsum(cleared(a, 0), axis, dtype, out)
@@ -79,7 +82,10 @@ def nancumsum(
 
 @composed(np.nancumprod, kind="multilinear", cases=[case((2, 3)), case((2, 3), axis=0)])
 def nancumprod(
-    a: Operand, axis: int | None = None, dtype: DTypeLike | None = None, out: Any = None
+    a: Operand,
+    axis: int | None = None,
+    dtype: DTypeLike | None = None,
+    out: object = None,
 ) -> Array:
     """Cumulative product, NaN counted as 1."""
     return scan.cumprod(cleared(a, 1), axis, dtype, out)
@@ -105,7 +111,7 @@ def nanmean(
     a: Operand,
     axis: Axis = None,
     dtype: DTypeLike | None = None,
-    out: Any = None,
+    out: object = None,
     keepdims: bool = False,
     *,
     where: Operand = True,
@@ -168,7 +174,7 @@ _EXTREMUM_CASES = [
 def nanmax(
     a: Operand,
     axis: Axis = None,
-    out: Any = None,
+    out: object = None,
     keepdims: bool = False,
     initial: Operand = None,
     where: Operand = True,
@@ -184,7 +190,7 @@ def nanmax(
 def nanmin(
     a: Operand,
     axis: Axis = None,
-    out: Any = None,
+    out: object = None,
     keepdims: bool = False,
     initial: Operand = None,
     where: Operand = True,
@@ -241,7 +247,7 @@ def nanvar(
     a: Operand,
     axis: Axis = None,
     dtype: DTypeLike | None = None,
-    out: Any = None,
+    out: object = None,
     ddof: Operand = 0,
     keepdims: bool = False,
     *,
@@ -261,7 +267,7 @@ def nanstd(
     a: Operand,
     axis: Axis = None,
     dtype: DTypeLike | None = None,
-    out: Any = None,
+    out: object = None,
     ddof: Operand = 0,
     keepdims: bool = False,
     *,

@@ -104,7 +104,7 @@ _nanmedian.vjp(a=_nanmedian_vjp)
 def median(
     a: Operand,
     axis: Axis = None,
-    out: Any = None,
+    out: object = None,
     overwrite_input: bool = False,
     keepdims: bool = False,
 ) -> Array:
@@ -117,7 +117,7 @@ def median(
 def nanmedian(
     a: Operand,
     axis: Axis = None,
-    out: Any = None,
+    out: object = None,
     overwrite_input: bool = False,
     keepdims: bool = False,
 ) -> Array:
@@ -192,7 +192,7 @@ def quantile(
     a: Operand,
     q: Operand,
     axis: Axis = None,
-    out: Any = None,
+    out: object = None,
     overwrite_input: bool = False,
     method: str = "linear",
     keepdims: bool = False,
@@ -209,7 +209,7 @@ def percentile(
     a: Operand,
     q: Operand,
     axis: Axis = None,
-    out: Any = None,
+    out: object = None,
     overwrite_input: bool = False,
     method: str = "linear",
     keepdims: bool = False,
@@ -226,7 +226,7 @@ def nanquantile(
     a: Operand,
     q: Operand,
     axis: Axis = None,
-    out: Any = None,
+    out: object = None,
     overwrite_input: bool = False,
     method: str = "linear",
     keepdims: bool = False,
@@ -243,7 +243,7 @@ def nanpercentile(
     a: Operand,
     q: Operand,
     axis: Axis = None,
-    out: Any = None,
+    out: object = None,
     overwrite_input: bool = False,
     method: str = "linear",
     keepdims: bool = False,

@@ -81,7 +81,7 @@ def sum(
     a: Operand,
     axis: Axis = None,
     dtype: DTypeLike | None = None,
-    out: Any = None,
+    out: object = None,
     keepdims: bool = False,
     initial: Operand = None,
     where: Operand = True,
@@ -128,7 +128,7 @@ def mean(
     a: Operand,
     axis: Axis = None,
     dtype: DTypeLike | None = None,
-    out: Any = None,
+    out: object = None,
     keepdims: bool = False,
     *,
     where: Operand = True,
@@ -235,7 +235,7 @@ _EXTREMUM_CASES = [*(c for c in _CASES if "where" not in c.kwargs), *_INITIAL_CA
 def max(
     a: Operand,
     axis: Axis = None,
-    out: Any = None,
+    out: object = None,
     keepdims: bool = False,
     initial: Operand = None,
     where: Operand = True,
@@ -251,7 +251,7 @@ def max(
 def min(
     a: Operand,
     axis: Axis = None,
-    out: Any = None,
+    out: object = None,
     keepdims: bool = False,
     initial: Operand = None,
     where: Operand = True,
@@ -265,7 +265,7 @@ def min(
 
 @composed(np.ptp, kind="piecewise", cases=_CASES[:6], kinks=TIES)
 def ptp(
-    a: Operand, axis: Axis = None, out: Any = None, keepdims: bool = False
+    a: Operand, axis: Axis = None, out: object = None, keepdims: bool = False
 ) -> Array:
     """Largest minus smallest element along axes."""
     refuse_out("ptp", out)

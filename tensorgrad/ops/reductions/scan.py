@@ -55,7 +55,10 @@ def _line(name: str, a: Any, axis: int | None, dtype: Any, out: Any) -> tuple[An
 
 @composed(np.cumsum, kind="linear", cases=_SCAN_CASES)
 def cumsum(
-    a: Operand, axis: int | None = None, dtype: DTypeLike | None = None, out: Any = None
+    a: Operand,
+    axis: int | None = None,
+    dtype: DTypeLike | None = None,
+    out: object = None,
 ) -> Array:
     """Cumulative sum, y_i = a_0 + ... + a_i."""
     return _cumsum(*_line("cumsum", a, axis, dtype, out))
@@ -104,7 +107,10 @@ _cumprod.vjp(a=_cumprod_vjp)
 
 @composed(np.cumprod, kind="multilinear", cases=_SCAN_CASES)
 def cumprod(
-    a: Operand, axis: int | None = None, dtype: DTypeLike | None = None, out: Any = None
+    a: Operand,
+    axis: int | None = None,
+    dtype: DTypeLike | None = None,
+    out: object = None,
 ) -> Array:
     """Cumulative product, y_i = a_0 * ... * a_i."""
     return _cumprod(*_line("cumprod", a, axis, dtype, out))
@@ -165,7 +171,7 @@ def prod(
     a: Operand,
     axis: Axis = None,
     dtype: DTypeLike | None = None,
-    out: Any = None,
+    out: object = None,
     keepdims: bool = False,
     initial: Operand = None,
     where: Operand = True,
@@ -218,7 +224,7 @@ def cumulative_sum(
     *,
     axis: int | None = None,
     dtype: DTypeLike | None = None,
-    out: Any = None,
+    out: object = None,
     include_initial: bool = False,
 ) -> Array:
     """Cumulative sum, after a 0 where `include_initial` is set."""
@@ -238,7 +244,7 @@ def cumulative_prod(
     *,
     axis: int | None = None,
     dtype: DTypeLike | None = None,
-    out: Any = None,
+    out: object = None,
     include_initial: bool = False,
 ) -> Array:
     """Cumulative product, after a 1 where `include_initial` is set."""

@@ -221,7 +221,7 @@ def _block(arrays: Any, depth: int, ndim: int) -> Any:
     return a.reshape((1,) * (ndim - a.ndim) + a.shape)
 
 
-def array(data: Any, dtype: Any = None) -> Tensor:
+def array(data: Operand, dtype: DTypeLike | None = None) -> Tensor:
     """A tensor of nested lists of tensors, arrays and numbers.
 
     What ``np.array`` is for numbers; NumPy offers no way for tensors to take part in

@@ -37,7 +37,7 @@ def constant_like(value: Any, example: Any) -> Any:
     return value if is_constant else wrap(value, None)
 
 
-def refuse_out(name: str, out: Any) -> None:
+def refuse_out(name: str, out: object) -> None:
     """Raise TypeError where an output array was given."""
     if out is not None:
         raise TypeError(

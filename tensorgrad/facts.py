@@ -1,4 +1,4 @@
-"""What the package knows of NumPy's functions: one table, a line for each.
+"""Facts about NumPy's functions: one table, a line for each.
 
 A line serves NumPy's function and the method of arrays of the same name. Whoever reads
 programs or writes formulas asks here: recording, replay, kernels, explanations.
@@ -44,7 +44,7 @@ def _never(args: Sequence[Any]) -> bool:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a function.
+    """Facts about a function.
 
     Attributes
     ----------
@@ -121,11 +121,11 @@ class Facts:
         names, defaults = _parsed(self.arguments)
         several = bool(names) and names[-1].startswith("*")
         first = len(names) - several
-        named = {**dict(zip(names[:first], args, strict=False)), **kwargs}
+        by_name = {**dict(zip(names[:first], args, strict=False)), **kwargs}
         rest: dict[str, Any] = {f"{i}": args[i] for i in range(first, len(args))}
         if several:
             rest = {names[-1][1:]: _unpacked(args[first:])}
-        return named | rest | {k: v for k, v in defaults.items() if k not in named}
+        return by_name | rest | {k: v for k, v in defaults.items() if k not in by_name}
 
 
 def _unpacked(args: Sequence[Any]) -> Sequence[Any]:
@@ -144,7 +144,7 @@ def _parsed(arguments: str) -> tuple[list[str], dict[str, Any]]:
 
 
 def facts_of(function: Function) -> Facts:
-    """Return what is known of a function of NumPy's, of a method or an operator.
+    """Return the facts about a function of NumPy, a method or an operator.
 
     Examples
     --------
@@ -164,12 +164,12 @@ def is_elementwise(function: Function) -> bool:
 
 
 def named(name: str) -> Facts:
-    """Return what is known under NumPy's name for a function."""
+    """Return the facts under NumPy's name for a function."""
     return _NAMED.get(name) or Facts(name)
 
 
 def described(function: Function) -> Facts:
-    """Return what a reader is told of a function, also of one that is wrapped."""
+    """Return the facts about a function to print, also if it is wrapped."""
     return facts_of(inspect.unwrap(function, stop=_is_known))
 
 
@@ -183,9 +183,9 @@ def _derived(function: Function) -> Facts:
     if isinstance(function, np.ufunc):
         return _of_ufunc(function)
     if isinstance(ufunc, np.ufunc) and name == "reduce":
-        known = facts_of(ufunc)
-        called, arguments = known.reduction or f"{ufunc.__name__}.reduce", _REDUCED
-        return Facts(called, "reduction", arguments, out=True, join=known.join)
+        facts = facts_of(ufunc)
+        label, arguments = facts.reduction or f"{ufunc.__name__}.reduce", _REDUCED
+        return Facts(label, "reduction", arguments, out=True, join=facts.join)
     if isinstance(ufunc, np.ufunc) and name == "accumulate":
         return Facts(f"{ufunc.__name__}.accumulate", "cumulative", _SCANNED, out=True)
     if getattr(function, "__module__", "") == "numpy.linalg":
@@ -200,7 +200,7 @@ def _of_ufunc(ufunc: np.ufunc) -> Facts:
 
 
 def _signature(function: Function) -> str:
-    """Return the names of the arguments of a function that Python knows them of."""
+    """Return the names of the arguments of a function with a signature."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
@@ -404,8 +404,8 @@ TABLE = (
 def _functions(facts: Facts) -> list[Function]:
     if facts.functions:
         return list(facts.functions)
-    found = (getattr(home, facts.name, None) for home in (np, np.ndarray))
-    return [function for function in found if callable(function)]
+    candidates = (getattr(home, facts.name, None) for home in (np, np.ndarray))
+    return [function for function in candidates if callable(function)]
 
 
 KNOWN = {function: facts for facts in TABLE for function in _functions(facts)}

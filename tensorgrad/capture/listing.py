@@ -32,9 +32,9 @@ def names_of(program: Program) -> Names:
     """
     names: dict[Value | Number, str] = {}
     counts = Counter[str]()
-    made = {r for call in program.calls for r in call.results}
+    results = {r for call in program.calls for r in call.results}
     for value in _values(program):
-        if value not in names and (value in made or not isinstance(value, View)):
+        if value not in names and (value in results or not isinstance(value, View)):
             letter = LETTERS[type(value)]
             counts[letter] += 1
             names[value] = f"{letter}{counts[letter]}"
@@ -64,8 +64,8 @@ def listing(program: Program) -> str:
 def outside_table(names: Names) -> Iterator[str]:
     """Yield the lines of a table of what comes from outside."""
     rows = [
-        (called, kind_of(value), _ORIGINS[type(value)])
-        for value, called in names.items()
+        (name, kind_of(value), _ORIGINS[type(value)])
+        for value, name in names.items()
         if type(value) in _ORIGINS
     ]
     yield from table("arrays from outside", rows)
@@ -90,13 +90,13 @@ def calls_table(
 
 def call_text(call: Call, names: Names) -> str:
     """Return a call as text, with what it makes or writes on the left."""
-    made = call.results or call.writes
-    left = _few([name_of(value, names) for value in made])
-    given = [argument_text(a, names) for a in call.args]
+    outputs = call.results or call.writes
+    left = _few([name_of(value, names) for value in outputs])
+    arguments = [argument_text(a, names) for a in call.args]
     keywords = ((k, v) for k, v in call.kwargs.items() if k != "out")
-    given += [f"{key}={argument_text(value, names)}" for key, value in keywords]
+    arguments += [f"{key}={argument_text(value, names)}" for key, value in keywords]
     arrow = " = " if call.results else " <- "
-    return f"{left}{arrow if made else ''}{call.name}({_few(given)})"
+    return f"{left}{arrow if outputs else ''}{call.name}({_few(arguments)})"
 
 
 def _few(items: Sequence[str]) -> str:

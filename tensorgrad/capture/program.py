@@ -67,7 +67,7 @@ class Call:
 
     @property
     def reads(self) -> list[Value | Number]:
-        """The values and numbers among the arguments, each time they stand there."""
+        """The values and numbers among the arguments, repeated ones too."""
         return leaves((self.args, self.kwargs))
 
     @property
@@ -77,7 +77,7 @@ class Call:
 
     @property
     def label(self) -> str:
-        """Its name, and what it is part of."""
+        """Its name, and the operation that it is part of."""
         part = self.origin not in ("", self.name)
         return f"{self.name} ({self.origin})" if part else self.name
 
@@ -99,7 +99,7 @@ class Call:
 
 @dataclass
 class Program:
-    """The NumPy calls of a step, and what of their results it returns.
+    """The NumPy calls of a step, and the results that it returns.
 
     Iterating gives the calls in order; printing shows them.
 

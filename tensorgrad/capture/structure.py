@@ -42,7 +42,7 @@ def plainly(
 ) -> tuple[Callable[..., Any], Any]:
     """Return a function and its results as one array, or a tuple of several.
 
-    Those of a tuple are new arrays all, or views of what the function is given all.
+    Those of a tuple are all new arrays, or all views of the arguments.
     """
     form = _form(result, arrays)
     return (

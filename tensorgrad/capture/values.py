@@ -49,14 +49,14 @@ class Value:
 
 @dataclass(eq=False)
 class Input(Value):
-    """An array the step is called with, read where it is: views are made each time."""
+    """An array argument of the step, read in place: views are made in each call."""
 
     position: int
 
 
 @dataclass(eq=False)
 class Live(Value):
-    """An array that lives outside: a parameter, state, data the step closes over.
+    """An array from outside: a parameter, state, data that the step closes over.
 
     It is read, and written in place, where it is.
 
@@ -79,12 +79,12 @@ class Constant(Value):
 
 @dataclass(eq=False)
 class Result(Value):
-    """What a call returns: a buffer of the program's own."""
+    """The result of a call, in a buffer of the program's own."""
 
 
 @dataclass(eq=False)
 class View(Value):
-    """Memory of another value, seen otherwise: ``make(array)`` gives the view.
+    """A view of the memory of another value: ``make(array)`` returns it.
 
     `base` is never a View itself but what owns the memory.
     """
@@ -111,9 +111,9 @@ def leaves(nested: Any) -> list[Value | Number]:
 _LEAVES = (Value, Number)
 
 
-def filled(nested: Any, given: Callable[[Value | Number], Any]) -> Any:
-    """Return the same nest with what `given` returns for each value and number."""
-    return tree.mapped(nested, lambda x: given(x) if isinstance(x, _LEAVES) else x)
+def filled(nested: Any, function: Callable[[Value | Number], Any]) -> Any:
+    """Return the same nest with `function` applied to each value and number."""
+    return tree.mapped(nested, lambda x: function(x) if isinstance(x, _LEAVES) else x)
 
 
 Leaf = TypeVar("Leaf", Value, Value | Number)

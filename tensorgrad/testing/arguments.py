@@ -184,19 +184,19 @@ class Nesting:
             argument_names(f, count) if named else [f"input {k}" for k in range(count)]
         )
         pairs = enumerate(zip(roots, self.arguments, strict=True))
-        found = [(k, *leaf) for k, pair in pairs for leaf in named_leaves(*pair, nest)]
-        self.names = [name for _, name, _ in found]
-        self.leaves = [_array(leaf) for _, _, leaf in found]
+        leaves = [(k, *leaf) for k, pair in pairs for leaf in named_leaves(*pair, nest)]
+        self.names = [name for _, name, _ in leaves]
+        self.leaves = [_array(leaf) for _, _, leaf in leaves]
         kinds = [getattr(getattr(a, "dtype", None), "kind", "") for a in self.leaves]
         if named and "c" in kinds:
             name = self.names[kinds.index("c")]
             raise TypeError(f"{who}: {name} is complex, expected real numbers")
-        asked = chosen(argnums, count)
+        numbers = chosen(argnums, count)
         floats = [
-            (k, owner) for k, (owner, _, _) in enumerate(found) if kinds[k] == "f"
+            (k, owner) for k, (owner, _, _) in enumerate(leaves) if kinds[k] == "f"
         ]
-        self.live = [k for k, owner in floats if owner in asked]
-        lacking = set(asked).difference(owner for _, owner in floats)
+        self.live = [k for k, owner in floats if owner in numbers]
+        lacking = set(numbers).difference(owner for _, owner in floats)
         if argnums is not None and lacking:
             raise TypeError(
                 f"{who}: argnums names input {min(lacking)}, which is not floating "
@@ -224,10 +224,10 @@ class Nesting:
         passes on, what comes before the arrays.
         """
 
-        def flat(*given: Any) -> tuple[Any, ...]:
-            before = len(given) - len(self.live)
-            filled = self.filled(given[before:], self.leaves)
-            return self.taken(df(*given[:before], *filled))
+        def flat(*values: Any) -> tuple[Any, ...]:
+            before = len(values) - len(self.live)
+            filled = self.filled(values[before:], self.leaves)
+            return self.select(df(*values[:before], *filled))
 
         return flat
 
@@ -242,7 +242,7 @@ class Nesting:
 
         return flat
 
-    def taken(self, gradient: Any) -> tuple[Any, ...]:
+    def select(self, gradient: Any) -> tuple[Any, ...]:
         """Return what a gradient nested as the arguments holds for each live leaf.
 
         Raises
@@ -252,15 +252,15 @@ class Nesting:
         """
         several = len(self.arguments) > 1
         tree = tuple(self.arguments) if several else self.arguments[0]
-        found = list(_matched(tree, gradient))
+        parts = list(_matched(tree, gradient))
         for k in self.live:
-            if found[k] is MISSING:
+            if parts[k] is MISSING:
                 raise UnusableError(
                     "shape",
                     f"the gradient holds nothing for {self.names[k]}: return it nested "
                     "as the point is, with None for a constant",
                 )
-        return tuple(found[k] for k in self.live)
+        return tuple(parts[k] for k in self.live)
 
     def labels(self) -> dict[str, str]:
         """Return what to call each input of the check."""
@@ -299,8 +299,8 @@ def _beside(kind: Kind, keys: list[Any], other: Any) -> list[Any]:
         return [other.get(key, MISSING) for key in keys]
     if isinstance(other, list | tuple | np.ndarray) and len(other) == len(keys):
         return list(other)
-    named = kind.step.startswith(".")
-    return [getattr(other, key, MISSING) if named else MISSING for key in keys]
+    by_attribute = kind.step.startswith(".")
+    return [getattr(other, key, MISSING) if by_attribute else MISSING for key in keys]
 
 
 def _may_vary(leaf: Any) -> bool:
@@ -331,13 +331,13 @@ def chosen(argnums: int | Sequence[int] | None, count: int) -> list[int]:
     """
     if argnums is None:
         return list(range(count))
-    wanted = [argnums] if isinstance(argnums, int) else list(argnums)
-    for k in wanted:
+    numbers = [argnums] if isinstance(argnums, int) else list(argnums)
+    for k in numbers:
         if not -count <= k < count:
             raise ValueError(
                 f"gradcheck: argnums names input {k}, expected one of {count}"
             )
-    return [k % count for k in wanted]
+    return [k % count for k in numbers]
 
 
 def _is_array(leaf: Any) -> bool:
@@ -350,11 +350,11 @@ def argument_names(f: Function, count: int) -> list[str]:
         parameters = list(inspect.signature(f).parameters.values())
     except (TypeError, ValueError):
         parameters = []
-    named = [
+    names = [
         p.name
         for p in parameters
         if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
     ]
-    if len(named) >= count:
-        return named[:count]
+    if len(names) >= count:
+        return names[:count]
     return ["x"] if count == 1 else [f"x{k}" for k in range(count)]

@@ -157,8 +157,8 @@ def _clear_doubts(
         _judge(result, tolerance)
         if brief and (result.state[some] == DISAGREES).any():
             return
-        told = np.isin(result.state, (AGREES, KINK)) & ~_loose(result)
-        left = some[~(told[some].all(axis=1) | _plainly_wrong(result, some))]
+        settled = np.isin(result.state, (AGREES, KINK)) & ~_loose(result)
+        left = some[~(settled[some].all(axis=1) | _plainly_wrong(result, some))]
         looks |= {j: _look_again(result, j) for j in left.tolist()}
         _judge(result, tolerance)
         wrong = some[(result.state[some] == DISAGREES).any(axis=1)].tolist()
@@ -277,8 +277,8 @@ def _look_around(result: Comparison, j: int, view: Look) -> None:
     step *= min(1.0, float(lines.sizes[j]) or 1.0)
     around = result.experiment.around
     # Along random directions single entries are looked at afterwards.
-    asked = ASKED if result.experiment.entries else (12, 32)
-    low, high, differ = nearby(lines, around, j, claimed, step, noise, asked)
+    counts = ASKED if result.experiment.entries else (12, 32)
+    low, high, differ = nearby(lines, around, j, claimed, step, noise, counts)
     differ |= ~np.isnan(result.low[j])
     low = np.where(differ, low - 4 * noise / step, np.nan)
     high = np.where(differ, high + 4 * noise / step, np.nan)

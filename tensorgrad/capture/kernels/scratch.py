@@ -59,18 +59,18 @@ def shared(program: Program) -> dict[Value, Value]:
 
     What a kernel is given must share no memory.
     """
-    found: dict[Value, Value] = {}
+    stand_ins: dict[Value, Value] = {}
     one: Value | None = None
     end = -1
     for low, high, value in sorted(_ranges(program), key=lambda known: known[:2]):
         if one is not None and low < end:
-            found[one] = found[value] = one
+            stand_ins[one] = stand_ins[value] = one
         else:
             one = value
         end = max(end, high)
     written = {owner(w) for call in program.calls for w in call.writes}
-    touched = {found[value] for value in written if value in found}
-    return {value: first for value, first in found.items() if first in touched}
+    touched = {stand_ins[value] for value in written if value in stand_ins}
+    return {value: first for value, first in stand_ins.items() if first in touched}
 
 
 def _ranges(program: Program) -> list[tuple[int, int, Value]]:

@@ -1,4 +1,4 @@
-"""Which calls can be told where to write their results, so that a buffer holds them."""
+"""Which calls can write their results into buffers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..program import Array, Call, Number, Result, Value
 
 
 def takes_buffers(call: Call) -> bool:
-    """Whether the call can write all its results into arrays it is given."""
+    """Whether the call can write all its results into arrays passed to it."""
     results = call.results
     return bool(results) and all(map(_is_dense, results)) and _knows_out(call)
 
@@ -28,9 +28,9 @@ def _knows_out(call: Call) -> bool:
         return not call.kwargs and len(call.args) == call.function.nin
     if call.function is np.where:
         return len(call.args) == 3 and _is_mask(call.args[0])
-    known = facts_of(call.function)
-    by_position = len(call.args) > known.operands
-    return known.out and not by_position and call.kwargs.keys().isdisjoint(_OUT)
+    facts = facts_of(call.function)
+    by_position = len(call.args) > facts.operands
+    return facts.out and not by_position and call.kwargs.keys().isdisjoint(_OUT)
 
 
 _OUT = ("out", "where")
@@ -41,7 +41,7 @@ def _is_mask(condition: Any) -> bool:
 
 
 def overwrites(call: Call) -> tuple[Any, ...]:
-    """Return the arguments in whose memory the result may be written, elementwise."""
+    """Return the arguments whose memory an elementwise call may overwrite."""
     if call.function is np.where:
         return call.args[2:]
     return call.args if facts_of(call.function).kind in ("elementwise", "copy") else ()

@@ -12,7 +12,7 @@ from .replay import Replay
 
 
 def plan_text(replay: Replay) -> str:
-    """Return what a replay does: calls, fused groups, buffers, what was eliminated."""
+    """Return a replay as text: calls, fused groups, buffers, eliminated calls."""
     parts = (_outside, _calls, _groups, _buffers, _eliminated)
     return "\n\n".join("\n".join(part(replay)) for part in parts if any(part(replay)))
 
@@ -47,8 +47,8 @@ def _groups(replay: Replay) -> Iterator[str]:
     for number, call in enumerate(replay.program.calls, 1):
         group: Sequence[str] = getattr(call.function, "group", ())
         if group:
-            told = ", ".join(_counted(group))
-            rows.append((f"{number}", f"{len(group)} calls:", told))
+            text = ", ".join(_counted(group))
+            rows.append((f"{number}", f"{len(group)} calls:", text))
     yield from table("fused groups", rows)
 
 
@@ -82,8 +82,8 @@ def _holds(replay: Replay, results: Sequence[Result]) -> str:
 def _eliminated(replay: Replay) -> Iterator[str]:
     gone = replay.eliminated
     rows = [
-        (why, told)
+        (why, text)
         for why in dict.fromkeys(e.why for e in gone)
-        for told in _counted(e.what for e in gone if e.why == why)
+        for text in _counted(e.what for e in gone if e.why == why)
     ]
     yield from table("eliminated", rows)

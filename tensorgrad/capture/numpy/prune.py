@@ -1,4 +1,4 @@
-"""What a replay need not compute: what nobody reads, and what is always the same."""
+"""Removal of calls whose results are not read, or are the same in every call."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Eliminated(NamedTuple):
 
 
 def pruned(program: Program) -> tuple[Program, list[Eliminated]]:
-    """Return the program without the calls it does not need, and what went.
+    """Return the program without the calls it does not need, and those calls.
 
     A call is made once and for all where everything it reads is constant; multiplying
     by one copies; a pure call is left out if nothing reads what it gives.
@@ -41,23 +41,23 @@ def pruned(program: Program) -> tuple[Program, list[Eliminated]]:
 
 def _needed(program: Program, gone: list[Eliminated]) -> list[Call]:
     """Return the calls whose results or writes matter after them."""
-    wanted: set[Value | Number] = {*program.returned, *map(owner, program.returned)}
+    needed: set[Value | Number] = {*program.returned, *map(owner, program.returned)}
     calls: list[Call] = []
     for call in reversed(program.calls):
-        if _matters(call, wanted):
+        if _matters(call, needed):
             calls.append(call)
             touched = (*call.reads, *call.writes)
-            wanted.update(touched, map(owner, touched))
+            needed.update(touched, map(owner, touched))
         elif not call.results or not isinstance(call.results[0], View):
             gone.append(Eliminated(call.label, "nothing reads its result"))
     return calls[::-1]
 
 
-def _matters(call: Call, wanted: set[Value | Number]) -> bool:
+def _matters(call: Call, needed: set[Value | Number]) -> bool:
     written = [owner(w) for w in call.writes]
     if not call.pure or any(not isinstance(w, Result) for w in written):
         return True
-    return not wanted.isdisjoint((*call.results, *written))
+    return not needed.isdisjoint((*call.results, *written))
 
 
 class _Folding:
@@ -71,11 +71,11 @@ class _Folding:
 
     def program(self) -> Program:
         """Return the program with constants in place of the calls that made them."""
-        calls = [kept for call in self.before.calls if (kept := self._kept(call))]
+        calls = [new for call in self.before.calls if (new := self._folded(call))]
         returned: Any = [self._now(v) for v in self.before.returned]
         return replace(self.before, calls=calls, returned=returned)
 
-    def _kept(self, call: Call) -> Call | None:
+    def _folded(self, call: Call) -> Call | None:
         if self.known:
             views = tuple(self._now(r) for r in call.results)
             args, kwargs = filled((call.args, call.kwargs), self._now)
@@ -92,7 +92,7 @@ class _Folding:
         return replace(call, function=np.copy, args=(factor,))
 
     def _now(self, value: Value | Number) -> Value | Number:
-        """Return what stands for a value: a constant where it has become one."""
+        """Return a value, or the constant that has replaced it."""
         if value not in self.known and isinstance(value, View):
             base = self._now(value.base)
             if base is not value.base:
@@ -113,30 +113,30 @@ class _Folding:
     def _fold(self, call: Call) -> None:
         args, kwargs = filled((call.args, call.kwargs), array_of)
         with np.errstate(all="ignore"):
-            made = call.function(*args, **kwargs)
-        made = made if isinstance(made, tuple | list) else (made,)
-        for result, array in zip(call.results, map(np.asarray, made), strict=False):
+            results = call.function(*args, **kwargs)
+        results = results if isinstance(results, tuple | list) else (results,)
+        for result, array in zip(call.results, map(np.asarray, results), strict=False):
             kind = (array.shape, array.dtype, array.strides)
             self.known[result] = Constant(*kind, array)
         self.gone.append(Eliminated(call.label, "the same in every call, made once"))
 
 
 def array_of(value: Any) -> Any:
-    """Return the array that a constant or live value, or a view of one, stands for."""
+    """Return the array of a constant or live value, or of a view of one."""
     if isinstance(value, View):
         return value.make(array_of(value.base))
     return value.array
 
 
 def _times_one(call: Call) -> Value | None:
-    """Return x where the call is x * 1 and that is x; also where x is written."""
+    """Return x if the call is x * 1 and that equals x; also if it writes to x."""
     if call.function is not np.multiply or len(call.args) < 2:
         return None
     target = [*call.results, *call.writes]
     for x, one in (call.args[:2], call.args[1::-1]):
         if len(target) == 1 and isinstance(x, Value) and _is_one(one):
-            made = target[0]
-            if made is x or (not call.writes and _alike(made, x)):
+            y = target[0]
+            if y is x or (not call.writes and _alike(y, x)):
                 return x
     return None
 

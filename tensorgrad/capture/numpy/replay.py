@@ -90,7 +90,7 @@ def replay(program: Program) -> Replay:
 
 
 class _Writer:
-    """Writes the source and collects what its names mean."""
+    """Writes the source and collects the objects of its names."""
 
     def __init__(self, program: Program, memory: Memory) -> None:
         self.before = program
@@ -167,13 +167,13 @@ class _Writer:
         if call.function is np.where:
             self._choose(call, args, out[0])
         elif call.writes_last:
-            self._line(self._called(call, [*args, *out]))
+            self._line(self._call_text(call, [*args, *out]))
         else:
             into = out[0] if len(out) == 1 else f"({', '.join(out)})"
-            self._line(self._called(call, args, f"out={into}"))
+            self._line(self._call_text(call, args, f"out={into}"))
 
     def _choose(self, call: Call, args: list[str], out: str) -> None:
-        """Write ``np.where``, which cannot be told where to write."""
+        """Write ``np.where``, which has no `out`."""
         if _keeps_or_clears(call):
             # The bits times 1 or 0, many times faster than copying under a mask.
             size = call.args[1].dtype.itemsize
@@ -186,8 +186,8 @@ class _Writer:
         copyto, result = self._function(np.copyto), call.results[0]
         assert isinstance(result, Result)
         a, b = (
-            text if leaves(given) else self._static(_cast(given, result), "number")
-            for given, text in zip(call.args[1:], args[1:], strict=True)
+            text if leaves(branch) else self._static(_cast(branch, result), "number")
+            for branch, text in zip(call.args[1:], args[1:], strict=True)
         )
         if result not in self.memory.onto:
             self._line(f"{out}[...] = {b}")
@@ -208,11 +208,13 @@ class _Writer:
             return f"{args[0]}[{args[1]}] = {args[2]}"
         if call.function is operator.getitem:
             return f"{args[0]}[{args[1]}]"
-        return self._called(call, args)
+        return self._call_text(call, args)
 
-    def _called(self, call: Call, args: list[str], *more: str) -> str:
-        given = [f"{key}={self._text(v)}" for key, v in call.kwargs.items()]
-        return f"{self._function(call.function)}({', '.join([*args, *given, *more])})"
+    def _call_text(self, call: Call, args: list[str], *more: str) -> str:
+        keywords = [f"{key}={self._text(v)}" for key, v in call.kwargs.items()]
+        return (
+            f"{self._function(call.function)}({', '.join([*args, *keywords, *more])})"
+        )
 
     def _function(self, function: Callable[..., Any]) -> str:
         of = getattr(function, "__self__", None)
@@ -277,7 +279,7 @@ class _Writer:
         return self.known[value]
 
     def _is_loose(self, base: Value) -> bool:
-        """Whether it is another array in each call, and so are views of it."""
+        """Whether it is a new array in each call, and so are views of it."""
         return not isinstance(base, Live | Constant) and base not in self.memory.at
 
     def _make_view(self, view: View) -> None:
@@ -294,14 +296,14 @@ class _Writer:
         return array_in(self.room[id(self.memory.at[value])], value)
 
     def _new(self, value: Value | Number) -> str:
-        """Return a new name for what the source itself computes."""
+        """Return a new name for a value that the source itself computes."""
         name = self.known[value] = self._bind(None, LETTERS[type(value)])
         if isinstance(value, Result | View):
             self.loose.setdefault(owner(value), []).append(name)
         return name
 
     def _forget(self, i: int, call: Call) -> None:
-        """Let go of arrays made in this run that are not used any more."""
+        """Drop references to arrays of this run that are not used any more."""
         if not self.loose:
             return
         owners = map(owner, (*call.reads, *call.writes, *call.results))
@@ -324,8 +326,8 @@ def _keeps_or_clears(call: Call) -> bool:
     if not isinstance(x, Value) or not isinstance(result, Value):
         return False
     is_zero = type(other) in (int, float) and repr(other).strip(".0") == ""
-    known = x.dtype.kind == "f" and x.dtype.itemsize <= 8
-    return is_zero and known and x.dtype == result.dtype
+    is_float = x.dtype.kind == "f" and x.dtype.itemsize <= 8
+    return is_zero and is_float and x.dtype == result.dtype
 
 
 def _cast(number: Any, result: Result) -> Array:

@@ -21,10 +21,10 @@ def weak_dtypes(call: Call) -> dict[int, np.dtype[Any]]:
     """
     if not is_elementwise(call.function) or call.kwargs.keys() - {"out"}:
         return {}
-    found = {_resolved(call, kind) for kind in (int, float)}
-    if len(found) > 1 or None in found:
+    loops = {_resolved(call, kind) for kind in (int, float)}
+    if len(loops) > 1 or None in loops:
         return {}
-    (dtypes,) = found
+    (dtypes,) = loops
     assert dtypes is not None
     return {
         i: dtype
@@ -52,7 +52,7 @@ def _loop(ufunc: Any, kinds: tuple[Any, ...]) -> tuple[np.dtype[Any], ...] | Non
 
 
 def _kind(argument: Any, number: type) -> Any:
-    """Return what NumPy's resolution asks for: a dtype, or the type of a number."""
+    """Return the argument for NumPy's resolution: a dtype, or the type of a number."""
     if isinstance(argument, Value | np.floating):
         return argument.dtype
     if isinstance(argument, Number):
@@ -68,7 +68,7 @@ def _fits(argument: Any, dtype: np.dtype[Any]) -> bool:
 
 
 def as_array(call: Call, number: float | None, dtype: np.dtype[Any]) -> Array:
-    """Return an array to give to the call in place of a number, None for any.
+    """Return an array to pass in place of a number, None if it is as good as any.
 
     It is repeated along rows where NumPy has a loop over vectors for two arrays only.
     """

@@ -1,4 +1,4 @@
-"""Whether two recordings of a step are the same program, and where they part."""
+"""Comparison of two recordings of a step: the same program, or where they differ."""
 
 from __future__ import annotations
 
@@ -115,6 +115,6 @@ def _alike(a: Value | Number, b: Value | Number) -> bool:
 
 
 def _free(function: FunctionType) -> tuple[Any, ...]:
-    """Return what a function was made with: defaults, and variables around it."""
+    """Return the defaults of a function, and the variables around it."""
     cells = tuple(c.cell_contents for c in function.__closure__ or ())
     return function.__defaults__, cells

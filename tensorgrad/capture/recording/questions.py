@@ -18,7 +18,7 @@ def asks_shapes(function: Callable[..., Any]) -> bool:
 
 
 def shaped_by_values(function: Callable[..., Any], args: Sequence[Any]) -> bool:
-    """Whether the result has as many elements as values say."""
+    """Whether the number of elements of the result depends on values."""
     return facts_of(function).counted(args)
 
 
@@ -28,7 +28,7 @@ def writes_first(function: Callable[..., Any]) -> bool:
 
 
 def of_scalars(function: Callable[..., Any], args: Sequence[Any]) -> Any:
-    """Return what NumPy calls for a function where it is given scalars of its own."""
+    """Return what NumPy calls for a function with scalars of its own as arguments."""
     if function in _METHODS:
         return _METHODS[function] if _is_scalar(args[0]) else function
     if function in _OPERATORS and any(map(_is_scalar, args)):

@@ -1,4 +1,4 @@
-"""The recorder: makes the calls of a step, and writes them down as a program."""
+"""The recorder: makes the calls of a step, and records them as a program."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Function = Callable[..., Any]
 
 
 class Recorder(Eager):
-    """What the engine tells of a step while it is being recorded.
+    """Makes and records the calls of a step.
 
     Parameters
     ----------
@@ -78,42 +78,42 @@ class Recorder(Eager):
 
     # What the step is given.
 
-    def input(self, given: Any) -> Traced:
-        """Return what stands for an array the step is called with."""
-        array = plain_array(given)
+    def input(self, argument: Any) -> Traced:
+        """Return the traced value of an array argument."""
+        array = plain_array(argument)
         value = Input(*_kind(array), position=len(self.program.inputs))
         self.program.inputs.append(value)
-        return Traced(self, array, value, given is not array, array)
+        return Traced(self, array, value, argument is not array, array)
 
-    def number(self, given: float) -> TracedNumber:
-        """Return what stands for a number the step is called with."""
+    def number(self, argument: float) -> TracedNumber:
+        """Return the traced value of a number argument."""
         value = Number(f"argument {len(self.program.numbers)}")
         self.program.numbers.append(value)
-        return TracedNumber(self, given, value)
+        return TracedNumber(self, argument, value)
 
     # What it takes from outside.
 
     def adopted(self, x: Any) -> Any:
-        """Return what stands for an array from outside; anything else as it is."""
+        """Return the traced value of an array from outside; anything else as it is."""
         if type(x) is np.ndarray:
-            return self._known_as(x).traced
+            return self._outside(x).traced
         if type(x) is Tensor:
             if x.node is not None and is_grad_enabled():
                 # Not an operand of the engine's: the error of eager mode.
                 x.__array__()
             return self.held(x)
         if type(x) is not Traced and isinstance(x, np.ndarray):
-            return self._known_as(plain_array(x)).traced
+            return self._outside(plain_array(x)).traced
         return x
 
     def array(self, x: Any) -> Any:
-        """Return what stands for an array; also for a number, as an array."""
+        """Return the traced value of an array, or of a number as an array."""
         x = self.adopted(x)
         return self.call(np.asarray, (x,)) if type(x) is TracedNumber else x
 
     def scratch(self, x: Array) -> Any:
-        """Return what stands for an array whose contents need not be kept."""
-        traced: Any = self._known_as(x).traced
+        """Return the traced value of an array whose contents need not survive."""
+        traced: Any = self._outside(x).traced
         traced.value.scratch = True
         return traced
 
@@ -136,35 +136,35 @@ class Recorder(Eager):
         self.received[id(tensor)] = tensor
 
     def held(self, tensor: Tensor) -> Any:
-        """Return what stands for the value of a tensor."""
+        """Return the traced value of a tensor."""
         if type(tensor._value) is Traced:
             return tensor._value
         if type(tensor._value) is not np.ndarray:
             # So that there is memory, which an optimizer will write to anyway.
             tensor._value = np.asarray(tensor._value)
-        known = self._known_as(tensor._value)
-        if not any(tensor is t for t in known.tensors):
-            known.tensors.append(tensor)
-        return known.traced
+        outside = self._outside(tensor._value)
+        if not any(tensor is t for t in outside.tensors):
+            outside.tensors.append(tensor)
+        return outside.traced
 
-    def _known_as(self, array: Array) -> Outside:
+    def _outside(self, array: Array) -> Outside:
         key = memory(array)
         if key not in self._known:
-            known = self._new(array)
-            self._known[key] = known
-            self.outside.append(known)
+            outside = self._new(array)
+            self._known[key] = outside
+            self.outside.append(outside)
         return self._known[key]
 
     def _new(self, array: Array) -> Outside:
         if array.dtype.hasobject:
             raise refusal("uses an array of objects", "give it a numeric dtype")
-        place, found = Place(*user_place()), checksum(array)
-        kind: Any = Live if self._is_live(array, found, place) else Constant
+        place, contents = Place(*user_place()), checksum(array)
+        kind: Any = Live if self._is_live(array, contents, place) else Constant
         value = kind(*_kind(array), array)
         traced = Traced(self, array, value, False, array)
-        return Outside(array, found, place, traced, not self._origin)
+        return Outside(array, contents, place, traced, not self._origin)
 
-    def _is_live(self, array: Array, found: int, place: Place) -> bool:
+    def _is_live(self, array: Array, contents: int, place: Place) -> bool:
         """Whether the array lay there before too; raise where it differs otherwise."""
         before = self._before.outside if self._before else []
         if len(self.outside) >= len(before):
@@ -172,7 +172,7 @@ class Recorder(Eager):
         then = before[len(self.outside)]
         if then.is_at(array):
             return True
-        if _kind(then.array) != _kind(array) or then.checksum != found:
+        if _kind(then.array) != _kind(array) or then.checksum != contents:
             raise differs(array, place, in_part=self._mark is not None)
         return False
 
@@ -181,7 +181,7 @@ class Recorder(Eager):
     def entered(
         self, op: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Primitive, tuple[Any, ...], dict[str, Any]]:
-        """Return an operation that is recorded, and arguments that stand for these."""
+        """Return a recorded operation, and traced values of its arguments."""
         if op not in self._twins:
             self._twins[op] = twin(op, self)
         args, kwargs = mapped((args, kwargs), self._entering)
@@ -189,8 +189,8 @@ class Recorder(Eager):
 
     def _entering(self, x: Any) -> Any:
         if type(x) is Tensor:
-            held = self.held(x)
-            return x if held is x._value else wrap(held, x.node)
+            value = self.held(x)
+            return x if value is x._value else wrap(value, x.node)
         return self.adopted(x)
 
     def run(self, function: Function, args: Any, kwargs: Any) -> Any:
@@ -205,28 +205,28 @@ class Recorder(Eager):
         finally:
             self._mark = mark
         self._forget(calls, outside)
-        return self.whole(Steady(function), args, kwargs)
+        return self.call_opaque(Steady(function), args, kwargs)
 
     def apply_rule(self, rule: Function, args: tuple[Any, ...]) -> Any:
         """Return the gradient a rule gives, as a recorded value."""
         if any(type(a) is Tensor for a in leaves(args)):
             return rule(*args)
         if any(type(a) is TracedNumber for a in args):
-            return self.whole(Steady(rule), args, {})
-        found = self.run(rule, args, {})
-        if isinstance(found, np.generic):
-            found = np.asarray(found)
-        return self.adopted(found)
+            return self.call_opaque(Steady(rule), args, {})
+        gradient = self.run(rule, args, {})
+        if isinstance(gradient, np.generic):
+            gradient = np.asarray(gradient)
+        return self.adopted(gradient)
 
     def _forget(self, calls: int, outside: int) -> None:
         del self.program.calls[calls:]
-        for known in self.outside[outside:]:
-            del self._known[memory(known.array)]
+        for item in self.outside[outside:]:
+            del self._known[memory(item.array)]
         del self.outside[outside:]
 
     @contextmanager
     def within(self, origin: str) -> Iterator[None]:
-        """Let calls made inside bear the name of what they are part of."""
+        """Label the calls inside with the operation that they are part of."""
         before, self._origin = self._origin, origin
         try:
             yield
@@ -241,9 +241,9 @@ class Recorder(Eager):
         args: Sequence[Any],
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Call a NumPy function, write the call down, and return what stands for it."""
+        """Call a NumPy function, record the call, and return its traced result."""
         if DISPATCHED.get(function) is False:
-            return self.whole(function, args, kwargs or {})
+            return self.call_opaque(function, args, kwargs or {})
         args, kwargs = mapped((tuple(args), kwargs or {}), self.adopted)
         if asks_shapes(function):
             return function(*mapped(args, _concrete), **mapped(kwargs, _concrete))
@@ -253,7 +253,7 @@ class Recorder(Eager):
         in_place = writes_first(function) or function in DISPATCHED
         out = args[0] if in_place else kwargs.get("out")
         writes = out if type(out) is tuple else (out,)
-        return self._made(function, args, kwargs, writes)
+        return self._record(function, args, kwargs, writes)
 
     def _unshaped(self, function: Function, args: Any) -> CaptureError:
         """Return the error for a shape by values, for good if they are computed."""
@@ -265,26 +265,26 @@ class Recorder(Eager):
             CaptureError if computed else Refused,
         )
 
-    def whole(self, function: Function, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Call a function of arrays that looks at values, and write down the call."""
+    def call_opaque(self, function: Function, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Call a function that reads values of arrays, and record it as one call."""
         args, kwargs = mapped((args, kwargs), self.adopted)
         if not any(type(x) in (Traced, TracedNumber) for x in leaves((args, kwargs))):
             return function(*args, **kwargs)
-        return self._made(function, args, kwargs, checks=True)
+        return self._record(function, args, kwargs, checks=True)
 
     def host(self, function: Function, args: Any, kwargs: dict[str, Any]) -> Any:
-        """Call what has an effect of its own, and write down that it is called."""
+        """Call a function with an effect of its own, and record the call."""
         args, kwargs = mapped((args, kwargs), self.adopted)
         self.draws.look()
-        made = self._made(function, args, kwargs, pure=False)
+        result = self._record(function, args, kwargs, pure=False)
         self.draws.mark()
-        return made
+        return result
 
     def compute(self, function: Function, args: tuple[Any, ...]) -> Any:
-        """Compute with Python's numbers, and write it down."""
-        return self._made(function, args, {})
+        """Compute with Python's numbers, and record the call."""
+        return self._record(function, args, {})
 
-    def _made(
+    def _record(
         self,
         function: Function,
         args: Any,
@@ -297,13 +297,13 @@ class Recorder(Eager):
         self.check_open()
         written = [self._writable(w) for w in writes if w is not None]
         with suspended():
-            made = function(*mapped(args, _concrete), **mapped(kwargs, _concrete))
-        if made is None and pure and not written and not checks:
+            result = function(*mapped(args, _concrete), **mapped(kwargs, _concrete))
+        if result is None and pure and not written and not checks:
             written = [self._writable(args[0])]
-        given = [x for x in leaves((args, kwargs)) if type(x) is Traced]
-        function, plain = plainly(function, made, [x.array for x in given])
-        shown = self._shown(plain, given)
-        results = tuple(_new_values(shown, given))
+        inputs = [x for x in leaves((args, kwargs)) if type(x) is Traced]
+        function, plain = plainly(function, result, [x.array for x in inputs])
+        traced = self._traced(plain, inputs)
+        results = tuple(_new_values(traced, inputs))
         if results or written or not pure or checks:
             call = Call(
                 function,
@@ -318,7 +318,7 @@ class Recorder(Eager):
                 Place(*user_place()),
             )
             self.program.calls.append(call)
-        return refilled(made, leaves(shown))
+        return refilled(result, leaves(traced))
 
     def check_open(self) -> None:
         """Raise CaptureError where the recording is over."""
@@ -330,14 +330,14 @@ class Recorder(Eager):
             )
 
     def _writable(self, target: Traced) -> Traced:
-        """Return what a call writes to, if its replay may write to the same."""
+        """Return the target of a write, if its replay may write to it too."""
         value = owner(target.value)
         if isinstance(value, Input):
             raise refusal(
                 "writes to its argument", "write to a copy and return it", CaptureError
             )
         fresh = () if self._mark is None else self.outside[self._mark :]
-        if any(value is known.traced.value for known in fresh):
+        if any(value is item.traced.value for item in fresh):
             raise refusal("writes to an array made by plain NumPy", "make a new one")
         if isinstance(value, Constant):
             raise refusal(
@@ -349,38 +349,38 @@ class Recorder(Eager):
 
     # Results.
 
-    def _shown(self, made: Any, given: list[Traced]) -> Any:
-        """Return what stands for what a call returned."""
-        if isinstance(made, tuple | list):
-            return mapped(made, lambda x: self._shown(x, given))
-        if isinstance(made, np.ndarray | np.generic):
-            return self._array(made, given)
-        if type(made) in (bool, int, float):
-            return TracedNumber(self, made, Number())
-        return made
+    def _traced(self, result: Any, inputs: list[Traced]) -> Any:
+        """Return the traced values of the result of a call."""
+        if isinstance(result, tuple | list):
+            return mapped(result, lambda x: self._traced(x, inputs))
+        if isinstance(result, np.ndarray | np.generic):
+            return self._array(result, inputs)
+        if type(result) in (bool, int, float):
+            return TracedNumber(self, result, Number())
+        return result
 
-    def _array(self, made: Any, given: list[Traced]) -> Traced:
-        array = np.asarray(made)
+    def _array(self, result: Any, inputs: list[Traced]) -> Traced:
+        array = np.asarray(result)
         if array.dtype.hasobject:
             raise refusal("makes an array of objects", "give it a numeric dtype")
-        for x in given:
+        for x in inputs:
             if array is x.array:
                 return x
-        if made is array and array.base is not None:
-            for x in given:
-                whole = x.base if type(x.base) is Traced else x
-                if array.size == 0 or np.may_share_memory(array, whole.array):
-                    make = layout(array, whole.array)
-                    view = View(*_kind(array), base=whole.value, make=make)
-                    return Traced(self, array, view, False, whole)
-        return Traced(self, array, Result(*_kind(array)), made is not array, None)
+        if result is array and array.base is not None:
+            for x in inputs:
+                base = x.base if type(x.base) is Traced else x
+                if array.size == 0 or np.may_share_memory(array, base.array):
+                    make = layout(array, base.array)
+                    view = View(*_kind(array), base=base.value, make=make)
+                    return Traced(self, array, view, False, base)
+        return Traced(self, array, Result(*_kind(array)), result is not array, None)
 
 
-def _new_values(shown: Any, given: list[Traced]) -> Iterator[Value | Number]:
+def _new_values(traced: Any, inputs: list[Traced]) -> Iterator[Value | Number]:
     """Yield what a call has made, views among it, and not only written to."""
-    known = {id(x) for x in given}
-    for x in leaves(shown):
-        if type(x) is TracedNumber or (type(x) is Traced and id(x) not in known):
+    seen = {id(x) for x in inputs}
+    for x in leaves(traced):
+        if type(x) is TracedNumber or (type(x) is Traced and id(x) not in seen):
             yield x.value
 
 

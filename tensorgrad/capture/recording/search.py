@@ -216,9 +216,9 @@ class Search:
         """Watch each name once, and compare with what is there now."""
         for (kind, holder, _), item in self.merged.items():
             if kind is Others:
-                named = self.merged.get((Attributes, holder, None))
+                attributes = self.merged.get((Attributes, holder, None))
                 apart = self.merged.get((Items, holder, None))
-                item.key -= named.key if named else set()
+                item.key -= attributes.key if attributes else set()
                 item.key &= apart.key if apart and apart.key else item.key
         for item in self.watched:
             item.refresh()

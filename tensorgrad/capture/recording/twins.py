@@ -30,7 +30,7 @@ def _forward(recorder: Recorder, op: Primitive, *args: Any, **kwargs: Any) -> An
     numbers = any(type(a) is TracedNumber for a in (*args, *kwargs.values()))
     with recorder.within(op.name):
         if numbers and not named(op.name).weak:
-            return recorder.whole(Steady(op.forward), args, kwargs)
+            return recorder.call_opaque(Steady(op.forward), args, kwargs)
         return recorder.run(op.forward, args, kwargs)
 
 

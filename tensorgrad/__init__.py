@@ -20,7 +20,7 @@ from .core.errors import (
 from .core.mode import enable_grad, is_grad_enabled, no_grad
 from .core.primitive import Primitive, primitive
 from .core.public import publish as _publish
-from .core.tensor import Tensor
+from .core.tensor import Tensor, TensorLike
 from .core.writes import debug
 from .ops.elementwise.arithmetic import (
     add,
@@ -91,6 +91,7 @@ __all__ = [
     "Primitive",
     "RuleError",
     "Tensor",
+    "TensorLike",
     "TensorgradError",
     "abs",
     "absolute",

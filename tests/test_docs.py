@@ -199,6 +199,8 @@ def source_files(name: str) -> list[str]:
     if isinstance(value, tensorgrad.Primitive):
         value = value.forward
     if not isinstance(value, type):
+        if not inspect.isfunction(value):
+            return []
         return [f"{value.__module__.replace('.', '/')}.py"]
     home = ROOT / value.__module__.replace(".", "/")
     files = [*home.parent.glob(f"{home.name}.py"), *home.rglob("*.py")]

@@ -110,6 +110,8 @@ def derivatives() -> None:
     assert_type(tg.hessian(loss)(w, X), Tensor)
     assert_type(tg.checkpoint(loss)(w, X), Tensor)
     out, back = tg.vjp(lambda a, b: a * b, X, 2.0)
+    products = tg.hvp(lambda a, b: (a**3 * b).sum(), (X, 2.0), (X, 1.0))
+    assert_type(products[1], float)
     gradients = back(out)
     assert_type(gradients[1], float)
 

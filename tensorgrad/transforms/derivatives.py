@@ -498,9 +498,7 @@ def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     return jacobian(grad(f, argnums), argnums)
 
 
-def hvp(
-    f: Function, primals: Sequence[Nest], tangents: Sequence[Nest]
-) -> tuple[Nest, ...]:
+def hvp(f: Function, primals: tuple[*Xs], tangents: Sequence[Nest]) -> tuple[*Xs]:
     """Return the product of the Hessian of `f` with the tangents, never formed.
 
     Parameters
@@ -531,7 +529,7 @@ def hvp(
     """
     _check_tuples("hvp", primals, tangents)
     _, back = vjp(grad(f, range(len(primals))), *primals)
-    products: tuple[Nest, ...] = back(tuple(tangents))
+    products: tuple[*Xs] = back(tuple(tangents))
     return products
 
 

@@ -25,8 +25,8 @@ from .program import Program, without_views, written_by
 from .recording.compare import Comparison
 from .recording.reads import Draws
 from .recording.recording import Recording, Slot, filled_with, record, tensors_of
-from .recording.search import SURE, Found, Search, watch
-from .recording.signature import Given
+from .recording.search import SURE, Reference, Search, watch
+from .recording.signature import FlatArguments
 from .recording.watch import AGAIN, FIRM, LOOSE, Watch, Watched
 
 P = ParamSpec("P")
@@ -69,24 +69,24 @@ class Compiled(Generic[P, R_co]):
         if current() is not EAGER or (observers and current_observers()):
             return self.step(*args, **kwargs)
         with self._lock:
-            given = self._taken_apart(args, kwargs)
-            key = is_grad_enabled(), given.key
+            flat = self._flatten(args, kwargs)
+            key = is_grad_enabled(), flat.key
             capture = self._captures.get(key)
             if capture is None:
                 capture = self._captures[key] = self._new()
-            result: R_co = capture(args, kwargs, given)
+            result: R_co = capture(args, kwargs, flat)
             return result
 
-    def _taken_apart(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Given:
-        given = Given(args, kwargs, self.own)
-        if given.leaves:
+    def _flatten(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> FlatArguments:
+        flat = FlatArguments(args, kwargs, self.own)
+        if flat.leaves:
             # They may be parameters, of an optimizer say. Where others come next and
             # the first were not written to, they are data.
-            first = self._first.setdefault(given.key, given.leaves)
-            if first is given.leaves or any(is_stamped(x._memory()) for x in first):
-                self.own.update((id(x), x) for x in given.leaves)
-                given = Given(args, kwargs, self.own)
-        return given
+            first = self._first.setdefault(flat.key, flat.leaves)
+            if first is flat.leaves or any(is_stamped(x._memory()) for x in first):
+                self.own.update((id(x), x) for x in flat.leaves)
+                flat = FlatArguments(args, kwargs, self.own)
+        return flat
 
     def _new(self) -> Capture:
         if len(self._captures) == _MANY:
@@ -156,7 +156,7 @@ class Capture:
         self._received: list[Tensor] = []
         self._renewed = 0
         self._kept: dict[Any, Watched] = {}
-        self._arrays: list[Found] = []
+        self._arrays: list[Reference] = []
         self._state: State | None = None
         self._shown: Callable[[list[Any]], Any] = list
         self.program: Program
@@ -164,7 +164,7 @@ class Capture:
         self._unfused: Replay | None = None
 
     def __call__(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], given: Given
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], flat: FlatArguments
     ) -> Any:
         """Record the step in the first two calls, and replay it from then on."""
         if self.replay is None:
@@ -173,28 +173,30 @@ class Capture:
             self.replay = self._state = None
             return self._record(args, kwargs)
         if self._state is not None:
-            return self._checked(args, kwargs, given, self._state)
-        return self._replayed(given)
+            return self._checked(args, kwargs, flat, self._state)
+        return self._replayed(flat)
 
-    def _replayed(self, given: Given) -> Any:
+    def _replayed(self, flat: FlatArguments) -> Any:
         replay = self.replay
-        if self._written is not None and any(map(self._written.meets, given.arrays)):
+        if self._written is not None and any(map(self._written.meets, flat.arrays)):
             # Kernels take it that no two arrays share memory; NumPy sees the writes.
             replay = self._unfused = self._unfused or ready(self.program, [], False)
-        found = replay(given.arrays, given.numbers)
+        result = replay(flat.arrays, flat.numbers)
         self._forget_gradients()
         if self._stamped:
             stamp(self._stamped, "a compiled step")
-        return self._shown(found)
+        return self._shown(result)
 
-    def _checked(self, args: Any, kwargs: Any, given: Given, state: State) -> Any:
+    def _checked(
+        self, args: Any, kwargs: Any, flat: FlatArguments, state: State
+    ) -> Any:
         def eager() -> Any:
             result = self.compiled.step(*args, **kwargs)
             self._forget_gradients()
             return result
 
         exact = not self.replay.has_kernels
-        return both(lambda: self._replayed(given), eager, state, exact)
+        return both(lambda: self._replayed(flat), eager, state, exact)
 
     def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         step, own, before = self.compiled.step, self.compiled.own, self._first
@@ -210,8 +212,8 @@ class Capture:
             self._arrays += [a for a in self._search.arrays if a.outside == SURE]
             own.update((id(t), t) for t in tensors_of(self._first.recorder))
             return self._first.result
-        draws, held = Draws(self._search.random), tensors_of(before.recorder)
-        left = {id(tensor) for tensor in held if tensor._grad is not None}
+        draws, tensors = Draws(self._search.random), tensors_of(before.recorder)
+        left = {id(tensor) for tensor in tensors if tensor._grad is not None}
         changed = self._search.changed()
         recording = record(step, args, kwargs, own, before.recorder, draws)
         self.watch.check("changes while the step runs", _RETURN, LOOSE)
@@ -220,7 +222,7 @@ class Capture:
         return recording.result
 
     def _is_outdated(self, when: str) -> bool:
-        """Whether the step is to be recorded anew; raise for what it must not miss."""
+        """Whether to record the step anew; raise for a change that must be an error."""
         most = FIRM if self._renewed < _RENEWED else AGAIN
         changed = self.watch.check(when, _PASS, most)
         if any(item.level == AGAIN for item in changed):
@@ -234,7 +236,7 @@ class Capture:
     def _keep(
         self, recording: Recording, changed: set[int], draws: Draws, left: set[int]
     ) -> None:
-        """Make the replay of the second recording; the first has served."""
+        """Make the replay of the second recording, and drop the first."""
         recorder = recording.recorder
         received = recorder.received
         self._received = [t for t in tensors_of(recorder) if id(t) in received]
@@ -269,14 +271,14 @@ class Capture:
 
 
 def shower(returned: Any) -> Callable[[list[Any]], Any]:
-    """Return what makes of arrays for the caller to keep what the step returns."""
+    """Return a function that builds the result of the step from arrays."""
     if type(returned) is Slot and returned.kind is Tensor:
-        return lambda found: wrap(found[0], None)
+        return lambda arrays: wrap(arrays[0], None)
     return partial(_shown, returned)
 
 
-def _shown(returned: Any, found: list[Any]) -> Any:
-    arrays = iter(found)
+def _shown(returned: Any, results: list[Any]) -> Any:
+    arrays = iter(results)
     return filled_with(returned, lambda slot: _kept(slot, next(arrays)))
 
 

@@ -174,8 +174,8 @@ class ArrayMethods:
         Tensor
             Of the new shape.
         """
-        wanted = shape[0] if len(shape) == 1 else shape
-        return operations["reshape"](self, wanted, order)
+        new_shape = shape[0] if len(shape) == 1 else shape
+        return operations["reshape"](self, new_shape, order)
 
     def transpose(self, *axes: int | Sequence[int] | None) -> Tensor:
         """As ``numpy.ndarray.transpose``, and differentiable.

@@ -22,7 +22,7 @@ class Eager:
         """Return an operation and its arguments as they are called."""
         return op, args, kwargs
 
-    def held(self, tensor: Any) -> Any:
+    def value(self, tensor: Any) -> Any:
         """Return the value of a tensor."""
         return tensor._value
 

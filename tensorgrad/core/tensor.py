@@ -112,8 +112,8 @@ class Tensor(Operators, ArrayMethods, NumPyProtocol):
 
     @data.setter
     def data(self, value: ArrayLike) -> None:
-        if type(held := self._array()) in KINDS:
-            raise held.unassignable()
+        if type(array := self._array()) in KINDS:
+            raise array.unassignable()
         new = np.asarray(values(detached(value), "Tensor.data"))
         old = self.data
         if new is not old:
@@ -126,8 +126,8 @@ class Tensor(Operators, ArrayMethods, NumPyProtocol):
         record_write((old, new), "an assignment to .data")
 
     def _array(self) -> Any:
-        """Return the value, or what stands for it in a step that is recorded."""
-        return recording.current().held(self) if recording.recorders else self._value
+        """Return the value, or the traced value in a step that is recorded."""
+        return recording.current().value(self) if recording.recorders else self._value
 
     def _memory(self) -> Any:
         """Return the array to write to."""
@@ -204,12 +204,12 @@ class Tensor(Operators, ArrayMethods, NumPyProtocol):
         return self.node is not None
 
     @requires_grad.setter
-    def requires_grad(self, wanted: bool) -> None:
-        if type(self.node) is Node and not wanted:
+    def requires_grad(self, value: bool) -> None:
+        if type(self.node) is Node and not value:
             raise GraphError(
                 "requires_grad = False on the result of an operation; use .detach()"
             )
-        if wanted and self.node is None:
+        if value and self.node is None:
             if self.dtype.kind != "f":
                 raise TypeError(
                     "requires_grad: expected a floating-point dtype, got "
@@ -217,7 +217,7 @@ class Tensor(Operators, ArrayMethods, NumPyProtocol):
                     "integers or booleans is not defined)"
                 )
             self.node = Leaf(self)
-        elif not wanted:
+        elif not value:
             self.node = None
 
     @property
@@ -284,13 +284,13 @@ class Tensor(Operators, ArrayMethods, NumPyProtocol):
             )
         seeds = {root: self._seed(gradient, create_graph)}
         if not create_graph:
-            found = differentiate(seeds, retain_graph=retain_graph)
-            for leaf, g in found.items():
+            gradients = differentiate(seeds, retain_graph=retain_graph)
+            for leaf, g in gradients.items():
                 _deliver(leaf, g)
             return
         with _grad_mode_set(True):
-            found = differentiate(seeds, lift=wrap, retain_graph=True)
-            for leaf, g in found.items():
+            gradients = differentiate(seeds, lift=wrap, retain_graph=True)
+            for leaf, g in gradients.items():
                 _deliver_recorded(leaf, g)
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Handle:
@@ -429,7 +429,7 @@ def wrap(value: Any, node: Node | Leaf | None) -> Tensor:
 
 
 def memories(tensors: Sequence[Tensor]) -> list[Any]:
-    """Return the arrays of tensors to write to, or what stands for them."""
+    """Return the arrays of tensors to write to, or traced values of them."""
     values = [tensor._value for tensor in tensors]
     if {*map(type, values)} != {np.ndarray}:
         return [tensor._memory() for tensor in tensors]
@@ -453,7 +453,7 @@ def detached(value: Any) -> Any:
 
 
 def plain(value: Any, taker: str = "an argument without a derivative") -> Any:
-    """Return what `detached` does; raise where a gradient would be lost by that."""
+    """As `detached`, but raise where that would lose a gradient."""
     if type(value) is tuple or type(value) is list:
         return type(value)(plain(v, taker) for v in value)
     if type(value) is Tensor and value.node is not None and is_grad_enabled():
@@ -468,7 +468,7 @@ def as_array(value: Any) -> Any:
 
 
 def _adopted(array: Any) -> Any:
-    """Return an array, or what stands for it in a step that is recorded."""
+    """Return an array, or the traced value of it in a step that is recorded."""
     return recording.current().array(array) if recording.recorders else array
 
 
@@ -491,21 +491,21 @@ def _require_real(dtype: np.dtype[Any]) -> None:
 def _array_hook(
     hook: Callable[[Tensor], Tensor | None], shape: Any, dtype: Any
 ) -> Callable[[Any], Any]:
-    """Make of a hook on tensors one on what the walk holds, arrays or tensors."""
+    """Turn a hook on tensors into one on the arrays or tensors of the walk."""
 
     def on_gradient(g: Any) -> Any:
         recorded = type(g) is Tensor
         # A copy: the walk may hand the same memory on to others, and keep it.
         value, node = (g._value, g.node) if recorded else (g, None)
-        given = wrap(value.copy(), node)
-        new = hook(given)
+        tensor = wrap(value.copy(), node)
+        new = hook(tensor)
         if new is None:
-            if recorded and not _same_bytes(given._value, value):
+            if recorded and not _same_bytes(tensor._value, value):
                 raise GraphError(
                     "a gradient hook wrote to a gradient that is recorded, which its "
                     "derivative would not know; return a new tensor"
                 )
-            new = given
+            new = tensor
         if type(new) is not Tensor or (new.shape, new.dtype) != (shape, dtype):
             raise GraphError(
                 f"a gradient hook must return None or a Tensor of shape {shape} and "
@@ -523,12 +523,12 @@ def _same_bytes(a: Any, b: Any) -> bool:
 
 def _retain(tensor: Tensor | None, g: Tensor) -> None:
     if tensor is not None:
-        kept = wrap(g._value.copy(), g.node)
-        tensor._grad = kept if tensor._grad is None else tensor._grad + kept
+        gradient = wrap(g._value.copy(), g.node)
+        tensor._grad = gradient if tensor._grad is None else tensor._grad + gradient
 
 
 def _receiver(leaf: Leaf) -> Tensor | None:
-    """Return the tensor of a leaf, which is about to get a gradient."""
+    """Return the tensor of a leaf to deliver a gradient to."""
     tensor = leaf.tensor()
     if recording.recorders and tensor is not None:
         recording.current().receive(tensor)

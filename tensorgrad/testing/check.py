@@ -23,7 +23,7 @@ from .experiment import LARGEST
 from .identities import adjoint
 from .model import Model, located, model_problem
 from .plain import (
-    as_given,
+    as_arguments,
     as_outputs,
     gradient_problem,
     in_dtypes,
@@ -348,12 +348,12 @@ def check_model(
     'agrees'
     """
     __tracebackhide__ = True
-    held = Model(model, loss, X, y)
-    arrays = [p.array for p in held.parameters]
+    wrapped = Model(model, loss, X, y)
+    arrays = [p.array for p in wrapped.parameters]
     dtypes = [a.dtype for a in arrays if a.dtype.itemsize < 8]
     settings = Settings(Tolerance(atol, rtol), directions, largest, explain)
-    with held.borrowed():
-        problem = _plain(model_problem, held.value, held.vjp, arrays)
+    with wrapped.borrowed():
+        problem = _plain(model_problem, wrapped.value, wrapped.vjp, arrays)
         result = run(
             problem,
             Point(arrays, [], fixed=True),
@@ -362,8 +362,8 @@ def check_model(
             as_seed(rng),
             list(dict.fromkeys(dtypes)),
         )
-    result.names = held.names
-    result.last.findings += located(result, held.layers())
+    result.names = wrapped.names
+    result.last.findings += located(result, wrapped.layers())
     return raise_failure(result, raise_on_failure)
 
 
@@ -371,15 +371,15 @@ def _check_adjoint(result: Result, jvp: Callable[..., Any], seed: int) -> None:
     last = result.last
 
     def pushed(us: list[Array]) -> list[Array]:
-        given = as_given(us)
-        u = given[0] if len(given) == 1 else tuple(given)
-        return as_outputs(unnested(jvp)[0](u, *as_given(last.problem.inputs)))
+        arguments = as_arguments(us)
+        u = arguments[0] if len(arguments) == 1 else tuple(arguments)
+        return as_outputs(unnested(jvp)[0](u, *as_arguments(last.problem.inputs)))
 
-    found = adjoint(last.problem, pushed, np.random.default_rng(seed))
-    last.findings += found
-    if found:
+    findings = adjoint(last.problem, pushed, np.random.default_rng(seed))
+    last.findings += findings
+    if findings:
         result.verdict = "disagrees"
-        result.diagnosed = Diagnosis(found[0].fault, found[0].sentence)
+        result.diagnosed = Diagnosis(findings[0].fault, findings[0].sentence)
 
 
 def _of_integers(values: Sequence[Any], seed: int) -> Result:

@@ -36,9 +36,9 @@ def vjp_problem(f: Function, vjp: Function, inputs: Sequence[Array]) -> Problem:
 
     def pullback(arrays: list[Array]) -> Back:
         def back(cotangents: Arrays) -> list[Array | None]:
-            seeds = as_given(cotangents)
+            seeds = as_arguments(cotangents)
             g = seeds[0] if len(seeds) == 1 else tuple(seeds)
-            return as_gradients(vjp(g, *as_given(arrays)), arrays)
+            return as_gradients(vjp(g, *as_arguments(arrays)), arrays)
 
         return back
 
@@ -54,16 +54,16 @@ def vjp_problem(f: Function, vjp: Function, inputs: Sequence[Array]) -> Problem:
 
 def inspected(f: Function, vjp: Function, inputs: Sequence[Array]) -> list[Finding]:
     """Return findings about the side effects of one call of `f` and one of `vjp`."""
-    arguments = as_given(inputs)
+    arguments = as_arguments(inputs)
     outputs = as_outputs(f(*arguments))
     findings = changed(arguments, inputs, "f")
-    findings = findings or varying(outputs, as_outputs(f(*as_given(inputs))))
+    findings = findings or varying(outputs, as_outputs(f(*as_arguments(inputs))))
     findings += shared(outputs, arguments, "output", "input")
     findings += coarse(outputs, arguments, "output") + _integer_outputs(outputs)
     if any(f.fatal for f in findings):
         return findings
     cotangents = [np.ones_like(y) for y in outputs]
-    arguments, seeds = as_given(inputs), as_given(cotangents)
+    arguments, seeds = as_arguments(inputs), as_arguments(cotangents)
     g = seeds[0] if len(seeds) == 1 else tuple(seeds)
     with reported():
         gradients = as_gradients(vjp(g, *arguments), inputs)
@@ -138,10 +138,10 @@ def gradient_problem(f: Function, df: Function, inputs: Sequence[Array]) -> Prob
         return _all_applied(g, derivatives_at(arrays), arrays)
 
     def pullback(arrays: list[Array]) -> Back:
-        derivatives = derivatives_at(as_given(arrays))
+        derivatives = derivatives_at(as_arguments(arrays))
 
         def back(cotangents: Arrays) -> list[Array | None]:
-            (g,) = as_given(cotangents)
+            (g,) = as_arguments(cotangents)
             return as_gradients(_all_applied(g, derivatives, arrays), arrays)
 
         return back
@@ -155,7 +155,7 @@ def gradient_problem(f: Function, df: Function, inputs: Sequence[Array]) -> Prob
 def _coarse_derivatives(derivative: Function, inputs: Arrays) -> list[Finding]:
     """Return a note for each derivative that is cut off to whole numbers."""
     with reported():
-        several = derivative(as_given(inputs))
+        several = derivative(as_arguments(inputs))
     sentence = "the derivative in input {} is {}: fractions are cut off"
     return [
         Finding("dtype", sentence.format(k, d.dtype), fatal=False)
@@ -246,7 +246,7 @@ def _cast(argument: Any, kind: Any) -> Any:
     return np.asarray(argument).astype(kind)[()]
 
 
-def as_given(arrays: Arrays) -> list[Any]:
+def as_arguments(arrays: Arrays) -> list[Any]:
     """Return copies of arrays, numbers in place of arrays of no axes."""
     return _numbers([a.copy("K") for a in arrays])
 

@@ -28,18 +28,18 @@ def without_scratch(program: Program) -> Program:
     """
     now: dict[Value, Result] = {}
 
-    def given(value: Value | Number) -> Any:
+    def replaced(value: Value | Number) -> Any:
         return now.get(value, value) if isinstance(value, Value) else value
 
     calls: list[Call] = []
     for call in program.calls:
         target = _filled_scratch(call)
-        args = filled(call.args, given)
+        args = filled(call.args, replaced)
         if target is not None:
             new = now[target] = Result(target.shape, target.dtype, target.strides)
             calls.append(replace(call, args=args, kwargs={}, results=(new,), writes=()))
         else:
-            kwargs, writes = filled((call.kwargs, call.writes), given)
+            kwargs, writes = filled((call.kwargs, call.writes), replaced)
             calls.append(replace(call, args=args, kwargs=kwargs, writes=writes))
     return replace(program, calls=calls)
 

@@ -101,7 +101,7 @@ class Recorder(Eager):
             if x.node is not None and is_grad_enabled():
                 # Not an operand of the engine's: the error of eager mode.
                 x.__array__()
-            return self.held(x)
+            return self.value(x)
         if type(x) is not Traced and isinstance(x, np.ndarray):
             return self._outside(plain_array(x)).traced
         return x
@@ -135,7 +135,7 @@ class Recorder(Eager):
             )
         self.received[id(tensor)] = tensor
 
-    def held(self, tensor: Tensor) -> Any:
+    def value(self, tensor: Tensor) -> Any:
         """Return the traced value of a tensor."""
         if type(tensor._value) is Traced:
             return tensor._value
@@ -189,7 +189,7 @@ class Recorder(Eager):
 
     def _entering(self, x: Any) -> Any:
         if type(x) is Tensor:
-            value = self.held(x)
+            value = self.value(x)
             return x if value is x._value else wrap(value, x.node)
         return self.adopted(x)
 

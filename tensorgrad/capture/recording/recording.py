@@ -89,7 +89,7 @@ def record(
 def _standing_for(x: Any, recorder: Recorder) -> Any:
     """Return a result with traced values for its arrays."""
     if type(x) is Tensor:
-        return wrap(recorder.held(x), None)
+        return wrap(recorder.value(x), None)
     if type(x) is TracedNumber:
         return Boxed(recorder.call(np.asarray, (x,)))
     return recorder.adopted(x)

@@ -87,7 +87,7 @@ def watch(
     draws: Draws,
     bare: list[Tensor],
     others: dict[Any, Watched],
-    arrays: list[Found],
+    arrays: list[Reference],
 ) -> Watch:
     """Return a watch on everything a step read, after two recordings of it.
 
@@ -106,7 +106,7 @@ def watch(
         Those that must have no gradient yet when the step begins.
     others : dict
         What earlier recordings read, by its place.
-    arrays : list of Found
+    arrays : list of Reference
         Plain arrays that earlier recordings read.
 
     Raises
@@ -141,7 +141,7 @@ def names_of(ran: Ran) -> Names:
     return names_in(ran.code, reads_all(ran.code))
 
 
-class Found(NamedTuple):
+class Reference(NamedTuple):
     """An object that the search has reached.
 
     Attributes
@@ -183,7 +183,7 @@ class Search:
     watched : list of Watched
     sure : set of int
         Ids of those whose holder was surely there before the step.
-    arrays : list of Found
+    arrays : list of Reference
         Plain arrays.
     random : list
         Generators of random numbers.
@@ -199,7 +199,7 @@ class Search:
         self.known: dict[int, Any] = {}
         self.watched: list[Watched] = []
         self.sure: set[int] = set()
-        self.arrays: list[Found] = []
+        self.arrays: list[Reference] = []
         self.random: list[Any] = []
         self.forgotten: dict[Any, Any] = {}
         self.refused: str | None = None
@@ -208,7 +208,7 @@ class Search:
         self._there: set[int] = set()
         self._visited: dict[tuple[int, Names], tuple[int, int]] = {}
         self.merged: dict[Any, Watched] = {}
-        self._queue: deque[Found] = deque()
+        self._queue: deque[Reference] = deque()
         self._go(step, reads, known)
         self._settle()
 
@@ -313,9 +313,9 @@ class Search:
     def hold(self, tensors: list[Tensor], bare: list[Tensor]) -> None:
         """Watch tensors that a program uses, too."""
         for tensor in tensors:
-            self._watch(Held, Found(tensor, "a Tensor", _CALL, SURE))
+            self._watch(Held, Reference(tensor, "a Tensor", _CALL, SURE))
         for tensor in bare:
-            ref = Found(tensor, "a gradient left over from before", _CALL, SURE)
+            ref = Reference(tensor, "a gradient left over from before", _CALL, SURE)
             self._watch(Slot, ref, "_grad")
 
     def compare(self, recording: Recording, changed: set[int]) -> None:
@@ -356,13 +356,13 @@ class Search:
         if len(self.known) > _MOST:
             self.refused = f"goes through more than {_MOST:,} objects"
             return
-        self._queue.append(Found(x, name, names, outside, level))
+        self._queue.append(Reference(x, name, names, outside, level))
 
-    def _on(self, ref: Found, x: Any, name: str) -> None:
+    def _on(self, ref: Reference, x: Any, name: str) -> None:
         """Go on from one object to another."""
         self._add(x, name, ref.names, ref.outside, ref.level)
 
-    def _watch(self, kind: type[Watched], ref: Found, key: Any = None) -> None:
+    def _watch(self, kind: type[Watched], ref: Reference, key: Any = None) -> None:
         """Watch one item, if it is outside; names of one object are merged."""
         if not ref.outside:
             return
@@ -381,7 +381,7 @@ class Search:
     # Where code starts from.
 
     def _variables(self, names: Names, variables: dict[str, Any]) -> None:
-        module = Found(variables, "a module", names, SURE)
+        module = Reference(variables, "a module", names, SURE)
         for name in sorted(names.variables):
             here = module._replace(name=name)
             if name in variables:
@@ -399,7 +399,7 @@ class Search:
 
     # What is on the way.
 
-    def _visit(self, ref: Found) -> None:
+    def _visit(self, ref: Reference) -> None:
         kind = type(ref.x)
         for base, visit in _VISITS:
             if issubclass(kind, base):
@@ -413,17 +413,17 @@ class Search:
             return
         self._object(ref)
 
-    def _module(self, ref: Found) -> None:
+    def _module(self, ref: Reference) -> None:
         variables = vars(ref.x)
         for name in self._wanted(ref.names, variables):
-            here = Found(variables, f"{ref.name}.{name}", ref.names, SURE)
+            here = Reference(variables, f"{ref.name}.{name}", ref.names, SURE)
             self._watch(Entry, here, name)
             self._add(variables[name], here.name, ref.names, SURE)
 
     def _wanted(self, names: Names, there: Any) -> list[str]:
         return sorted(names.attributes & there.keys())
 
-    def _function(self, ref: Found) -> None:
+    def _function(self, ref: Reference) -> None:
         f = ref.x
         # Of code that is not followed, what it closes over is read for all we know.
         unknown = f.__closure__ and not is_followed(f.__code__)
@@ -443,14 +443,14 @@ class Search:
                 self._add(f.__kwdefaults__, f"defaults of {ref.name}", names, SURE)
         cells = zip(f.__code__.co_freevars, f.__closure__ or (), strict=True)
         for name, cell in cells:
-            here = Found(cell, name, names, ref.outside, ref.level)
+            here = Reference(cell, name, names, ref.outside, ref.level)
             self._watch(Cell, here)
             self.known[id(cell)] = cell
             content = Cell(name, cell).seen
             self._on(here, content, name)
         self._extras(ref)
 
-    def _extras(self, ref: Found) -> None:
+    def _extras(self, ref: Reference) -> None:
         """Go through the attributes of a function, and what it wraps."""
         own = own_attributes(ref.x)
         if "__wrapped__" in own:
@@ -458,23 +458,23 @@ class Search:
         if self._wanted(ref.names, own):
             self._own(ref, own)
 
-    def _method(self, ref: Found) -> None:
+    def _method(self, ref: Reference) -> None:
         self._on(ref, ref.x.__func__, ref.name)
         self._on(ref, ref.x.__self__, "self")
 
-    def _builtin(self, ref: Found) -> None:
+    def _builtin(self, ref: Reference) -> None:
         owner = ref.x.__self__
         if owner is not None and not isinstance(owner, ModuleType):
             self._on(ref, owner, ref.name)
 
-    def _partial(self, ref: Found) -> None:
+    def _partial(self, ref: Reference) -> None:
         p = ref.x
         for what in ("func", "args", "keywords"):
             self._watch(Slot, ref, what)
             at = ref.name if what == "func" else f"an argument of {ref.name}"
             self._on(ref, getattr(p, what), at)
 
-    def _container(self, ref: Found) -> None:
+    def _container(self, ref: Reference) -> None:
         x = ref.x
         if isinstance(x, dict | MappingProxyType):
             self._dict(ref)
@@ -486,7 +486,7 @@ class Search:
         if changeable(type(x)):
             self._object(ref)
 
-    def _dict(self, ref: Found) -> None:
+    def _dict(self, ref: Reference) -> None:
         """Go through a dict; keys that the code does not contain may not matter."""
         constants = ref.names.texts | ref.names.attributes
         pairs = items(ref.x)
@@ -500,14 +500,14 @@ class Search:
             here = ref._replace(level=LOOSE) if loose else ref
             self._on(here, value, f"{ref.name}[{key!r:.40}]")
 
-    def _tensor(self, ref: Found) -> None:
+    def _tensor(self, ref: Reference) -> None:
         self._watch(Held, ref)
         reads_it = not ref.names.attributes.isdisjoint(("grad", "_grad"))
         if reads_it and id(ref.x) not in self._received:
             at = ref._replace(name=f"the gradient of {ref.name}")
             self._watch(Slot, at, "_grad")
 
-    def _array(self, ref: Found) -> None:
+    def _array(self, ref: Reference) -> None:
         if ref.x.dtype.hasobject:
             self._watch(Items, ref)
             for i, item in enumerate(ref.x.flat):
@@ -515,38 +515,38 @@ class Search:
         elif ref.outside:
             self.arrays.append(ref)
 
-    def _context(self, ref: Found) -> None:
+    def _context(self, ref: Reference) -> None:
         get = ref.x.get
         self.known[id(get)] = get
         self._watch(Called, ref._replace(x=get), (MISSING,))
         self._on(ref, get(MISSING), ref.name)
 
-    def _reference(self, ref: Found) -> None:
+    def _reference(self, ref: Reference) -> None:
         self._watch(Called, ref, ())
         self._on(ref, ref.x(), ref.name)
 
-    def _generator(self, ref: Found) -> None:
+    def _generator(self, ref: Reference) -> None:
         if isinstance(ref.x, random.SystemRandom):
             return
         if ref.outside and all(ref.x is not generator for generator in self.random):
             self.random.append(ref.x)
 
-    def _file(self, ref: Found) -> None:
+    def _file(self, ref: Reference) -> None:
         is_read = ref.outside and ref.level < LOOSE
         if is_read and not ref.x.closed and ref.x.readable():
             self.refused = f"reads {ref.name}, an open file"
 
-    def _skip(self, ref: Found) -> None:
+    def _skip(self, ref: Reference) -> None:
         pass
 
     # Objects and their classes.
 
-    def _class(self, ref: Found) -> None:
+    def _class(self, ref: Reference) -> None:
         self._defined(ref.x, ref, ref.names.attributes)
         if changeable(type(ref.x)):
             self._defined(type(ref.x), ref, ref.names.attributes)
 
-    def _object(self, ref: Found) -> None:
+    def _object(self, ref: Reference) -> None:
         x, names = ref.x, ref.names
         if isinstance(x, os.environ.__class__):
             self._on(ref, own_attributes(x)["_data"], ref.name)
@@ -577,7 +577,7 @@ class Search:
         if hasattr(type(x), "__array__") and not isinstance(x, np.generic):
             self._watch(Contents, ref)
 
-    def _own(self, ref: Found, own: dict[str, Any]) -> None:
+    def _own(self, ref: Reference, own: dict[str, Any]) -> None:
         names = ref.names
         watched = names.attributes | ({"__wrapped__"} & own.keys())
         if _is_ours(type(ref.x)):
@@ -596,15 +596,17 @@ class Search:
                 self._watch(Others, here._replace(x=holder), frozenset(some))
                 self._values(here, own, some)
 
-    def _values(self, ref: Found, own: dict[str, Any], names: Iterable[str]) -> None:
+    def _values(
+        self, ref: Reference, own: dict[str, Any], names: Iterable[str]
+    ) -> None:
         for name in sorted(own.keys() & names):
             self._on(ref, own[name], f"{ref.name}.{name}")
 
-    def _defined(self, kind: type, ref: Found, names: frozenset[str]) -> None:
+    def _defined(self, kind: type, ref: Reference, names: frozenset[str]) -> None:
         """Go through what a class defines under names that are read."""
         if not changeable(kind):
             return
-        here = Found(kind, ref.name, ref.names, ref.outside, ref.level)
+        here = Reference(kind, ref.name, ref.names, ref.outside, ref.level)
         if _is_ours(kind):
             names = frozenset(filter(_is_public, names))
         self.known[id(kind)] = kind
@@ -700,7 +702,7 @@ def _parts_of(value: Any) -> Iterator[Any]:
 
 _CALL = Names(attributes=frozenset(["__call__"]))
 
-_VISITS: list[tuple[Any, Callable[[Search, Found], None]]] = [
+_VISITS: list[tuple[Any, Callable[[Search, Reference], None]]] = [
     (Tensor, Search._tensor),
     (np.ndarray, Search._array),
     (ModuleType, Search._module),

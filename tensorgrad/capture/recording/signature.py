@@ -15,8 +15,8 @@ from .recorder import Recorder
 from .watch import same
 
 
-class Given:
-    """Arguments, taken apart.
+class FlatArguments:
+    """Arguments, flattened.
 
     Parameters
     ----------
@@ -69,33 +69,33 @@ class _Same:
         return type(other) is _Same and other.thing is self.thing
 
 
-def _key(x: Any, given: Given) -> Any:
+def _key(x: Any, flat: FlatArguments) -> Any:
     kind = type(x)
     if kind is np.ndarray:
-        given.arrays.append(x)
+        flat.arrays.append(x)
         return x.shape, x.dtype, None if x.flags.c_contiguous else x.strides
     if kind is float:
-        given.numbers.append(x)
+        flat.numbers.append(x)
         return float
     if kind is Tensor:
         if x.node is not None:
-            if id(x) in given.own:
+            if id(x) in flat.own:
                 return _Same(x), _Same(x._memory())
-            given.leaves.append(x)
+            flat.leaves.append(x)
         array = np.asarray(x._value)
-        return Tensor, _key(array, given), x.requires_grad
+        return Tensor, _key(array, flat), x.requires_grad
     if isinstance(x, np.ndarray | np.generic):
-        return kind, _key(np.asarray(x), given)
+        return kind, _key(np.asarray(x), flat)
     if kind in _STATIC:
         return kind, x
-    return _key_of_many(x, given)
+    return _key_of_many(x, flat)
 
 
-def _key_of_many(x: Any, given: Given) -> Any:
+def _key_of_many(x: Any, flat: FlatArguments) -> Any:
     kind = type(x)
     nest = kind_of(x, _is_bundle)
     if nest is not None:
-        items = tuple([_key(item, given) for item in nest.values(x)])
+        items = tuple([_key(item, flat) for item in nest.values(x)])
         factory = x.default_factory if kind is defaultdict else None
         return kind, factory, tuple(nest.keys(x)), items
     if kind in (set, frozenset) and all(type(item) in _STATIC for item in x):

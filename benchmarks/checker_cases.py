@@ -75,12 +75,12 @@ class Plain:
         try:
             back = problem.pulled()
             rows = np.eye(problem.out.size, dtype=float)
-            found = [problem.taken_back(back, row) for row in rows]
+            found = [problem.pull_back(back, row) for row in rows]
             claimed = np.array(found).reshape(problem.out.size, problem.point.size).T
             full = np.allclose(
                 claimed, self.jacobian.reshape(claimed.shape), 1e-3, 1e-5
             )
-            one = problem.taken_back(back, self.v) @ self.u
+            one = problem.pull_back(back, self.v) @ self.u
         except Exception:
             return False, False
         return full, bool(np.allclose(one, self.projected, 1e-3, 1e-5))
@@ -150,7 +150,7 @@ def gradients(call: Any, order: int, dtype: Any) -> list[Any]:
                 problem = problem.derivative(ones)
             back = problem.pulled()
             v = np.random.default_rng(4).normal(size=problem.out.size)
-            found += [problem.taken_back(back, v), problem.taken_back(back, v)]
+            found += [problem.pull_back(back, v), problem.pull_back(back, v)]
         except Exception as error:
             found.append(np.array(float(len(str(error)))))
     return found

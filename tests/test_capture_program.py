@@ -5,6 +5,13 @@ import pytest
 
 import tensorgrad as tg
 from tensorgrad.capture import Live, Program, View
+from tensorgrad.capture import kernels as kernel_room
+from tensorgrad.capture import numpy as numpy_room
+from tensorgrad.capture.kernels.codegen import Kernel, write
+from tensorgrad.capture.kernels.groups import fusible
+from tensorgrad.capture.kernels.nests import nested
+from tensorgrad.capture.numpy.replay import Replay
+from tensorgrad.capture.program import without_views
 from tensorgrad.facts import KNOWN, TABLE, facts_of, named
 
 
@@ -80,6 +87,39 @@ def test_each_signature_has_its_program():
             step(np.ones(n))
     assert [p.inputs[0].shape for p in step.programs] == [(2,), (3,)]
     assert all(isinstance(p, Program) for p in step.programs)
+
+
+# The pages of the rooms draw what happens.
+
+
+@pytest.fixture(scope="module")
+def squares():
+    """The program of the example that the pages of numpy and kernels follow."""
+    w = tg.Tensor(np.ones((40, 10), np.float32), requires_grad=True)
+
+    def step(x, y):
+        d = x * w - y
+        return (d * d).sum(axis=1)
+
+    x = np.ones((40, 10), np.float32)
+    return without_views(program_of(step, x, x))
+
+
+def indented(text, by):
+    return "".join(" " * by + line for line in text.strip().splitlines(keepends=True))
+
+
+def test_the_page_of_the_numpy_room_shows_the_source_of_a_replay(squares):
+    assert indented(Replay(squares).source, 4) in numpy_room.__doc__
+
+
+def test_the_page_of_the_kernel_room_shows_the_loop_of_a_group(squares):
+    elements = [e for each in fusible(squares).values() for e in each]
+    kernel = Kernel()
+    write(kernel, nested(elements), {*squares.returned})
+    assert indented(kernel.text([*kernel.arrays]), 7) in kernel_room.__doc__
+    for element in elements:
+        assert str(element.space) in kernel_room.__doc__
 
 
 # The facts.

@@ -37,6 +37,18 @@ LAYERS: dict[str, set[str]] = {
     "plot": {"core", "extras", "transforms"},
     "explanation": {"core", "facts", "nn"},
 }
+# What each room of capture imports of its other files: rooms, or the modules beside
+# them. `compiled` joins the rooms, and nothing in them imports it.
+ROOMS: dict[str, set[str]] = {
+    "recording": {"program"},
+    "numpy": {"listing", "program"},
+    "kernels": {"program"},
+    "gemm": {"kernels", "program"},
+    "values": set(),
+    "listing": {"values"},
+    "program": {"listing", "values"},
+}
+
 ABOVE = {"__init__", "__main__", "cli"}
 """Parts that may import any other."""
 
@@ -250,6 +262,26 @@ def unused(layers: Mapping[str, set[str]]) -> list[str]:
         for used in sorted(every)
         if (user, used) not in made
     ]
+
+
+def arrows(part: str) -> dict[str, set[str]]:
+    """Return which rooms and files right inside a part import which others of it."""
+    known = module_names()
+    found: dict[str, set[str]] = {}
+    for name, file in known.items():
+        home, _, rest = name.partition(".")
+        if home == part and rest:
+            room = rest.partition(".")[0]
+            used = imports(name, file.read_text("utf-8"), known, for_types=False)
+            inside = {i.split(".")[1] for i in used if i.startswith(f"{part}.")}
+            found.setdefault(room, set()).update(inside - {room})
+    return found
+
+
+def test_rooms_of_capture_import_what_is_allowed_and_no_more():
+    found = arrows("capture")
+    assert {room: used for room, used in found.items() if room in ROOMS} == ROOMS
+    TopologicalSorter(found).prepare()  # Rooms, too, import one another in no circle.
 
 
 def test_the_layers_are_as_narrow_as_is_true():

@@ -11,8 +11,8 @@ import numpy as np
 from ..core.errors import CaptureError
 from ..core.tensor import Tensor
 from ..core.tree import leaves
-from . import bundles
 from .program import Array, Program
+from .recording import bundles
 
 _ULPS = 100
 """What fused kernels, which sum in another order, may be off by, of the largest."""

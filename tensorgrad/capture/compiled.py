@@ -294,9 +294,10 @@ def ready(program: Program, gone: list[Eliminated], fused: bool | None) -> Repla
     """Return the replay of a pruned program, in kernels where these are wanted."""
     program = without_views(program)
     if fused is not False:
+        from .gemm.matmul import tiled
         from .kernels.fuse import in_kernels
 
-        program = in_kernels(program, required=bool(fused))
+        program = in_kernels(program, required=bool(fused), alone=tiled)
     return Replay(program, gone)
 
 

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..kernels.compile import installed, prepared
+from ..kernels.small import LONG
 from ..program import Call, Result, Value
-from .small import LONG
 
 ONE_THREAD = 2**18
 """Multiplications up to which OpenBLAS takes one thread."""
@@ -126,7 +126,8 @@ def kernel(turned: bool, dtype: np.dtype[Any]) -> Callable[..., None]:
     assert tile is not None
     text = source(turned, tile.vector // dtype.itemsize, tile.rows)
     matrix = Value((1, 1), dtype, (0, 0))
-    return prepared(text, [(matrix, False), (matrix, False), (matrix, True)])
+    arrays = [(matrix, False), (matrix, False), (matrix, True)]
+    return prepared(text, arrays, library="tensorgrad.capture.gemm.tiles")
 
 
 def _fits(call: Call) -> bool:

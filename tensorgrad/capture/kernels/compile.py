@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib
 import importlib.util
+import inspect
 import linecache
 import os
 import sys
@@ -16,11 +18,13 @@ from typing import Any
 from ...extras import missing
 from ..program import Value
 
+INTRINSICS = "tensorgrad.capture.kernels.intrinsics"
+
 HEADER = """\
 from numba import njit
 from numpy import *
 from tensorgrad.capture.kernels.intrinsics import *
-from tensorgrad.capture.gemm.tiles import *
+from {library} import *
 
 
 @njit(cache=CACHE, error_model="numpy", nogil=True, pipeline_class=Exclusive)
@@ -48,7 +52,6 @@ def _broken() -> str:
     try:
         import numba
 
-        from ..gemm import tiles  # noqa: F401
         from . import intrinsics  # noqa: F401
     except Exception as error:
         why = f"cannot be imported ({type(error).__name__}: {error})"
@@ -86,7 +89,11 @@ def cache_folder() -> Path:
 
 
 def prepared(
-    source: str, arrays: Sequence[tuple[Value, bool]], sizes: int = 0, numbers: int = 0
+    source: str,
+    arrays: Sequence[tuple[Value, bool]],
+    sizes: int = 0,
+    numbers: int = 0,
+    library: str = INTRINSICS,
 ) -> Callable[..., Any]:
     """Return the function of a source text, compiled for such arguments, or from disk.
 
@@ -96,13 +103,14 @@ def prepared(
         What comes last, and whether it is written to.
     sizes, numbers : int
         How many integers come first, and how many floats after them.
+    library : str
+        The module whose functions the source calls.
     """
     import numba
 
     kinds = tuple(_kind(value, written) for value, written in arrays)
-    return _compiled(
-        source, (*[numba.int64] * sizes, *[numba.float64] * numbers, *kinds)
-    )
+    signature = (*[numba.int64] * sizes, *[numba.float64] * numbers, *kinds)
+    return _compiled(HEADER.format(library=library) + source, library, signature)
 
 
 def _kind(value: Value, written: bool) -> Any:
@@ -115,30 +123,33 @@ def _kind(value: Value, written: bool) -> Any:
 
 
 @functools.cache
-def _compiled(source: str, signature: tuple[Any, ...]) -> Callable[..., Any]:
+def _compiled(
+    source: str, library: str, signature: tuple[Any, ...]
+) -> Callable[..., Any]:
     require_numba()
     try:
-        return _from_file(source, signature)
+        return _from_file(source, _version(library), signature)
     except Exception:
         # The folder cannot be written to, or what lies there is not what was written.
         return _from_text(source, signature)
 
 
 @functools.cache
-def _version() -> bytes:
+def _version(library: str) -> bytes:
     # numba notices a change of the kernel's file, not of what the kernel calls.
     import numba
 
-    room = Path(__file__).parent
-    files = (room / "intrinsics.py", room.with_name("gemm") / "tiles.py")
-    sources = [file.read_bytes() for file in files]
-    return b"".join(sources) + str(numba.__version__).encode()
+    modules = [importlib.import_module(name) for name in (INTRINSICS, library)]
+    sources = map(inspect.getsource, modules)
+    return "".join([*sources, str(numba.__version__)]).encode()
 
 
-def _from_file(source: str, signature: tuple[Any, ...]) -> Callable[..., Any]:
-    text = HEADER.replace("CACHE", "True") + source
+def _from_file(
+    source: str, version: bytes, signature: tuple[Any, ...]
+) -> Callable[..., Any]:
+    text = source.replace("CACHE", "True", 1)
     # A file for each signature: numba's index of several is not safe from races.
-    key = _version() + repr(signature).encode() + text.encode()
+    key = version + repr(signature).encode() + text.encode()
     name = f"kernel_{hashlib.sha256(key).hexdigest()[:24]}"
     path = cache_folder() / f"{name}.py"
     if not path.exists() or path.read_bytes() != text.encode():
@@ -200,7 +211,7 @@ def _digest(file: Path) -> str:
 
 
 def _from_text(source: str, signature: tuple[Any, ...]) -> Callable[..., Any]:
-    text = HEADER.replace("CACHE", "False") + source
+    text = source.replace("CACHE", "False", 1)
     name = f"<kernel {hashlib.sha256(text.encode()).hexdigest()[:24]}>"
     linecache.cache[name] = len(text), None, text.splitlines(keepends=True), name
     scope: dict[str, Any] = {}

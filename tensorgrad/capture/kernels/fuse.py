@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
 from ...core.errors import PerformanceWarning
 from ...core.place import user_level
-from ..gemm.matmul import tiled
 from ..program import Call, Live, Program, Result, Value, owner
 from .codegen import Kernel, write
 from .compile import installed, prepared, require_numba, unusable
@@ -25,14 +24,22 @@ from .groups import fusible, grouped
 from .nests import nested
 from .scratch import without_scratch
 
+Change = Callable[[Call], Call]
 
-def fuse(program: Program) -> Program:
+
+def _same(call: Call) -> Call:
+    return call
+
+
+def fuse(program: Program, alone: Change = _same) -> Program:
     """Return the program with runs of calls in kernels, compiled or from disk.
 
     Parameters
     ----------
     program : Program
         Pruned: what nobody reads would be computed.
+    alone : callable
+        Returns what is called in place of a call that is in no group.
 
     Raises
     ------
@@ -47,7 +54,7 @@ def fuse(program: Program) -> Program:
     calls: list[Call] = []
     for number, group in enumerate(groups):
         if len(group) == 1:
-            calls.append(tiled(program.calls[group[0]]))
+            calls.append(alone(program.calls[group[0]]))
         else:
             elements = [element for i in group for element in fit[i]]
             outside = {v for v in _owners(elements) if users.get(v) != {number}}
@@ -55,7 +62,7 @@ def fuse(program: Program) -> Program:
     return replace(program, calls=_calm(calls))
 
 
-def in_kernels(program: Program, required: bool) -> Program:
+def in_kernels(program: Program, required: bool, alone: Change = _same) -> Program:
     """Return the program with kernels where they can be had, else as it is.
 
     Warns
@@ -78,7 +85,7 @@ def in_kernels(program: Program, required: bool) -> Program:
             _warn(f"{reason}. Until then steps are replayed with NumPy")
         return program
     try:
-        return fuse(program)
+        return fuse(program, alone)
     except Exception as error:
         what = f"{type(error).__name__}: {error}"
         _warn(

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from ...facts import facts_of
-from ..gemm.small import LONG, product
 from ..program import Call, Number, Value
 from .elements import (
     KINDS,
@@ -24,6 +23,7 @@ from .elements import (
     target,
     weak,
 )
+from .small import LONG, product
 
 SLOW = 1024
 """Up to so many elements exp, log and tanh, one by one, cost less than a NumPy call."""

@@ -9,10 +9,10 @@ from typing import Any
 
 from ...core.errors import CaptureError
 from ...core.tree import pairs
-from ..bundles import fields, has_fields
 from ..program import Call, Number, Value
-from ..structure import Plainly, Steady
+from .bundles import fields, has_fields
 from .recording import Recording
+from .structure import Plainly, Steady
 
 
 class Comparison:

@@ -29,11 +29,11 @@ from ..program import (
     View,
     owner,
 )
-from ..structure import Steady, plainly
 from .outside import Outside, checksum, differs, memory, plain_array
 from .questions import asks_shapes, of_scalars, shaped_by_values, writes_first
 from .reads import Draws
 from .refusal import Refused, refusal, refusal_in
+from .structure import Steady, plainly
 from .traced import Traced, TracedNumber
 from .twins import twin
 from .views import layout

@@ -10,8 +10,8 @@ import numpy as np
 from ...core import tree
 from ...core.recording import recorded_by
 from ...core.tensor import Tensor, wrap
-from ..bundles import CYCLE, has_fields, kind_of, leaves
 from ..program import Value, owner
+from .bundles import CYCLE, has_fields, kind_of, leaves
 from .reads import Draws, Reads
 from .recorder import Recorder
 from .refusal import refusal_in

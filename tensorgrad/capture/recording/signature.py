@@ -10,7 +10,7 @@ import numpy as np
 from ...core.errors import CaptureError
 from ...core.tensor import Tensor, wrap
 from ...core.tree import Kind
-from ..bundles import has_fields, kind_of, leaves
+from .bundles import has_fields, kind_of, leaves
 from .recorder import Recorder
 from .watch import same
 

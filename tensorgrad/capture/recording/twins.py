@@ -11,7 +11,7 @@ from ...core.parts import Parts
 from ...core.primitive import Primitive
 from ...core.saves import Plan, Rule
 from ...facts import named
-from ..structure import Steady
+from .structure import Steady
 from .traced import TracedNumber
 
 if TYPE_CHECKING:

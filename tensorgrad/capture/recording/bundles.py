@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core.tensor import Tensor
-from ..core.tree import Kind, container
-from .recording.watch import changeable, own_attributes
+from ...core.tensor import Tensor
+from ...core.tree import Kind, container
+from .watch import changeable, own_attributes
 
 CYCLE = object()
 """Stands for a container within itself: such a nest is not made again."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import CaptureError
-from ..core.tree import leaves, mapped
+from ...core.errors import CaptureError
+from ...core.tree import leaves, mapped
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.elements import Access, Element, Operand, Unfit, destination, place
 from ..program import Call
+from .elements import Access, Element, Operand, Unfit, destination, place
 
 NARROW = 4
 """Products with an inner or outer size up to that are loops; BLAS is slower there."""

@@ -1,8 +1,10 @@
 """The package as a whole: what it imports, what it exports, how it is laid out."""
 
 import ast
+import copy
 import importlib
 import json
+import pickle
 import re
 import runpy
 import subprocess
@@ -157,6 +159,14 @@ def test_public_classes_show_the_public_module(module):
         if isinstance(kind, type):
             assert kind.__module__ in PUBLIC
             assert getattr(sys.modules[kind.__module__], name) is kind
+
+
+@pytest.mark.parametrize("name", [n for n in tensorgrad.__all__ if n != "plot"])
+def test_what_is_exported_is_pickled_by_name(name):
+    exported = getattr(tensorgrad, name)
+    if not isinstance(exported, ModuleType):
+        assert pickle.loads(pickle.dumps(exported)) is exported
+        assert copy.deepcopy(exported) is exported
 
 
 def test_annotations_are_declared_to_type_checkers():

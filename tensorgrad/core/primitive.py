@@ -71,6 +71,8 @@ class Primitive(Operation[P, T_co, R_co]):
         self.forward = forward
         self.name = forward.__name__
         self.__name__ = forward.__name__
+        self.__qualname__ = forward.__qualname__
+        self.__module__ = forward.__module__
         self.__doc__ = forward.__doc__
         self.__wrapped__ = forward
         self.multiple = multiple
@@ -96,6 +98,10 @@ class Primitive(Operation[P, T_co, R_co]):
         self.plans = _Plans(self)
         self.foreign = False
         self._arity = len(parameters)
+
+    def __reduce__(self) -> str:
+        # Pickled and copied as functions are: by name.
+        return self.__qualname__
 
     def vjp(self, **rules: Rule) -> None:
         """Give the gradient rules, one for each differentiable argument.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...core.dispatch import implement
-from ...core.foreign import NATIVE, computed, holds_array
+from ...core.foreign import KINDS, NATIVE, computed, holds_array
 from ...core.primitive import Primitive
 from ...core.tensor import Tensor, detached, wrap
 from ...core.tree import leaves, mapped
@@ -93,7 +93,9 @@ def constant(
         y = reference(
             *map(unwrap, args), **{name: unwrap(v) for name, v in kwargs.items()}
         )
-        return mapped(y, _constant) if _holds_tensor((*args, *kwargs.values())) else y
+        if not (Tensor in map(type, args) or _holds_tensor((*args, *kwargs.values()))):
+            return y
+        return mapped(y, _constant) if isinstance(y, tuple | list) else _constant(y)
 
     implement(reference.__name__, function, reference)
     return function
@@ -104,4 +106,5 @@ def _holds_tensor(values: Any) -> bool:
 
 
 def _constant(y: Any) -> Any:
-    return wrap(y, None) if isinstance(y, np.ndarray | np.generic) else y
+    array = isinstance(y, np.ndarray | np.generic) or type(y) in KINDS
+    return wrap(y, None) if array else y

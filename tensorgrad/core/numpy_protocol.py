@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -12,9 +12,6 @@ from .dispatch import implementation, unsupported
 from .extraction import lost_gradient
 from .foreign import NATIVE, computed
 from .mode import is_grad_enabled
-
-if TYPE_CHECKING:
-    pass
 
 
 class NumPyProtocol:

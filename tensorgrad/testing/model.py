@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +16,7 @@ from .arguments import nested
 from .plain import as_array, in_dtypes, vjp_problem
 from .problem import Array, Finding, Problem
 from .report import name_of, shares
-
-if TYPE_CHECKING:
-    from .result import Result
+from .result import Result
 
 
 @dataclass

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from importlib import resources
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 
 import pytest
 
 import tensorgrad
+from tensorgrad.core.primitive import Primitive
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "tensorgrad"
@@ -164,7 +165,7 @@ def test_public_classes_show_the_public_module(module):
 @pytest.mark.parametrize("name", [n for n in tensorgrad.__all__ if n != "plot"])
 def test_what_is_exported_is_pickled_by_name(name):
     exported = getattr(tensorgrad, name)
-    if callable(exported):
+    if isinstance(exported, type | FunctionType | Primitive):
         assert pickle.loads(pickle.dumps(exported)) is exported
         assert copy.deepcopy(exported) is exported
 

@@ -11,7 +11,7 @@ import functools
 import inspect
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -170,7 +170,9 @@ def named(name: str) -> Facts:
 
 def described(function: Function) -> Facts:
     """Return the facts about a function to print, also if it is wrapped."""
-    return facts_of(inspect.unwrap(function, stop=_is_known))
+    function = inspect.unwrap(function, stop=_is_known)
+    known = facts_of(function)
+    return known if known.arguments else replace(known, arguments=_signature(function))
 
 
 def _is_known(function: Function) -> bool:
@@ -183,16 +185,22 @@ def _derived(function: Function) -> Facts:
     if isinstance(function, np.ufunc):
         return _of_ufunc(function)
     if isinstance(ufunc, np.ufunc) and name == "reduce":
-        facts = facts_of(ufunc)
-        label, arguments = facts.reduction or f"{ufunc.__name__}.reduce", _REDUCED
-        return Facts(label, "reduction", arguments, out=True, join=facts.join)
+        return _of_reduce(ufunc)
     if isinstance(ufunc, np.ufunc) and name == "accumulate":
         return Facts(f"{ufunc.__name__}.accumulate", "cumulative", _SCANNED, out=True)
     if getattr(function, "__module__", "") == "numpy.linalg":
-        return Facts(f"linalg.{name}", "linear algebra", _signature(function))
-    return Facts(name, "other", _signature(function))
+        return Facts(f"linalg.{name}", "linear algebra")
+    return Facts(name)
 
 
+@functools.cache
+def _of_reduce(ufunc: np.ufunc) -> Facts:
+    known = facts_of(ufunc)
+    name = known.reduction or f"{ufunc.__name__}.reduce"
+    return Facts(name, "reduction", _REDUCED, out=True, join=known.join)
+
+
+@functools.cache
 def _of_ufunc(ufunc: np.ufunc) -> Facts:
     kind: Kind = "linear algebra" if ufunc.signature else "elementwise"
     operands = " ".join(f"x{i + 1}" for i in range(ufunc.nin))

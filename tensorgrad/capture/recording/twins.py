@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 def twin(op: Primitive, recorder: Recorder) -> Primitive:
     """Return an operation whose forward and rules are recorded."""
-    other = copy.copy(op)
+    # Not copy.copy: an operation is copied by name, as the same one.
+    other = type(op).__new__(type(op))
+    vars(other).update(vars(op))
     other.forward = partial(_forward, recorder, op)
     other.plans = _Plans(op, recorder)  # type: ignore[assignment]
     return other

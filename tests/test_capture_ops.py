@@ -60,3 +60,38 @@ def test_operation_has_the_bits_of_eager(name):
             with np.errstate(all="ignore"):
                 expected = bits(step(*arrays))
                 assert bits(compiled(*arrays)) == expected, call
+
+
+INTO = {
+    "clip": lambda x, out: np.clip(x, 1.0, 2.0, out),
+    "concatenate": lambda x, out: np.concatenate([x[:1], x[1:]], 0, out),
+    "cumsum": lambda x, out: np.cumsum(x, 0, None, out),
+    "dot": lambda x, out: np.dot(np.outer(x, x), x, out),
+    "max": lambda x, out: np.max(np.outer(x, x), 0, out),
+    "mean": lambda x, out: np.mean(np.outer(x, x), 0, None, out),
+    "median": lambda x, out: np.median(np.outer(x, x), 0, out),
+    "nansum": lambda x, out: np.nansum(np.outer(x, x), 0, None, out),
+    "ndarray.clip": lambda x, out: x.clip(1.0, 2.0, out),
+    "ndarray.dot": lambda x, out: np.outer(x, x).dot(x, out),
+    "ndarray.sum": lambda x, out: np.outer(x, x).sum(0, None, out),
+    "ndarray.take": lambda x, out: x.take([0, 2, 1], 0, out),
+    "part of an array": lambda x, out: np.sum(np.outer(x, x[:2]), 0, None, out[:2]),
+    "round": lambda x, out: np.round(x, 0, out),
+    "std": lambda x, out: np.std(np.outer(x, x), 0, None, out),
+    "take": lambda x, out: np.take(x, [0, 2, 1], 0, out),
+    "trace": lambda x, out: np.trace(np.ones((2, 2, 3)) * x, 0, 0, 1, None, out),
+}
+
+
+@pytest.mark.parametrize("name", INTO)
+def test_an_array_given_as_out_by_position_is_written_in_every_call(name):
+    def step(x):
+        out = np.zeros_like(x)
+        np.add(x, 1.0, out)
+        INTO[name](x, out)
+        return out * 1.0
+
+    compiled = tg.compile(step, fused=False)
+    for k in range(4):
+        x = np.arange(3.0) + k + 0.5
+        assert bits(compiled(x)) == bits(step(x))

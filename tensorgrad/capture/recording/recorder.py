@@ -298,8 +298,15 @@ class Recorder(Eager):
         written = [self._writable(w) for w in writes if w is not None]
         with suspended():
             result = function(*mapped(args, _concrete), **mapped(kwargs, _concrete))
-        if result is None and pure and not written and not checks:
-            written = [self._writable(args[0])]
+        if pure and not written and not checks:
+            # Functions that return nothing write to their first argument; those that
+            # return a later one were given it as `out`, by position.
+            into = args[:1] if result is None else args[1:]
+            written = [
+                self._writable(x)
+                for x in into
+                if result is None or (type(x) is Traced and result is x.array)
+            ]
         inputs = [x for x in leaves((args, kwargs)) if type(x) is Traced]
         function, plain = plainly(function, result, [x.array for x in inputs])
         traced = self._traced(plain, inputs)

@@ -32,13 +32,8 @@ MODULES = [
 
 def examples(module: ModuleType) -> list[doctest.DocTest]:
     """Return the docstrings of a module with examples, those of operations too."""
-    finder = doctest.DocTestFinder(exclude_empty=True)
-    found = finder.find(module)
-    for name, value in vars(module).items():
-        # An operation is an instance, which the finder takes for data.
-        if isinstance(value, tensorgrad.Primitive):
-            found += finder.find(value.forward, f"{module.__name__}.{name}", module)
-    return [test for test in found if test.examples]
+    tests = doctest.DocTestFinder(exclude_empty=True).find(module)
+    return [test for test in tests if test.examples]
 
 
 def report(test: doctest.DocTest) -> str:

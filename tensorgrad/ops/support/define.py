@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ...core.dispatch import implement
-from ...core.foreign import KINDS, NATIVE, computed, holds_array
+from ...core.duck import DuckArray
+from ...core.foreign import NATIVE, computed, holds_array
 from ...core.primitive import Primitive
 from ...core.tensor import Tensor, detached, wrap
 from ...core.tree import leaves, mapped
@@ -106,5 +107,4 @@ def _holds_tensor(values: Any) -> bool:
 
 
 def _constant(y: Any) -> Any:
-    array = isinstance(y, np.ndarray | np.generic) or type(y) in KINDS
-    return wrap(y, None) if array else y
+    return wrap(y, None) if isinstance(y, np.ndarray | np.generic | DuckArray) else y

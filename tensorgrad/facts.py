@@ -38,7 +38,7 @@ elements of several arrays in one. "question": the answer depends on shapes and 
 """
 
 
-def _never(args: Sequence[Any]) -> bool:
+def _never(args: Sequence[Any] | Mapping[str, Any]) -> bool:
     return False
 
 
@@ -77,8 +77,8 @@ class Facts:
         The last bits differ between NumPy's scalars and its arrays.
     weak : bool
         Its operation computes in the same way whatever Python number it is given.
-    writes : bool
-        It writes to its first argument.
+    writes : callable
+        Given the arguments by name, whether it writes to the first.
     counted : callable
         Given the arguments, whether values say how many elements the result has.
     functions : tuple of callable
@@ -99,15 +99,19 @@ class Facts:
     rows: bool = False
     scalars: bool = False
     weak: bool = False
-    writes: bool = False
+    writes: Callable[[Mapping[str, Any]], bool] = _never
     counted: Callable[[Sequence[Any]], bool] = _never
     functions: tuple[Function, ...] = ()
 
     @property
+    def names(self) -> list[str]:
+        """The names of the arguments."""
+        return _parsed(self.arguments)[0]
+
+    @property
     def operands(self) -> int:
         """How many arguments come before ``out``."""
-        names = _parsed(self.arguments)[0]
-        return names.index("out") if "out" in names else len(names)
+        return self.names.index("out") if "out" in self.names else len(self.names)
 
     def bound(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return arguments by name, with defaults; those without a name by position.
@@ -218,8 +222,16 @@ def _signature(function: Function) -> str:
     return " ".join(str(p) for p in plain if p.kind not in unnamed)
 
 
-def _always(args: Sequence[Any]) -> bool:
+def _always(args: Sequence[Any] | Mapping[str, Any]) -> bool:
     return True
+
+
+def _if_overwriting(arguments: Mapping[str, Any]) -> bool:
+    return bool(arguments["overwrite_input"])
+
+
+def _if_uncopied(arguments: Mapping[str, Any]) -> bool:
+    return not arguments["copy"]
 
 
 def _if_alone(args: Sequence[Any]) -> bool:
@@ -288,6 +300,11 @@ def _question(name: str) -> Facts:
     return Facts(name, "question")
 
 
+def _order(name: str, arguments: str) -> Facts:
+    arguments += " out=None overwrite_input=False"
+    return Facts(name, arguments=arguments, writes=_if_overwriting)
+
+
 def _counted(name: str) -> Facts:
     return Facts(name, counted=_always)
 
@@ -310,7 +327,7 @@ TABLE = (
     _operator("floor_divide", "//", operator.floordiv),
     _operator("remainder", "%", operator.mod),
     _operator("divmod", "", divmod),
-    Facts("power", arguments="x1 x2", writes=True, functions=(operator.ipow,)),
+    Facts("power", arguments="x1 x2", writes=_always, functions=(operator.ipow,)),
     _ufunc("logical_and", "(({} != 0) & ({} != 0))", reduction="all"),
     _ufunc("logical_or", "(({} != 0) | ({} != 0))", reduction="any"),
     _ufunc("maximum", "larger({}, {})", reduction="max", join="larger", **_EXTREMUM),
@@ -367,7 +384,7 @@ TABLE = (
         "setitem",
         "indexing",
         "a index value",
-        writes=True,
+        writes=_always,
         counted=_if_mask,
         functions=(operator.setitem,),
     ),
@@ -397,6 +414,19 @@ TABLE = (
     _counted("intersect1d"),
     _counted("nonzero"),
     _counted("setdiff1d"),
+    _order("median", "a axis=None"),
+    _order("nanmedian", "a axis=None"),
+    _order("percentile", "a q axis=None"),
+    _order("nanpercentile", "a q axis=None"),
+    _order("quantile", "a q axis=None"),
+    _order("nanquantile", "a q axis=None"),
+    Facts("nan_to_num", arguments="x copy=True", writes=_if_uncopied),
+    Facts("copyto", arguments="dst src", writes=_always),
+    Facts("put", arguments="a ind v", writes=_always),
+    Facts("place", arguments="arr mask vals", writes=_always),
+    Facts("putmask", arguments="a mask values", writes=_always),
+    Facts("fill_diagonal", arguments="a val", writes=_always),
+    Facts("put_along_axis", arguments="arr indices values", writes=_always),
     _counted("setxor1d"),
     _counted("trim_zeros"),
     _counted("union1d"),

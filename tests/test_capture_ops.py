@@ -1,11 +1,14 @@
 """Every described operation in a captured step, with its gradients: bits of eager."""
 
+import inspect
+
 import numpy as np
 import pytest
 from battery import SMOOTH, as_tuple, described_calls
 from tensors import bits
 
 import tensorgrad as tg
+from tensorgrad.facts import facts_of
 
 
 def step_of(call):
@@ -63,6 +66,20 @@ def test_operation_has_the_bits_of_eager(name):
 
 
 INTO = {
+    "copyto by name": lambda x, out: np.copyto(src=x, dst=out),
+    "fill_diagonal by name": lambda x, out: np.fill_diagonal(a=out[:, None], val=9.0),
+    "median in place": lambda x, out: np.median(out, overwrite_input=True),
+    "nan_to_num in place": lambda x, out: np.nan_to_num(out, False, posinf=7.0),
+    "nanmedian in place": lambda x, out: np.nanmedian(a=out, overwrite_input=True),
+    "nanpercentile in place": lambda x, out: np.nanpercentile(out, 9, 0, None, True),
+    "nanquantile in place": lambda x, out: np.nanquantile(out, 0.9, 0, None, True),
+    "ndarray.partition": lambda x, out: out.partition(1),
+    "percentile in place": lambda x, out: np.percentile(out, 9, overwrite_input=True),
+    "put by name": lambda x, out: np.put(a=out, ind=[0], v=3.0),
+    "put_along_axis by name": lambda x, out: np.put_along_axis(
+        arr=out, indices=np.array([1]), values=3.0, axis=0
+    ),
+    "quantile in place": lambda x, out: np.quantile(out, 0.9, overwrite_input=True),
     "clip": lambda x, out: np.clip(x, 1.0, 2.0, out),
     "concatenate": lambda x, out: np.concatenate([x[:1], x[1:]], 0, out),
     "cumsum": lambda x, out: np.cumsum(x, 0, None, out),
@@ -84,10 +101,11 @@ INTO = {
 
 
 @pytest.mark.parametrize("name", INTO)
-def test_an_array_given_as_out_by_position_is_written_in_every_call(name):
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_an_array_that_a_function_writes_to_is_written_in_every_call(name):
     def step(x):
         out = np.zeros_like(x)
-        np.add(x, 1.0, out)
+        np.divide(x, x - 5.5, out)
         INTO[name](x, out)
         return out * 1.0
 
@@ -95,3 +113,30 @@ def test_an_array_given_as_out_by_position_is_written_in_every_call(name):
     for k in range(4):
         x = np.arange(3.0) + k + 0.5
         assert bits(compiled(x)) == bits(step(x))
+
+
+def test_what_may_write_to_an_argument_is_known_to():
+    def names(function):
+        try:
+            return set(inspect.signature(function).parameters)
+        except (TypeError, ValueError):
+            return set()
+
+    may = {n for n, f in vars(np).items() if "overwrite_input" in names(f)}
+    asked = {"overwrite_input": True, "copy": False}
+    assert len(may) >= 6
+    for name in {*may, "nan_to_num"}:
+        assert facts_of(getattr(np, name)).writes(asked), name
+
+
+def test_a_function_that_returns_nothing_is_refused(tmp_path):
+    step = tg.compile(lambda x: np.save(file=tmp_path / "x.npy", arr=x * 2.0))
+    with pytest.raises(tg.CaptureError, match=r"save, which returns nothing"):
+        step(np.ones(3))
+
+
+@pytest.mark.parametrize("name", ["byteswap", "flat", "setfield"])
+def test_an_attribute_that_is_not_recorded_is_refused(name):
+    step = tg.compile(lambda x: getattr(x * 2.0, name))
+    with pytest.raises(tg.CaptureError, match=rf"by \.{name}"):
+        step(np.ones(3))

@@ -302,6 +302,7 @@ class DuckArray(Operand):
     cumprod, cumsum = _method("cumprod"), _method("cumsum")
     diagonal, dot, fill = _method("diagonal"), _method("dot"), _method("fill")
     flatten, mean, nonzero = _method("flatten"), _method("mean"), _method("nonzero")
+    partition = _method("partition")
     put, ravel, repeat = _method("put"), _method("ravel"), _method("repeat")
     reshape, round = _method("reshape"), _method("round")
     searchsorted, sort = _method("searchsorted"), _method("sort")

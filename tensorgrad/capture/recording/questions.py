@@ -22,9 +22,17 @@ def shaped_by_values(function: Callable[..., Any], args: Sequence[Any]) -> bool:
     return facts_of(function).counted(args)
 
 
-def writes_first(function: Callable[..., Any]) -> bool:
-    """Whether a function writes to its first argument."""
-    return facts_of(function).writes
+def written_arguments(
+    function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
+) -> list[Any]:
+    """Return what a call is going to write to: the first argument, and ``out``."""
+    known, out = facts_of(function), kwargs.get("out")
+    arrays = [*out] if type(out) is tuple else [out]
+    if known.arguments:
+        arguments = known.bound(args, kwargs)
+        if known.writes(arguments):
+            arrays.append(arguments[known.names[0]])
+    return [x for x in arrays if x is not None]
 
 
 def of_scalars(function: Callable[..., Any], args: Sequence[Any]) -> Any:

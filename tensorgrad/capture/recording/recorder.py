@@ -30,7 +30,7 @@ from ..program import (
     owner,
 )
 from .outside import Outside, checksum, differs, memory, plain_array
-from .questions import asks_shapes, of_scalars, shaped_by_values, writes_first
+from .questions import asks_shapes, of_scalars, shaped_by_values, written_arguments
 from .reads import Draws
 from .refusal import Refused, refusal, refusal_in
 from .structure import Steady, plainly
@@ -250,10 +250,10 @@ class Recorder(Eager):
         if shaped_by_values(function, args):
             raise self._unshaped(function, args)
         function = of_scalars(function, args)
-        in_place = writes_first(function) or function in DISPATCHED
-        out = args[0] if in_place else kwargs.get("out")
-        writes = out if type(out) is tuple else (out,)
-        return self._record(function, args, kwargs, writes)
+        if function in DISPATCHED:
+            return self._record(function, args, kwargs, args[:1])
+        targets = written_arguments(function, args, kwargs)
+        return self._record(function, args, kwargs, targets)
 
     def _unshaped(self, function: Function, args: Any) -> CaptureError:
         """Return the error for a shape by values, for good if they are computed."""
@@ -289,24 +289,17 @@ class Recorder(Eager):
         function: Function,
         args: Any,
         kwargs: dict[str, Any],
-        writes: tuple[Any, ...] = (),
+        targets: Sequence[Traced] = (),
         *,
         pure: bool = True,
         checks: bool = False,
     ) -> Any:
         self.check_open()
-        written = [self._writable(w) for w in writes if w is not None]
+        written = [*map(self._writable, targets)]
         with suspended():
             result = function(*mapped(args, _concrete), **mapped(kwargs, _concrete))
-        if pure and not written and not checks:
-            # Functions that return nothing write to their first argument; those that
-            # return a later one were given it as `out`, by position.
-            into = args[:1] if result is None else args[1:]
-            written = [
-                self._writable(x)
-                for x in into
-                if result is None or (type(x) is Traced and result is x.array)
-            ]
+        if pure and not checks:
+            written += map(self._writable, _unexpected(function, args, result, written))
         inputs = [x for x in leaves((args, kwargs)) if type(x) is Traced]
         function, plain = plainly(function, result, [x.array for x in inputs])
         traced = self._traced(plain, inputs)
@@ -381,6 +374,20 @@ class Recorder(Eager):
                     view = View(*_kind(array), base=base.value, make=make)
                     return Traced(self, array, view, False, base)
         return Traced(self, array, Result(*_kind(array)), result is not array, None)
+
+
+def _unexpected(
+    function: Function, args: Sequence[Any], result: Any, written: list[Traced]
+) -> list[Traced]:
+    """Return what a call has written to, besides what it was known to write to."""
+    if result is None and not written:
+        if not args or type(args[0]) is not Traced:
+            name = _name(function)
+            raise refusal(f"calls {name}, which returns nothing", "call it outside")
+        return [args[0]]
+    # What returns one of its later arguments was given it as `out`, by position.
+    later = [x for x in args[1:] if type(x) is Traced and result is x.array]
+    return [x for x in later if all(x is not w for w in written)]
 
 
 def _new_values(traced: Any, inputs: list[Traced]) -> Iterator[Value | Number]:

@@ -121,6 +121,11 @@ class Traced(_Recorded, DuckArray):
         """How the elements lie in memory."""
         return self.array.flags
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"an array has no attribute {name!r}")
+        raise self.unreadable(f".{name}")
+
     def __repr__(self) -> str:
         return f"<recorded array, shape {self.shape}, {self.dtype}>"
 

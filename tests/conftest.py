@@ -24,6 +24,7 @@ settings.register_profile(
 settings.register_profile(
     "nightly", settings.get_profile("ci"), max_examples=400, derandomize=False
 )
+settings.register_profile("brief", settings.get_profile("ci"), max_examples=7)
 settings.load_profile(PROFILE)
 
 
@@ -36,8 +37,9 @@ SMOKE = {
 
 
 UNMEASURED = {
-    *("test_capture_kinds", "test_capture_random", "test_checker_power", "test_corpus"),
-    *("test_nine_runs", "test_random_graphs"),
+    *("test_capture_fuzz", "test_capture_kinds", "test_capture_random"),
+    *("test_checker_power", "test_corpus", "test_nine_runs", "test_ops"),
+    *("test_optim_state", "test_random_graphs"),
 }
 """Files of tests that go over the same lines many times, at twice the cost where that
 is counted.

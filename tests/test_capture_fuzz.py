@@ -9,11 +9,11 @@ import types
 
 import numpy as np
 import pytest
-from profiles import NIGHTLY
+from profiles import BRIEF, NIGHTLY
 
 import tensorgrad as tg
 
-PROGRAMS = 4000 if NIGHTLY else 240
+PROGRAMS = 4000 if NIGHTLY else 80 if BRIEF else 240
 PARTS = 8
 
 PRELUDE = """

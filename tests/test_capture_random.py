@@ -19,7 +19,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from profiles import NIGHTLY
+from profiles import BRIEF, NIGHTLY
 from random_steps import RandomStep, State, kept, quiet, run, same_bits, within_rounding
 
 import tensorgrad as tg
@@ -27,7 +27,7 @@ from tensorgrad.capture.kernels import compile as kernels
 from tensorgrad.core.writes import record_write
 from tensorgrad.facts import KNOWN, facts_of
 
-CHUNK, JOINED = (5000, 50) if NIGHTLY else (500, 4)
+CHUNK, JOINED = (5000, 50) if NIGHTLY else (160, 2) if BRIEF else (500, 4)
 FIRST = int(os.environ.get("TENSORGRAD_SEED", "0"))
 """Where the seeds begin, to try others than those of every day."""
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...core.types import Array, Operand
 from ..support.axes import kernel
-from ..support.define import operation
+from ..support.define import binary, operation, unary
 from ..support.registry import NONZERO, POSITIVE, REAL, Domain
 from ..support.strong import divided, nothing, scaled
 
@@ -60,25 +60,14 @@ def negative(x: Operand) -> Array:
 
 negative.vjp(x=lambda g: -g)
 
-
-@operation(np.positive, kind="linear")
-def positive(x: Operand) -> Array:
-    """+x, a copy."""
-    return np.positive(x)
-
-
-positive.vjp(x=lambda g: g)
-
-
-@operation(
-    np.reciprocal, kind="smooth", domains=NONZERO, kinks="x = 0: -inf, of whatever sign"
+positive = unary(np.positive, "+x, a copy.", kind="linear", x=lambda g: g)
+reciprocal = unary(
+    np.reciprocal,
+    "1 / x.",
+    domains=NONZERO,
+    kinks="x = 0: -inf, of whatever sign",
+    x=lambda g, y: -scaled(scaled(g, y), y),
 )
-def reciprocal(x: Operand) -> Array:
-    """1 / x."""
-    return np.reciprocal(x)
-
-
-reciprocal.vjp(x=lambda g, y: -scaled(scaled(g, y), y))
 
 
 @operation(np.square, kind="smooth")
@@ -109,10 +98,12 @@ def power(a: Operand, b: Operand) -> Array:
     return a**b if _is_number(b) else np.power(a, b)
 
 
-@operation(np.float_power, kind="smooth", domains=(POSITIVE, REAL), kinks=_POWERS)
-def float_power(a: Operand, b: Operand) -> Array:
-    """a ** b, computed in float64."""
-    return np.float_power(a, b)
+float_power = binary(
+    np.float_power,
+    "a ** b, computed in float64.",
+    domains=(POSITIVE, REAL),
+    kinks=_POWERS,
+)
 
 
 @kernel("power")
@@ -145,109 +136,55 @@ for _power in (power, float_power, _quiet_power):
     _power.vjp(a=_power_by_base, b=_power_by_exponent)
 
 
-@operation(
+sqrt = unary(
     np.sqrt,
-    kind="smooth",
+    "Square root.",
     domains=POSITIVE,
     kinks="infinite slope at 0: the gradient is 0 where the incoming one is, as in "
     "sqrt(x)**2, else inf; below 0: nan",
+    x=lambda g, y: divided(g, 2 * y),
 )
-def sqrt(x: Operand) -> Array:
-    """Square root."""
-    return np.sqrt(x)
-
-
-sqrt.vjp(x=lambda g, y: divided(g, 2 * y))
-
-
-@operation(
+cbrt = unary(
     np.cbrt,
-    kind="smooth",
+    "Cube root, of negative numbers too.",
     domains=NONZERO,
     kinks="infinite slope at 0: the gradient is 0 where the incoming one is, else inf; "
     "its derivative, infinite of either sign beside 0, is 0",
+    x=lambda g, y: divided(g, 3 * (y * y)),
 )
-def cbrt(x: Operand) -> Array:
-    """Cube root, of negative numbers too."""
-    return np.cbrt(x)
-
-
-cbrt.vjp(x=lambda g, y: divided(g, 3 * (y * y)))
-
-
-@operation(np.exp, kind="smooth")
-def exp(x: Operand) -> Array:
-    """Exponential."""
-    return np.exp(x)
-
-
-exp.vjp(x=lambda g, y: scaled(g, y))
-
-
-@operation(np.exp2, kind="smooth")
-def exp2(x: Operand) -> Array:
-    """2 ** x."""
-    return np.exp2(x)
-
-
-exp2.vjp(x=lambda g, y: scaled(g, y * math.log(2)))
-
-
-@operation(np.expm1, kind="smooth")
-def expm1(x: Operand) -> Array:
-    """exp(x) - 1, accurate near 0."""
-    return np.expm1(x)
-
-
+exp = unary(np.exp, "Exponential.", x=lambda g, y: scaled(g, y))
+exp2 = unary(np.exp2, "2 ** x.", x=lambda g, y: scaled(g, y * math.log(2)))
 # Not y + 1, which has lost the digits of a small exponential.
-expm1.vjp(x=lambda g, x: scaled(g, np.exp(x)))
-
-
-_BELOW = "below 0: 1 / x as above, the slope of log(abs(x))"
-
-
-@operation(np.log, kind="smooth", domains=POSITIVE, kinks=_BELOW)
-def log(x: Operand) -> Array:
-    """Natural logarithm."""
-    return np.log(x)
-
-
-log.vjp(x=lambda g, x: divided(g, x))
-
-
-@operation(np.log2, kind="smooth", domains=POSITIVE, kinks="below 0: as log")
-def log2(x: Operand) -> Array:
-    """Logarithm to base 2."""
-    return np.log2(x)
-
-
-log2.vjp(x=lambda g, x: divided(g, x) * (1 / math.log(2)))
-
-
-@operation(np.log10, kind="smooth", domains=POSITIVE, kinks="below 0: as log")
-def log10(x: Operand) -> Array:
-    """Logarithm to base 10."""
-    return np.log10(x)
-
-
-log10.vjp(x=lambda g, x: divided(g, x) * (1 / math.log(10)))
-
-
-@operation(
-    np.log1p, kind="smooth", domains=Domain(-0.7, 3.0), kinks="below -1: as log below 0"
+expm1 = unary(
+    np.expm1, "exp(x) - 1, accurate near 0.", x=lambda g, x: scaled(g, np.exp(x))
 )
-def log1p(x: Operand) -> Array:
-    """log(1 + x), accurate near 0."""
-    return np.log1p(x)
 
-
-log1p.vjp(x=lambda g, x: divided(g, 1 + x))
-
-
-@operation(np.tanh, kind="smooth")
-def tanh(x: Operand) -> Array:
-    """Hyperbolic tangent."""
-    return np.tanh(x)
-
-
-tanh.vjp(x=lambda g, y: scaled(g, 1 - y * y))
+log = unary(
+    np.log,
+    "Natural logarithm.",
+    domains=POSITIVE,
+    kinks="below 0: 1 / x as above, the slope of log(abs(x))",
+    x=lambda g, x: divided(g, x),
+)
+log2 = unary(
+    np.log2,
+    "Logarithm to base 2.",
+    domains=POSITIVE,
+    kinks="below 0: as log",
+    x=lambda g, x: divided(g, x) * (1 / math.log(2)),
+)
+log10 = unary(
+    np.log10,
+    "Logarithm to base 10.",
+    domains=POSITIVE,
+    kinks="below 0: as log",
+    x=lambda g, x: divided(g, x) * (1 / math.log(10)),
+)
+log1p = unary(
+    np.log1p,
+    "log(1 + x), accurate near 0.",
+    domains=Domain(-0.7, 3.0),
+    kinks="below -1: as log below 0",
+    x=lambda g, x: divided(g, 1 + x),
+)
+tanh = unary(np.tanh, "Hyperbolic tangent.", x=lambda g, y: scaled(g, 1 - y * y))

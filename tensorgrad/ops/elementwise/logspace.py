@@ -13,7 +13,7 @@ from ...core.tensor import as_array
 from ...core.types import Array, Axis, Operand
 from ..networks.neural import softmax_vjp
 from ..support.axes import counting, kernel, spread
-from ..support.define import operation
+from ..support.define import binary, operation
 from ..support.registry import case
 from ..support.strong import scaled, zeroed
 
@@ -40,18 +40,6 @@ softplus.vjp(x=lambda g, x: scaled(g, sigmoid(x)))
 _INFINITE = "equal infinities: they share the gradient equally"
 
 
-@operation(np.logaddexp, kind="smooth", kinks=_INFINITE)
-def logaddexp(a: Operand, b: Operand) -> Array:
-    """log(exp(a) + exp(b))."""
-    return np.logaddexp(a, b)
-
-
-@operation(np.logaddexp2, kind="smooth", kinks=_INFINITE)
-def logaddexp2(a: Operand, b: Operand) -> Array:
-    """log2(2 ** a + 2 ** b)."""
-    return np.logaddexp2(a, b)
-
-
 @kernel("subtract")
 def _excess(a, b):
     """Return `a - b`, 0 for equal infinities."""
@@ -62,11 +50,17 @@ def _excess(a, b):
 
 _excess.vjp(a=lambda g: g, b=lambda g: -g)
 
-logaddexp.vjp(
+logaddexp = binary(
+    np.logaddexp,
+    "log(exp(a) + exp(b)).",
+    kinks=_INFINITE,
     a=lambda g, a, b: scaled(g, sigmoid(_excess(a, b))),
     b=lambda g, a, b: scaled(g, sigmoid(_excess(b, a))),
 )
-logaddexp2.vjp(
+logaddexp2 = binary(
+    np.logaddexp2,
+    "log2(2 ** a + 2 ** b).",
+    kinks=_INFINITE,
     a=lambda g, a, b: scaled(g, sigmoid(_excess(a, b) * math.log(2))),
     b=lambda g, a, b: scaled(g, sigmoid(_excess(b, a) * math.log(2))),
 )

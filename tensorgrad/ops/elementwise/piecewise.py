@@ -1,5 +1,6 @@
 """Operations with kinks and jumps, and selections between values."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,38 +9,12 @@ from ...core.dispatch import implement
 from ...core.tensor import detached
 from ...core.types import Array, Operand
 from ..support.axes import kernel
-from ..support.define import composed, operation
+from ..support.define import binary, composed, operation, unary
 from ..support.registry import NONZERO, REAL, Domain, case
 from ..support.strong import nothing, scaled, selected
 
 _TIE = "a = b: each input gets half of the gradient; NaN: 0"
-
-
 _NUMBER = "a = b: each input gets half of the gradient; both NaN: 0"
-
-
-@operation(np.maximum, kind="piecewise", kinks=_TIE)
-def maximum(a: Operand, b: Operand) -> Array:
-    """The larger of a and b; NaN where one is."""
-    return np.maximum(a, b)
-
-
-@operation(np.minimum, kind="piecewise", kinks=_TIE)
-def minimum(a: Operand, b: Operand) -> Array:
-    """The smaller of a and b; NaN where one is."""
-    return np.minimum(a, b)
-
-
-@operation(np.fmax, kind="piecewise", kinks=_NUMBER)
-def fmax(a: Operand, b: Operand) -> Array:
-    """The larger of a and b; the other where one is NaN."""
-    return np.fmax(a, b)
-
-
-@operation(np.fmin, kind="piecewise", kinks=_NUMBER)
-def fmin(a: Operand, b: Operand) -> Array:
-    """The smaller of a and b; the other where one is NaN."""
-    return np.fmin(a, b)
 
 
 def _share(g: Any, wins: Any, ties: Any) -> Any:
@@ -52,75 +27,65 @@ def _alone(a: Any, b: Any) -> Any:
     return np.logical_and(np.isnan(b), np.logical_not(np.isnan(a)))
 
 
-maximum.vjp(
+_extremum = partial(binary, kind="piecewise", kinks=_TIE)
+_extremum_of_numbers = partial(binary, kind="piecewise", kinks=_NUMBER)
+maximum = _extremum(
+    np.maximum,
+    "The larger of a and b; NaN where one is.",
     a=lambda g, a, b: _share(g, a > b, a == b),
     b=lambda g, a, b: _share(g, b > a, a == b),
 )
-minimum.vjp(
+minimum = _extremum(
+    np.minimum,
+    "The smaller of a and b; NaN where one is.",
     a=lambda g, a, b: _share(g, a < b, a == b),
     b=lambda g, a, b: _share(g, b < a, a == b),
 )
-fmax.vjp(
+fmax = _extremum_of_numbers(
+    np.fmax,
+    "The larger of a and b; the other where one is NaN.",
     a=lambda g, a, b: _share(g, np.logical_or(a > b, _alone(a, b)), a == b),
     b=lambda g, a, b: _share(g, np.logical_or(b > a, _alone(b, a)), a == b),
 )
-fmin.vjp(
+fmin = _extremum_of_numbers(
+    np.fmin,
+    "The smaller of a and b; the other where one is NaN.",
     a=lambda g, a, b: _share(g, np.logical_or(a < b, _alone(a, b)), a == b),
     b=lambda g, a, b: _share(g, np.logical_or(b < a, _alone(b, a)), a == b),
 )
 
-
-@operation(np.absolute, kind="piecewise", domains=NONZERO, kinks="x = 0: 0")
-def absolute(x: Operand) -> Array:
-    """Absolute value."""
-    return np.absolute(x)
-
-
-@operation(np.fabs, kind="piecewise", domains=NONZERO, kinks="x = 0: 0")
-def fabs(x: Operand) -> Array:
-    """Absolute value, of floating-point type."""
-    return np.fabs(x)
-
-
-absolute.vjp(x=lambda g, x: scaled(g, np.sign(x)))
-fabs.vjp(x=lambda g, x: scaled(g, np.sign(x)))
-
-
-@operation(np.sign, kind="piecewise", domains=NONZERO, kinks="x = 0: 0, as everywhere")
-def sign(x: Operand) -> Array:
-    """-1, 0 or 1."""
-    return np.sign(x)
-
-
-sign.vjp(x=nothing)
-
-
-@operation(
+_size = partial(
+    unary,
+    kind="piecewise",
+    domains=NONZERO,
+    kinks="x = 0: 0",
+    x=lambda g, x: scaled(g, np.sign(x)),
+)
+absolute = _size(np.absolute, "Absolute value.")
+fabs = _size(np.fabs, "Absolute value, of floating-point type.")
+sign = unary(
+    np.sign,
+    "-1, 0 or 1.",
+    kind="piecewise",
+    domains=NONZERO,
+    kinks="x = 0: 0, as everywhere",
+    x=nothing,
+)
+heaviside = binary(
     np.heaviside,
+    "0 for negative a, 1 for positive a, b for 0.",
     kind="piecewise",
     domains=(NONZERO, REAL),
     kinks="a = 0: 0 in a, as everywhere; 1 in b, which is the value there",
+    a=nothing,
+    b=lambda g, a: selected(g, a == 0),
 )
-def heaviside(a: Operand, b: Operand) -> Array:
-    """0 for negative a, 1 for positive a, b for 0."""
-    return np.heaviside(a, b)
-
-
-heaviside.vjp(a=nothing, b=lambda g, a: selected(g, a == 0))
-
-
-@operation(
+copysign = binary(
     np.copysign,
+    "a with the sign of b.",
     kind="piecewise",
     domains=NONZERO,
     kinks="a = 0: 0; b = 0: 0 in b, as everywhere",
-)
-def copysign(a: Operand, b: Operand) -> Array:
-    """a with the sign of b."""
-    return np.copysign(a, b)
-
-
-copysign.vjp(
     a=lambda g, a, b: scaled(g, np.sign(a) * np.copysign(1, b)),
     b=nothing,
 )
@@ -148,11 +113,7 @@ def _above(g: Any, a: Any, a_min: Any, a_max: Any) -> Any:
     return selected(g, above)
 
 
-_clip.vjp(
-    a=lambda g, a, y: selected(g, a == y),
-    a_min=_below,
-    a_max=_above,
-)
+_clip.vjp(a=lambda g, a, y: selected(g, a == y), a_min=_below, a_max=_above)
 
 
 _SINCE_NUMPY_2_1 = (
@@ -257,10 +218,4 @@ def real_if_close(a: Operand, tol: float = 100) -> Array:
     return a
 
 
-@operation(np.conjugate, kind="linear")
-def conjugate(x: Operand) -> Array:
-    """x: a Tensor is real."""
-    return np.conjugate(x)
-
-
-conjugate.vjp(x=lambda g: g)
+conjugate = unary(np.conjugate, "x: a Tensor is real.", kind="linear", x=lambda g: g)

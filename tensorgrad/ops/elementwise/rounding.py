@@ -3,6 +3,7 @@
 What is constant between its jumps has the gradient 0, not none: backward passes.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,30 +11,17 @@ import numpy as np
 from ...core.dispatch import implement
 from ...core.tensor import Tensor, detached, wrap
 from ...core.types import Array, Operand
-from ..support.define import composed, operation
+from ..support.define import binary, composed, operation, unary
 from ..support.registry import REAL, Domain, case
 from ..support.strong import nothing, scaled
 
 _BETWEEN = Domain(away_from=tuple(k / 2 for k in range(-6, 7)), margin=0.1)
 _JUMPS = "jumps: 0, as everywhere between them"
-
-
-@operation(np.floor, kind="piecewise", domains=_BETWEEN, kinks=_JUMPS)
-def floor(x: Operand) -> Array:
-    """Largest integer not above x."""
-    return np.floor(x)
-
-
-@operation(np.ceil, kind="piecewise", domains=_BETWEEN, kinks=_JUMPS)
-def ceil(x: Operand) -> Array:
-    """Smallest integer not below x."""
-    return np.ceil(x)
-
-
-@operation(np.trunc, kind="piecewise", domains=_BETWEEN, kinks=_JUMPS)
-def trunc(x: Operand) -> Array:
-    """x without its fraction."""
-    return np.trunc(x)
+_step = partial(unary, kind="piecewise", domains=_BETWEEN, kinks=_JUMPS, x=nothing)
+floor = _step(np.floor, "Largest integer not above x.")
+ceil = _step(np.ceil, "Smallest integer not below x.")
+trunc = _step(np.trunc, "x without its fraction.")
+rint = _step(np.rint, "Nearest integer, the even one of two.")
 
 
 @operation(kind="piecewise", domains=_BETWEEN, kinks=_JUMPS)
@@ -42,18 +30,9 @@ def fix(x: Operand) -> Array:
     return np.trunc(x)
 
 
+fix.vjp(x=nothing)
 # NumPy 2.5 deprecates its own, which nothing here may call.
 implement("fix", fix, np.fix)
-
-
-@operation(np.rint, kind="piecewise", domains=_BETWEEN, kinks=_JUMPS)
-def rint(x: Operand) -> Array:
-    """Nearest integer, the even one of two."""
-    return np.rint(x)
-
-
-for _op in (floor, ceil, trunc, fix, rint):
-    _op.vjp(x=nothing)
 
 
 @operation(
@@ -116,13 +95,14 @@ def frexp(x: Operand) -> Operand:
     return np.ldexp(x, -e), wrap(e, None)
 
 
-@operation(np.nextafter, kind="piecewise", kinks="a = b: 1 in a, 0 in b, as everywhere")
-def nextafter(a: Operand, b: Operand) -> Array:
-    """Next number of the type from a towards b."""
-    return np.nextafter(a, b)
-
-
-nextafter.vjp(a=lambda g: g, b=nothing)
+nextafter = binary(
+    np.nextafter,
+    "Next number of the type from a towards b.",
+    kind="piecewise",
+    kinks="a = b: 1 in a, 0 in b, as everywhere",
+    a=lambda g: g,
+    b=nothing,
+)
 
 
 def _unequal(b: Any) -> Any:
@@ -138,39 +118,38 @@ _AT_WHOLE = (
 )
 
 
-@operation(np.remainder, kind="piecewise", domains=_RATIO_BELOW_3, kinks=_AT_WHOLE)
-def remainder(a: Operand, b: Operand) -> Array:
-    """a - b * floor(a / b), of the sign of b."""
-    return np.remainder(a, b)
-
-
-@operation(np.fmod, kind="piecewise", domains=_RATIO_BELOW_3, kinks=_AT_WHOLE)
-def fmod(a: Operand, b: Operand) -> Array:
-    """a - b * trunc(a / b), of the sign of a."""
-    return np.fmod(a, b)
-
-
 def _quotient(y: Any, a: Any, b: Any, divided: Any) -> Any:
     """Return (a - y) / b, rounded: it is an integer but for rounding errors."""
     return np.where(np.isfinite(y), np.rint((a - y) / b), divided)
 
 
-remainder.vjp(
+remainder = binary(
+    np.remainder,
+    "a - b * floor(a / b), of the sign of b.",
+    kind="piecewise",
+    domains=_RATIO_BELOW_3,
+    kinks=_AT_WHOLE,
     a=lambda g: g,
     b=lambda g, y, a, b: -scaled(g, _quotient(y, a, b, np.floor_divide(a, b))),
 )
-fmod.vjp(
-    a=lambda g: g, b=lambda g, y, a, b: -scaled(g, _quotient(y, a, b, np.trunc(a / b)))
+fmod = binary(
+    np.fmod,
+    "a - b * trunc(a / b), of the sign of a.",
+    kind="piecewise",
+    domains=_RATIO_BELOW_3,
+    kinks=_AT_WHOLE,
+    a=lambda g: g,
+    b=lambda g, y, a, b: -scaled(g, _quotient(y, a, b, np.trunc(a / b))),
 )
-
-
-@operation(np.floor_divide, kind="piecewise", domains=_RATIO_BELOW_3, kinks=_JUMPS)
-def floor_divide(a: Operand, b: Operand) -> Array:
-    """floor(a / b)."""
-    return np.floor_divide(a, b)
-
-
-floor_divide.vjp(a=nothing, b=nothing)
+floor_divide = binary(
+    np.floor_divide,
+    "floor(a / b).",
+    kind="piecewise",
+    domains=_RATIO_BELOW_3,
+    kinks=_JUMPS,
+    a=nothing,
+    b=nothing,
+)
 
 
 @composed(

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...core.types import Array, Operand
 from ..support.axes import kernel
-from ..support.define import operation
+from ..support.define import operation, unary
 from ..support.registry import NONZERO, Domain
 from ..support.strong import scaled
 
@@ -173,12 +173,6 @@ erf.vjp(x=lambda g, x: scaled(g, _bell(x)))
 erfc.vjp(x=lambda g, x: -scaled(g, _bell(x)))
 
 
-@operation(np.sinc, kind="smooth", domains=Domain(-3.0, 3.2))
-def sinc(x: Operand) -> Array:
-    """sin(pi x) / (pi x), 1 at 0."""
-    return np.sinc(x)
-
-
 @kernel("sinc")
 def _spherical(z, order):
     """j_n(z) / z^n for the spherical Bessel function j_n; sin(z) / z for order 0.
@@ -209,18 +203,13 @@ def _recurred(z: Any, order: int) -> Any:
 
 
 # Differentiating a member of the family leads to the next: nothing cancels at 0.
-_spherical.vjp(
-    z=lambda g, z, order: scaled(g, -z * _spherical(z, order + 1)),
-)
-sinc.vjp(
+_spherical.vjp(z=lambda g, z, order: scaled(g, -z * _spherical(z, order + 1)))
+sinc = unary(
+    np.sinc,
+    "sin(pi x) / (pi x), 1 at 0.",
+    domains=Domain(-3.0, 3.2),
     x=lambda g, x: scaled(g, x * (-(math.pi**2)) * _spherical(x * math.pi, 1)),
 )
-
-
-@operation(np.i0, kind="smooth", domains=NONZERO)
-def i0(x: Operand) -> Array:
-    """Modified Bessel function of the first kind, order 0."""
-    return np.i0(x)
 
 
 _NODES = 64
@@ -241,7 +230,10 @@ def _modified(x, order):
     return y / (_NODES * math.prod(range(1, 2 * order, 2)))
 
 
-_modified.vjp(
-    x=lambda g, x, order: scaled(g, x * _modified(x, order + 1)),
+_modified.vjp(x=lambda g, x, order: scaled(g, x * _modified(x, order + 1)))
+i0 = unary(
+    np.i0,
+    "Modified Bessel function of the first kind, order 0.",
+    domains=NONZERO,
+    x=lambda g, x: scaled(g, x * _modified(x, 1)),
 )
-i0.vjp(x=lambda g, x: scaled(g, x * _modified(x, 1)))

@@ -5,44 +5,21 @@ nor a value outside the domain warns where nothing flows back.
 """
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ...core.tensor import Tensor
-from ...core.types import Array, Operand
 from ..support.axes import kernel
-from ..support.define import operation
+from ..support.define import binary, unary
 from ..support.limits import per_length
 from ..support.registry import ABOVE_ONE, INSIDE_ONE, NONZERO
 from ..support.strong import divided, scaled
 
-
-@operation(np.sin, kind="smooth")
-def sin(x: Operand) -> Array:
-    """Sine."""
-    return np.sin(x)
-
-
-sin.vjp(x=lambda g, x: scaled(g, np.cos(x)))
-
-
-@operation(np.cos, kind="smooth")
-def cos(x: Operand) -> Array:
-    """Cosine."""
-    return np.cos(x)
-
-
-cos.vjp(x=lambda g, x: -scaled(g, np.sin(x)))
-
-
-@operation(np.tan, kind="smooth", domains=INSIDE_ONE)
-def tan(x: Operand) -> Array:
-    """Tangent."""
-    return np.tan(x)
-
-
-tan.vjp(x=lambda g, y: scaled(g, 1 + y * y))
+sin = unary(np.sin, "Sine.", x=lambda g, x: scaled(g, np.cos(x)))
+cos = unary(np.cos, "Cosine.", x=lambda g, x: -scaled(g, np.sin(x)))
+tan = unary(np.tan, "Tangent.", domains=INSIDE_ONE, x=lambda g, y: scaled(g, 1 + y * y))
 
 
 @kernel("sqrt")
@@ -54,22 +31,18 @@ def _cosine_of_arcsin(x):
 _cosine_of_arcsin.vjp(x=lambda g, y, x: -divided(scaled(g, x), y))
 
 _ENDS = "infinite slope at -1 and 1: 0 where the incoming gradient is; NaN outside"
+_on_an_interval = partial(unary, domains=INSIDE_ONE, kinks=_ENDS)
 
-
-@operation(np.arcsin, kind="smooth", domains=INSIDE_ONE, kinks=_ENDS)
-def arcsin(x: Operand) -> Array:
-    """Angle in [-pi/2, pi/2] whose sine is x."""
-    return np.arcsin(x)
-
-
-@operation(np.arccos, kind="smooth", domains=INSIDE_ONE, kinks=_ENDS)
-def arccos(x: Operand) -> Array:
-    """Angle in [0, pi] whose cosine is x."""
-    return np.arccos(x)
-
-
-arcsin.vjp(x=lambda g, x: divided(g, _cosine_of_arcsin(x)))
-arccos.vjp(x=lambda g, x: -divided(g, _cosine_of_arcsin(x)))
+arcsin = _on_an_interval(
+    np.arcsin,
+    "Angle in [-pi/2, pi/2] whose sine is x.",
+    x=lambda g, x: divided(g, _cosine_of_arcsin(x)),
+)
+arccos = _on_an_interval(
+    np.arccos,
+    "Angle in [0, pi] whose cosine is x.",
+    x=lambda g, x: -divided(g, _cosine_of_arcsin(x)),
+)
 
 
 def _folded(x: Any) -> tuple[Any, Any]:
@@ -91,24 +64,11 @@ def _arcsinh_slope(x: Any) -> Any:
     return np.where(far, np.abs(w), 1) / np.sqrt(1 + w * w)
 
 
-@operation(np.arctan, kind="smooth")
-def arctan(x: Operand) -> Array:
-    """Angle in [-pi/2, pi/2] whose tangent is x."""
-    return np.arctan(x)
-
-
-arctan.vjp(x=lambda g, x: scaled(g, _arctan_slope(x)))
-
-
-@operation(
-    np.hypot,
-    kind="smooth",
-    domains=NONZERO,
-    kinks="a = b = 0: 0, and the curvature of what is smooth there, as of every norm",
+arctan = unary(
+    np.arctan,
+    "Angle in [-pi/2, pi/2] whose tangent is x.",
+    x=lambda g, x: scaled(g, _arctan_slope(x)),
 )
-def hypot(a: Operand, b: Operand) -> Array:
-    """sqrt(a^2 + b^2), without overflow."""
-    return np.hypot(a, b)
 
 
 def _cosine(side: Any, length: Any) -> Any:
@@ -126,18 +86,14 @@ def _hypot_vjp(g: Any, side: Any, y: Any) -> Any:
     return np.where(y == 0, scaled(per_length(g, y), side), slope)
 
 
-hypot.vjp(a=lambda g, a, y: _hypot_vjp(g, a, y), b=lambda g, b, y: _hypot_vjp(g, b, y))
-
-
-@operation(
-    np.arctan2,
-    kind="smooth",
+hypot = binary(
+    np.hypot,
+    "sqrt(a^2 + b^2), without overflow.",
     domains=NONZERO,
-    kinks="a = b = 0: 0; jump of 2 pi on the negative half-axis of b",
+    kinks="a = b = 0: 0, and the curvature of what is smooth there, as of every norm",
+    a=lambda g, a, y: _hypot_vjp(g, a, y),
+    b=lambda g, b, y: _hypot_vjp(g, b, y),
 )
-def arctan2(a: Operand, b: Operand) -> Array:
-    """Angle of the point (b, a), in [-pi, pi]."""
-    return np.arctan2(a, b)
 
 
 def _over_square(side: Any, a: Any, b: Any) -> Any:
@@ -146,48 +102,22 @@ def _over_square(side: Any, a: Any, b: Any) -> Any:
     return divided(_cosine(side, length), np.where(length == 0, 1, length))
 
 
-arctan2.vjp(
+arctan2 = binary(
+    np.arctan2,
+    "Angle of the point (b, a), in [-pi, pi].",
+    domains=NONZERO,
+    kinks="a = b = 0: 0; jump of 2 pi on the negative half-axis of b",
     a=lambda g, a, b: scaled(g, _over_square(b, a, b)),
     b=lambda g, a, b: -scaled(g, _over_square(a, a, b)),
 )
 
-
-@operation(np.sinh, kind="smooth")
-def sinh(x: Operand) -> Array:
-    """Hyperbolic sine."""
-    return np.sinh(x)
-
-
-sinh.vjp(x=lambda g, x: scaled(g, np.cosh(x)))
-
-
-@operation(np.cosh, kind="smooth")
-def cosh(x: Operand) -> Array:
-    """Hyperbolic cosine."""
-    return np.cosh(x)
-
-
-cosh.vjp(x=lambda g, x: scaled(g, np.sinh(x)))
-
-
-@operation(np.arcsinh, kind="smooth")
-def arcsinh(x: Operand) -> Array:
-    """Number whose hyperbolic sine is x."""
-    return np.arcsinh(x)
-
-
-arcsinh.vjp(x=lambda g, x: scaled(g, _arcsinh_slope(x)))
-
-
-@operation(
-    np.arccosh,
-    kind="smooth",
-    domains=ABOVE_ONE,
-    kinks="infinite slope at 1: 0 where the incoming gradient is; NaN below",
+sinh = unary(np.sinh, "Hyperbolic sine.", x=lambda g, x: scaled(g, np.cosh(x)))
+cosh = unary(np.cosh, "Hyperbolic cosine.", x=lambda g, x: scaled(g, np.sinh(x)))
+arcsinh = unary(
+    np.arcsinh,
+    "Number whose hyperbolic sine is x.",
+    x=lambda g, x: scaled(g, _arcsinh_slope(x)),
 )
-def arccosh(x: Operand) -> Array:
-    """Number from 0 on whose hyperbolic cosine is x."""
-    return np.arccosh(x)
 
 
 @kernel("sqrt")
@@ -197,18 +127,14 @@ def _sinh_of_arccosh(x):
 
 
 _sinh_of_arccosh.vjp(x=lambda g, y, x: divided(scaled(g, x), y))
-arccosh.vjp(x=lambda g, x: divided(g, _sinh_of_arccosh(x)))
 
-
-@operation(
-    np.arctanh,
-    kind="smooth",
-    domains=INSIDE_ONE,
-    kinks=_ENDS,
+arccosh = unary(
+    np.arccosh,
+    "Number from 0 on whose hyperbolic cosine is x.",
+    domains=ABOVE_ONE,
+    kinks="infinite slope at 1: 0 where the incoming gradient is; NaN below",
+    x=lambda g, x: divided(g, _sinh_of_arccosh(x)),
 )
-def arctanh(x: Operand) -> Array:
-    """Number whose hyperbolic tangent is x."""
-    return np.arctanh(x)
 
 
 @kernel("subtract")
@@ -220,34 +146,16 @@ def _complement_of_square(x):
 _complement_of_square.vjp(
     x=lambda g, x: scaled(g, np.where(np.abs(x) > 1, math.nan, -2 * x))
 )
-arctanh.vjp(x=lambda g, x: divided(g, _complement_of_square(x)))
 
+arctanh = _on_an_interval(
+    np.arctanh,
+    "Number whose hyperbolic tangent is x.",
+    x=lambda g, x: divided(g, _complement_of_square(x)),
+)
 
-@operation(np.degrees, kind="linear")
-def degrees(x: Operand) -> Array:
-    """Radians in degrees."""
-    return np.degrees(x)
-
-
-@operation(np.rad2deg, kind="linear")
-def rad2deg(x: Operand) -> Array:
-    """Radians in degrees."""
-    return np.rad2deg(x)
-
-
-@operation(np.radians, kind="linear")
-def radians(x: Operand) -> Array:
-    """Degrees in radians."""
-    return np.radians(x)
-
-
-@operation(np.deg2rad, kind="linear")
-def deg2rad(x: Operand) -> Array:
-    """Degrees in radians."""
-    return np.deg2rad(x)
-
-
-for _op in (degrees, rad2deg):
-    _op.vjp(x=lambda g: np.degrees(g))
-for _op in (radians, deg2rad):
-    _op.vjp(x=lambda g: np.radians(g))
+_to_degrees = partial(unary, kind="linear", x=lambda g: np.degrees(g))
+_to_radians = partial(unary, kind="linear", x=lambda g: np.radians(g))
+degrees = _to_degrees(np.degrees, "Radians in degrees.")
+rad2deg = _to_degrees(np.rad2deg, "Radians in degrees.")
+radians = _to_radians(np.radians, "Degrees in radians.")
+deg2rad = _to_radians(np.deg2rad, "Degrees in radians.")

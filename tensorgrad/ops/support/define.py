@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,9 +13,10 @@ from ...core.dispatch import implement
 from ...core.duck import DuckArray
 from ...core.foreign import NATIVE, computed, holds_array
 from ...core.primitive import Primitive
+from ...core.saves import Rule
 from ...core.tensor import Tensor, detached, wrap
 from ...core.tree import leaves, mapped
-from ...core.types import Operation, Q, R, on_tensors
+from ...core.types import Array, Operand, Operation, Q, R, on_tensors
 from .docstrings import complete
 from .registry import REAL, Case, Domain, Kind, describe
 
@@ -50,6 +52,47 @@ def operation(
         return op
 
     return make
+
+
+def unary(
+    function: Any, summary: str, **more: Any
+) -> Primitive[[Operand], Tensor, Array]:
+    """Make an operation of a NumPy function of each element `x`, with its rule."""
+
+    def forward(x: Operand) -> Array:
+        return function(x)
+
+    return _elementwise(forward, function, summary, **more)
+
+
+def binary(
+    function: Any, summary: str, **more: Any
+) -> Primitive[[Operand, Operand], Tensor, Array]:
+    """Make an operation of a NumPy function of elements `a` and `b`, with its rules."""
+
+    def forward(a: Operand, b: Operand) -> Array:
+        return function(a, b)
+
+    return _elementwise(forward, function, summary, **more)
+
+
+def _elementwise(
+    forward: Callable[Q, R],
+    function: Any,
+    summary: str,
+    *,
+    kind: Kind = "smooth",
+    domains: Domain | tuple[Domain, ...] = REAL,
+    kinks: str = "",
+    **rules: Rule,
+) -> Primitive[Q, Tensor, R]:
+    forward.__name__ = forward.__qualname__ = function.__name__
+    # The module that asks for it, in which it is found by name when it is pickled.
+    forward.__module__ = sys._getframe(2).f_globals["__name__"]
+    forward.__doc__ = summary
+    op = operation(function, kind=kind, domains=domains, kinks=kinks)(forward)
+    op.vjp(**rules)
+    return op
 
 
 def composed(

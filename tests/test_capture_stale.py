@@ -22,7 +22,7 @@ import pytest
 from tensors import parameter
 
 import tensorgrad as tg
-from tensorgrad.capture.recording import watch
+from tensorgrad.capture.recording import search, watch
 
 
 @dataclasses.dataclass
@@ -552,6 +552,40 @@ def a_weak_reference():
 
 
 @stale
+def the_class_of_an_object():
+    class Plain:
+        def scale(self):
+            return 2.0
+
+    class Other:
+        def scale(self):
+            return 3.0
+
+    one, p = Plain(), parameter()
+    return lambda x: np.sum(p * x) * one.scale(), lambda: setattr(
+        one, "__class__", Other
+    )
+
+
+@stale
+def an_attribute_among_all():
+    class Plain:
+        pass
+
+    one, p = Plain(), parameter()
+    one.scale = 2.0
+    return lambda x: np.sum(p * x) * sum(vars(one).values()), lambda: setattr(
+        one, "more", 3.0
+    )
+
+
+@stale
+def the_array_of_a_tensor():
+    p = parameter()
+    return lambda x: np.sum(p * x), lambda: setattr(p, "data", np.full(3, 5.0))
+
+
+@stale
 def a_user_dict():
     options, p = collections.UserDict(scale=2.0), parameter()
     return lambda x: np.sum(p * x) * options["scale"], lambda: options.update(scale=3.0)
@@ -909,26 +943,35 @@ def test_what_a_replay_sees_is_no_error(name):
 # Faults.
 
 PLANTED = {
-    "Attributes": "attribute",
-    "Called": "a_context_variable",
-    "Cell": "a_cell_of_a_helper",
-    "Class": "a_method_of_a_class",
-    "Contents": "plain_numpy_on_an_array",
-    "Entry": "a_variable_of_another_module",
-    "Function": "the_code_of_a_function",
-    "Held": "a_hook_added",
-    "Items": "an item of a long list",
-    "Others": "an attribute by the text of its name",
-    "Slot": "a_slot",
+    "ARRAY": "the_array_of_a_tensor",
+    "ATTRIBUTES": "attribute",
+    "BYTES": "plain_numpy_on_an_array",
+    "CELL": "a_cell_of_a_helper",
+    "CLASS": "a_method_of_a_class",
+    "CLASS_OF": "the_class_of_an_object",
+    "CONTEXT": "a_context_variable",
+    "ENTRY": "a_variable_of_another_module",
+    "FUNCTION": "the_code_of_a_function",
+    "HOOKS": "a_hook_added",
+    "ITEMS": "an item of a long list",
+    "NAMES": "an_attribute_among_all",
+    "NODE": "requires_grad_off",
+    "SLOT": "a_slot",
 }
 
 
 @pytest.mark.parametrize("kind", PLANTED)
 def test_each_kind_of_watch_is_needed(kind, monkeypatch):
-    watched = getattr(watch, kind)
-    monkeypatch.setattr(watched, "_tests", lambda self, bind: iter(()))
-    monkeypatch.setattr(watched, "_changes", lambda self: iter(()))
-    monkeypatch.setattr(watch, "_hooked_as_before", lambda tensors: True)
+    class Without(watch.Watched):
+        def changes(self):
+            return () if self.kind is getattr(watch, kind) else super().changes()
+
+        def tests(self, bind):
+            return () if self.kind is getattr(watch, kind) else super().tests(bind)
+
+    monkeypatch.setattr(search, "Watched", Without)
+    if kind == "HOOKS":
+        monkeypatch.setitem(watch._SCOPE, "hooked", lambda tensors: True)
     with pytest.raises(AssertionError):
         never_stale(CASES[PLANTED[kind]])
 

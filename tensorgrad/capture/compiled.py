@@ -205,7 +205,7 @@ class Capture:
         if before is None:
             self._first = record(step, args, kwargs, own)
             self._search = Search(step, self._first)
-            self.watch = Watch(self._search.watched)
+            self.watch = Watch(self._search.watched.values())
             for item in self._kept.values():
                 item.refresh()
             self._kept |= self._search.kept()
@@ -224,14 +224,13 @@ class Capture:
     def _is_outdated(self, when: str) -> bool:
         """Whether to record the step anew; raise for a change that must be an error."""
         most = FIRM if self._renewed < _RENEWED else AGAIN
-        changed = self.watch.check(when, _PASS, most)
-        if any(item.level == AGAIN for item in changed):
+        changes = self.watch.check(when, _PASS, most)
+        if any(change.level == AGAIN for change in changes):
             self._renewed += 1
             return True
-        if changed and self.replay is None:
-            self._search.forget(changed)
-            self.watch = Watch(self._search.watched)
-        return bool(changed) and self.replay is not None
+        if changes and self.replay is None:
+            self._search.forget(changes)
+        return bool(changes) and self.replay is not None
 
     def _keep(
         self, recording: Recording, changed: set[int], draws: Draws, left: set[int]

@@ -8,7 +8,7 @@ import io
 import os
 import random
 import sys
-from abc import ABCMeta
+from abc import ABCMeta, get_cache_token
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
@@ -24,7 +24,7 @@ from types import (
     MethodType,
     ModuleType,
 )
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 from weakref import ReferenceType
 
 import numpy as np
@@ -41,27 +41,33 @@ from .reads import PLAIN, Draws, Ran, Reads, is_followed, is_users, reads_all
 from .recording import Recording, tensors_of
 from .watch import (
     AGAIN,
+    ARRAY,
+    ATTRIBUTES,
+    BYTES,
+    CELL,
+    CLASS,
+    CLASS_OF,
+    CONTEXT,
+    ENTRY,
     FIRM,
+    FUNCTION,
+    HOOKS,
+    ITEM,
+    ITEMS,
     LOOSE,
     MISSING,
+    NAMES,
+    NODE,
     NOTHING,
-    OF_FUNCTIONS,
-    Attributes,
-    Called,
-    Cell,
-    Class,
-    Contents,
-    Entry,
-    Function,
-    Held,
-    Items,
-    Others,
-    Registered,
-    Slot,
+    REFERENT,
+    SLOT,
+    SUBCLASSES,
+    Change,
+    Holder,
     Watch,
     Watched,
     changeable,
-    items,
+    entries,
     own_attributes,
     static,
 )
@@ -86,7 +92,7 @@ def watch(
     changed: set[int],
     draws: Draws,
     bare: list[Tensor],
-    others: dict[Any, Watched],
+    others: dict[Place, Watched],
     arrays: list[Reference],
 ) -> Watch:
     """Return a watch on everything a step read, after two recordings of it.
@@ -130,10 +136,14 @@ def watch(
     search.forget_as(before)
     search.hold(tensors_of(recording.recorder), bare)
     # An earlier call may have read what a cache keeps since.
-    search.watched += [w for place, w in others.items() if not search.joins(place, w)]
-    result = Watch(search.watched)
+    search.join(others)
+    result = Watch(search.watched.values())
     result.prepare()
     return result
+
+
+Place: TypeAlias = tuple[Holder, int]
+"""A kind and the id of a holder."""
 
 
 def names_of(ran: Ran) -> Names:
@@ -180,9 +190,10 @@ class Search:
     ----------
     known : dict
         The objects gone through, under their ids.
-    watched : list of Watched
-    sure : set of int
-        Ids of those whose holder was surely there before the step.
+    watched : dict of Watched
+        By kind and the id of the holder.
+    sure : set of tuple
+        Which of these were surely there before the step.
     arrays : list of Reference
         Plain arrays.
     random : list
@@ -197,31 +208,18 @@ class Search:
         reads = recording.reads
         self._received = recording.recorder.received
         self.known: dict[int, Any] = {}
-        self.watched: list[Watched] = []
-        self.sure: set[int] = set()
+        self.watched: dict[Place, Watched] = {}
+        self.sure: set[Place] = set()
         self.arrays: list[Reference] = []
         self.random: list[Any] = []
-        self.forgotten: dict[Any, Any] = {}
+        self.forgotten: list[tuple[Place, Any]] = []
         self.refused: str | None = None
         self._ran = {id(ran.code) for ran in reads.ran.values()}
         self._met: set[int] = set()
         self._there: set[int] = set()
         self._visited: dict[tuple[int, Names], tuple[int, int]] = {}
-        self.merged: dict[Any, Watched] = {}
         self._queue: deque[Reference] = deque()
         self._go(step, reads, known)
-        self._settle()
-
-    def _settle(self) -> None:
-        """Watch each name once, and compare with what is there now."""
-        for (kind, holder, _), item in self.merged.items():
-            if kind is Others:
-                attributes = self.merged.get((Attributes, holder, None))
-                apart = self.merged.get((Items, holder, None))
-                item.key -= attributes.key if attributes else set()
-                item.key &= apart.key if apart and apart.key else item.key
-        for item in self.watched:
-            item.refresh()
         self.sums = {id(root(a.x)): checksum(a.x) for a in self.arrays}
 
     def changed(self) -> set[int]:
@@ -229,39 +227,29 @@ class Search:
         sums = ((id(root(a.x)), checksum(a.x)) for a in self.arrays)
         return {owner for owner, total in sums if self.sums[owner] != total}
 
-    def joins(self, place: Any, item: Watched) -> bool:
-        """Whether the same is watched here; take the names of an item to it then."""
-        here = self.merged.get(place)
-        if here is not None and isinstance(here, Attributes | Class):
-            here.key |= item.key
-            here.refresh()
-        return here is not None
+    def join(self, others: dict[Place, Watched]) -> None:
+        """Watch what other searches do, too."""
+        for place, item in others.items():
+            here = self.watched.setdefault(place, item)
+            for key, part in item.parts.items():
+                here.add((key,), *part)
 
-    def kept(self) -> dict[Any, Watched]:
+    def kept(self) -> dict[Place, Watched]:
         """Return what was surely there before the step, by its place."""
-        return {p: item for p, item in self.merged.items() if id(item) in self.sure}
+        return {place: self.watched[place] for place in self.sure}
 
-    def forget(self, changed: list[Watched]) -> None:
+    def forget(self, changes: list[Change]) -> None:
         """Watch no longer what changed without consequence, here and from now on."""
-        for place, item in [*self.merged.items()]:
-            if any(item is other for other in changed):
-                before = item.key
-                gone = item.forget()
-                self.forgotten[place] = None if gone else before - item.key
-                if gone:
-                    del self.merged[place]
-                    self.watched.remove(item)
+        for change in changes:
+            item = change.item
+            item.parts.pop(change.key, None)
+            self.forgotten.append((_place(item.kind, item.holder), change.key))
 
     def forget_as(self, before: Search) -> None:
         """Watch no longer what another search does not."""
-        for place, names in before.forgotten.items():
-            item = self.merged.get(place)
-            if item is not None and names is None:
-                self.watched.remove(item)
-                del self.merged[place]
-            elif item is not None:
-                item.key -= names
-                item.refresh()
+        for place, key in before.forgotten:
+            if place in self.watched:
+                self.watched[place].parts.pop(key, None)
 
     def _go(self, step: Any, reads: Reads, known: dict[int, Any] | None) -> None:
         self._add(step, "the step", _CALL, SURE)
@@ -313,10 +301,10 @@ class Search:
     def hold(self, tensors: list[Tensor], bare: list[Tensor]) -> None:
         """Watch tensors that a program uses, too."""
         for tensor in tensors:
-            self._watch(Held, Reference(tensor, "a Tensor", _CALL, SURE))
+            self._state(Reference(tensor, "a Tensor", _CALL, SURE))
         for tensor in bare:
             ref = Reference(tensor, "a gradient left over from before", _CALL, SURE)
-            self._watch(Slot, ref, "_grad")
+            self._watch(SLOT, ref, ("_grad",))
 
     def compare(self, recording: Recording, changed: set[int]) -> None:
         """Watch the contents of arrays that constants may have come from.
@@ -334,7 +322,7 @@ class Search:
             maybe = is_read and owner not in changed
             if owner not in written and (maybe or owner in used):
                 level = AGAIN if owner in used else LOOSE
-                self._watch(Contents, ref._replace(level=level))
+                self._watch(BYTES, ref._replace(level=level))
 
     def _follow(self) -> None:
         while self._queue:
@@ -362,21 +350,17 @@ class Search:
         """Go on from one object to another."""
         self._add(x, name, ref.names, ref.outside, ref.level)
 
-    def _watch(self, kind: type[Watched], ref: Reference, key: Any = None) -> None:
-        """Watch one item, if it is outside; names of one object are merged."""
+    def _watch(
+        self, kind: Holder, ref: Reference, keys: Iterable[Any] | None = None
+    ) -> None:
+        """Watch parts of a holder, if it is outside."""
         if not ref.outside:
             return
-        apart = ref.level if kind in (Others, Class) else None
-        place = kind, id(ref.x), key if isinstance(key, str) else apart
-        item = self.merged.get(place)
-        if item is None:
-            item = self.merged[place] = kind(ref.name, ref.x, key, ref.level)
-            self.watched.append(item)
-        elif isinstance(key, frozenset):
-            item.key = item.key & key if kind is Items else item.key | key
-        item.level = min(item.level, ref.level)
+        place = _place(kind, ref.x)
+        item = self.watched.setdefault(place, Watched(kind, ref.x))
+        item.add(kind.keys if keys is None else sorted(keys), ref.name, ref.level)
         if ref.outside == SURE:
-            self.sure.add(id(item))
+            self.sure.add(place)
 
     # Where code starts from.
 
@@ -385,12 +369,12 @@ class Search:
         for name in sorted(names.variables):
             here = module._replace(name=name)
             if name in variables:
-                self._watch(Entry, here, name)
+                self._watch(ENTRY, here, (name,))
                 self._add(variables[name], name, names, SURE)
             elif not names.all or hasattr(builtins, name):
-                self._watch(Entry, here, name)
+                self._watch(ENTRY, here, (name,))
                 if hasattr(builtins, name):
-                    self._watch(Entry, here._replace(x=vars(builtins)), name)
+                    self._watch(ENTRY, here._replace(x=vars(builtins)), (name,))
         package = variables.get("__package__") or ""
         for name in names.modules:
             for full in (name, f"{package}.{name}".rstrip(".")):
@@ -417,7 +401,7 @@ class Search:
         variables = vars(ref.x)
         for name in self._wanted(ref.names, variables):
             here = Reference(variables, f"{ref.name}.{name}", ref.names, SURE)
-            self._watch(Entry, here, name)
+            self._watch(ENTRY, here, (name,))
             self._add(variables[name], here.name, ref.names, SURE)
 
     def _wanted(self, names: Names, there: Any) -> list[str]:
@@ -428,26 +412,22 @@ class Search:
         # Of code that is not followed, what it closes over is read for all we know.
         unknown = f.__closure__ and not is_followed(f.__code__)
         ran = id(f.__code__) in self._ran
-        if not (ran or unknown or not ref.names.attributes.isdisjoint(OF_FUNCTIONS)):
+        if not (ran or unknown or not ref.names.attributes.isdisjoint(FUNCTION.keys)):
             self._extras(ref)
             return
         self._met.add(id(f.__code__))
-        names = names_in(f.__code__, reads_all(f.__code__))
+        inner = ref._replace(names=names_in(f.__code__, reads_all(f.__code__)))
         if is_users(f.__code__):
-            self._watch(Function, ref)
+            self._watch(FUNCTION, ref)
             defaults = (*(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values())
             for value in defaults:
-                at = f"a default of {ref.name}"
-                self._on(ref._replace(names=names), value, at)
+                self._on(inner, value, f"a default of {ref.name}")
             if f.__kwdefaults__:
-                self._add(f.__kwdefaults__, f"defaults of {ref.name}", names, SURE)
+                at = f"defaults of {ref.name}"
+                self._add(f.__kwdefaults__, at, inner.names, SURE)
         cells = zip(f.__code__.co_freevars, f.__closure__ or (), strict=True)
         for name, cell in cells:
-            here = Reference(cell, name, names, ref.outside, ref.level)
-            self._watch(Cell, here)
-            self.known[id(cell)] = cell
-            content = Cell(name, cell).seen
-            self._on(here, content, name)
+            self._on(inner, cell, name)
         self._extras(ref)
 
     def _extras(self, ref: Reference) -> None:
@@ -467,12 +447,13 @@ class Search:
         if owner is not None and not isinstance(owner, ModuleType):
             self._on(ref, owner, ref.name)
 
-    def _partial(self, ref: Reference) -> None:
-        p = ref.x
-        for what in ("func", "args", "keywords"):
-            self._watch(Slot, ref, what)
-            at = ref.name if what == "func" else f"an argument of {ref.name}"
-            self._on(ref, getattr(p, what), at)
+    def _simple(self, ref: Reference) -> None:
+        """Go through what is watched whatever code reads, by the table of parts."""
+        kind = next(base for base in _PARTS if isinstance(ref.x, base))
+        holder, parts = _PARTS[kind]
+        self._watch(holder, ref, parts)
+        for key, value in holder.values(ref.x, parts).items():
+            self._on(ref, value, parts[key].format(ref.name))
 
     def _container(self, ref: Reference) -> None:
         x = ref.x
@@ -480,7 +461,7 @@ class Search:
             self._dict(ref)
         else:
             if not isinstance(x, tuple | frozenset):
-                self._watch(Items, ref)
+                self._watch(ITEMS, ref)
             for i, value in enumerate(x):
                 self._on(ref, value, f"{ref.name}[{i}]")
         if changeable(type(x)):
@@ -489,41 +470,34 @@ class Search:
     def _dict(self, ref: Reference) -> None:
         """Go through a dict; keys that the code does not contain may not matter."""
         constants = ref.names.texts | ref.names.attributes
-        pairs = items(ref.x)
-        apart = {k for k, _ in pairs if type(k) is str and k not in constants}
-        self._watch(Items, ref, frozenset(apart))
-        if apart:
-            self._watch(Others, ref._replace(level=LOOSE), frozenset(apart))
-        for key, value in pairs:
+        self._watch(ITEMS, ref)
+        entry = ITEM if changeable(type(ref.x)) else ENTRY
+        for key, value in entries(ref.x):
             self._on(ref, key, f"a key of {ref.name}")
-            loose = type(key) is str and key in apart
-            here = ref._replace(level=LOOSE) if loose else ref
-            self._on(here, value, f"{ref.name}[{key!r:.40}]")
+            here = ref._replace(name=f"{ref.name}[{key!r:.40}]")
+            if type(key) is str:
+                here = here if key in constants else here._replace(level=LOOSE)
+                self._watch(entry, here, (key,))
+            self._on(here, value, here.name)
 
     def _tensor(self, ref: Reference) -> None:
-        self._watch(Held, ref)
+        self._state(ref)
         reads_it = not ref.names.attributes.isdisjoint(("grad", "_grad"))
         if reads_it and id(ref.x) not in self._received:
             at = ref._replace(name=f"the gradient of {ref.name}")
-            self._watch(Slot, at, "_grad")
+            self._watch(SLOT, at, ("_grad",))
+
+    def _state(self, ref: Reference) -> None:
+        for part in (ARRAY, NODE, HOOKS):
+            self._watch(part, ref)
 
     def _array(self, ref: Reference) -> None:
         if ref.x.dtype.hasobject:
-            self._watch(Items, ref)
+            self._watch(ITEMS, ref)
             for i, item in enumerate(ref.x.flat):
                 self._on(ref, item, f"{ref.name}[{i}]")
         elif ref.outside:
             self.arrays.append(ref)
-
-    def _context(self, ref: Reference) -> None:
-        get = ref.x.get
-        self.known[id(get)] = get
-        self._watch(Called, ref._replace(x=get), (MISSING,))
-        self._on(ref, get(MISSING), ref.name)
-
-    def _reference(self, ref: Reference) -> None:
-        self._watch(Called, ref, ())
-        self._on(ref, ref.x(), ref.name)
 
     def _generator(self, ref: Reference) -> None:
         if isinstance(ref.x, random.SystemRandom):
@@ -559,7 +533,7 @@ class Search:
         if own is not NOTHING or builtin is not type(x):
             self._own(ref, own)
         if _is_buffer(x):
-            self._watch(Contents, ref)
+            self._watch(BYTES, ref)
         elif ref.outside and ref.level == FIRM and _is_opaque(builtin):
             self.refused = f"reads {ref.name}, a {type(x).__name__}, which hides it"
         elif own is NOTHING and builtin is type(x):
@@ -572,10 +546,10 @@ class Search:
                 at = ref._replace(
                     name=f"{ref.name}.{slot}", level=max(level, ref.level)
                 )
-                self._watch(Slot, at, slot)
+                self._watch(SLOT, at, (slot,))
                 self._on(at, getattr(x, slot, None), at.name)
         if hasattr(type(x), "__array__") and not isinstance(x, np.generic):
-            self._watch(Contents, ref)
+            self._watch(BYTES, ref)
 
     def _own(self, ref: Reference, own: dict[str, Any]) -> None:
         names = ref.names
@@ -583,22 +557,24 @@ class Search:
         if _is_ours(type(ref.x)):
             # Layers and optimizers: their public attributes decide what they do.
             watched = frozenset(filter(_is_public, watched | own.keys()))
-        self._watch(Attributes, ref, frozenset(watched))
-        self._values(ref, own, watched)
+        self._watch(CLASS_OF, ref)
+        self._attributes(ref, own, watched)
         entire = names.entire or type(ref.x).__module__.split(".")[0] in _ENTIRE
         if (names.all or entire) and not _is_ours(type(ref.x)):
             rest = own.keys() - watched
             parts = [text for text in names.texts if len(text) > 1]
             near = {n for n in rest if entire or any(part in n for part in parts)}
-            for level, some in ((AGAIN, near), (LOOSE, rest - near)):
-                here = ref._replace(level=max(level, ref.level))
-                holder = own if isinstance(ref.x, dict) else ref.x
-                self._watch(Others, here._replace(x=holder), frozenset(some))
-                self._values(here, own, some)
+            again = ref._replace(level=max(AGAIN, ref.level))
+            self._attributes(again, own, near)
+            if again.level == AGAIN:
+                # Who reads all of them sees new ones, too.
+                self._watch(NAMES, again._replace(x=own))
+            self._attributes(ref._replace(level=LOOSE), own, rest - near)
 
-    def _values(
+    def _attributes(
         self, ref: Reference, own: dict[str, Any], names: Iterable[str]
     ) -> None:
+        self._watch(ATTRIBUTES, ref, names)
         for name in sorted(own.keys() & names):
             self._on(ref, own[name], f"{ref.name}.{name}")
 
@@ -612,10 +588,10 @@ class Search:
         self.known[id(kind)] = kind
         if isinstance(kind, ABCMeta):
             # Other code may register classes as its subclasses.
-            self._watch(Registered, here._replace(level=LOOSE))
+            self._watch(SUBCLASSES, here._replace(x=get_cache_token, level=LOOSE))
         for some, level in self._levels(kind, ref.names, names):
             at = here._replace(level=max(level, ref.level))
-            self._watch(Class, at, some)
+            self._watch(CLASS, at._replace(name=kind.__qualname__), some)
             for name in sorted(some):
                 for part in _parts_of(static(kind, name)):
                     self._on(at._replace(x=ref.x), part, f"{ref.name}.{name}")
@@ -628,6 +604,10 @@ class Search:
         if names.all and not _is_ours(kind):
             own = {n for base in kind.__mro__ if changeable(base) for n in vars(base)}
             yield frozenset(n for n in own - wanted if not n.startswith("__")), AGAIN
+
+
+def _place(kind: Holder, holder: Any) -> Place:
+    return kind, id(holder)
 
 
 def _has_frozen(recording: Recording) -> bool:
@@ -702,6 +682,15 @@ def _parts_of(value: Any) -> Iterator[Any]:
 
 _CALL = Names(attributes=frozenset(["__call__"]))
 
+_ARGUMENT = "an argument of {}"
+_PARTS: dict[type, tuple[Holder, dict[str, str]]] = {
+    partial: (SLOT, {"func": "{}", "args": _ARGUMENT, "keywords": _ARGUMENT}),
+    ContextVar: (CONTEXT, {"": "{}"}),
+    ReferenceType: (REFERENT, {"": "{}"}),
+    CellType: (CELL, {"": "{}"}),
+}
+"""What is watched and followed in simple holders, and the name it goes by."""
+
 _VISITS: list[tuple[Any, Callable[[Search, Reference], None]]] = [
     (Tensor, Search._tensor),
     (np.ndarray, Search._array),
@@ -709,13 +698,11 @@ _VISITS: list[tuple[Any, Callable[[Search, Reference], None]]] = [
     (FunctionType, Search._function),
     (MethodType, Search._method),
     (BuiltinMethodType, Search._builtin),
-    (partial, Search._partial),
+    ((partial, ContextVar, ReferenceType, CellType), Search._simple),
     (type, Search._class),
     (dict | list | tuple | set | frozenset | deque, Search._container),
     (MappingProxyType, Search._container),
-    (ContextVar, Search._context),
-    (ReferenceType, Search._reference),
     (_RANDOM, Search._generator),
     (io.IOBase, Search._file),
-    ((np.dtype, np.ufunc, CellType, CodeType, FrameType), Search._skip),
+    ((np.dtype, np.ufunc, CodeType, FrameType), Search._skip),
 ]

@@ -1,14 +1,21 @@
-"""What a step read when it was recorded, and whether it is still the same."""
+"""What a step read when it was recorded, and whether it is still the same.
+
+`Holder` is the table: a line for each kind of thing that holds others tells how a part
+of it is read and compared, in Python that is both run and written into the check before
+each replay, and what a message calls it. The search says which parts of what it reaches
+are watched.
+"""
 
 from __future__ import annotations
 
 import threading
 import timeit
-from abc import get_cache_token
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count
 from types import BuiltinMethodType, FunctionType, MappingProxyType, MethodType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,311 +36,249 @@ MISSING = _Missing()
 """Stands for what is not there."""
 
 FIRM, AGAIN, LOOSE = range(3)
+"""What a change means: an error; that the step is recorded again; or so, but for what
+changes between two recordings that are the same."""
 
 _OURS = ("tensorgrad.nn", "tensorgrad.optim")
 """Of these classes only what is used is looked at, not whether more was added."""
-
-_DICTS = (dict, MappingProxyType)
 
 _FEW = 16
 """So many items are compared one by one, which is faster than a loop."""
 
 
-class Watched:
-    """One thing that a step read.
+@dataclass(frozen=True, eq=False)
+class Holder:
+    """A kind of thing that holds others: how its parts are read, compared and named.
 
     Parameters
     ----------
-    name : str
-        What the step calls it.
-    holder : object
-        What it was found in.
-    key : object
-        Where in it.
-
-    Attributes
-    ----------
-    seen : object
-        What was there.
-    level : int
-        FIRM where a change is an error, AGAIN where the step is recorded again, and
-        LOOSE where it need not be if two recordings with a change between are the same.
+    label : str
+        What a message calls a part: of its `name`, or its holder's, and its `key`.
+    read : str
+        Python for a part of the holder `h`.
+    missing : str
+        Python that is true as long as nothing is there.
+    sign : str
+        How what is read is compared with what was; "" for not in each replay.
+    keys : tuple
+        The parts, where there are no others.
+    shown : callable
+        Returns what a message says of a value.
     """
 
-    def __init__(
-        self, name: str, holder: Any, key: Any = None, level: int = FIRM
-    ) -> None:
-        self.name, self.holder, self.key, self.level = name, holder, key, level
-        self.seen = self._now()
+    label: str
+    read: str = ""
+    missing: str = ""
+    sign: str = "is"
+    keys: tuple[str, ...] = ("",)
+    shown: Callable[[Any], Any] = lambda value: value
 
-    def refresh(self) -> None:
-        """Compare with the present value from now on."""
-        self.seen = self._now()
+    def values(self, x: Any, keys: Iterable[Any]) -> dict[Any, Any]:
+        """Return what the parts of a holder are now."""
+        return {key: _read(self.read.format(h="h", key=key), x) for key in keys}
 
-    def forget(self) -> bool:
-        """Watch no longer what has changed; whether nothing is left to watch."""
-        return True
-
-    def _now(self) -> Any:
-        """Return the present value."""
-        raise NotImplementedError
-
-    def _changes(self) -> Iterator[tuple[str, Any, Any]]:
-        """Yield what has changed: its name, its old value and its new one."""
-        now = self._now()
-        if not same(now, self.seen):
-            yield self.name, self.seen, now
-
-    def _tests(self, bind: Bind) -> Iterator[str]:
+    def tests(self, x: Any, keys: Iterable[Any], bind: Bind) -> Iterator[str]:
         """Yield Python expressions that are true as long as nothing has changed."""
-        raise NotImplementedError
+        for key, value in self.values(x, keys).items():
+            same = f"{self.read} {self.sign} {{value}}" if self.sign else ""
+            text = self.missing if value is MISSING else same
+            if text:
+                yield text.format(h=bind(x), key=key, value=bind(value))
+
+    def differences(
+        self, name: str, key: Any, was: Any, now: Any
+    ) -> Iterator[tuple[str, Any, Any]]:
+        """Yield in what a part differs: a name, the old value and the new one."""
+        if not same(now, was):
+            label = self.label.format(name=name, key=key)
+            yield label, self.shown(was), self.shown(now)
 
 
-class Entry(Watched):
-    """The value of a key of a dict, as a rule a variable of a module."""
-
-    def _now(self) -> Any:
-        return self.holder.get(self.key, MISSING)
-
-    def _tests(self, bind: Bind) -> Iterator[str]:
-        if self._now() is MISSING:
-            yield f"{self.key!r} not in {bind(self.holder)}"
-        else:
-            yield f"{bind(self.holder)}[{self.key!r}] is {bind(self._now())}"
+def _read(text: str, x: Any) -> Any:
+    try:
+        return _reader(text)(x)
+    except (AttributeError, KeyError, ValueError):
+        return MISSING
 
 
-class Cell(Watched):
-    """The value of a variable of a function around the step."""
-
-    def _now(self) -> Any:
-        try:
-            return self.holder.cell_contents
-        except ValueError:
-            return MISSING
-
-    def _tests(self, bind: Bind) -> Iterator[str]:
-        if self._now() is not MISSING:
-            yield f"{bind(self.holder)}.cell_contents is {bind(self._now())}"
+@lru_cache(maxsize=4096)
+def _reader(text: str) -> Callable[[Any], Any]:
+    reader: Callable[[Any], Any] = eval(f"lambda h: {text}", _SCOPE)
+    return reader
 
 
-class Slot(Watched):
-    """An attribute whose access runs no user code."""
+class _Attributes(Holder):
+    """What an object has of its own, without code of its class."""
 
-    def _now(self) -> Any:
-        return getattr(self.holder, self.key, MISSING)
+    def values(self, x: Any, keys: Iterable[Any]) -> dict[Any, Any]:
+        """Return the attributes of these names."""
+        own = own_attributes(x)
+        return {name: own.get(name, MISSING) for name in keys}
 
-    def _tests(self, bind: Bind) -> Iterator[str]:
-        if self._now() is MISSING:
-            yield f"not hasattr({bind(self.holder)}, {self.key!r})"
-        else:
-            yield f"{bind(self.holder)}.{self.key} is {bind(self._now())}"
-
-
-class Attributes(Watched):
-    """What an object has of its own, and its class; `key` are names that code reads."""
-
-    def _now(self) -> Any:
-        own = own_attributes(self.holder)
-        values = {name: own.get(name, MISSING) for name in sorted(self.key)}
-        return type(self.holder), values
-
-    def _changes(self) -> Iterator[tuple[str, Any, Any]]:
-        kind, values = self._now()
-        if kind is not self.seen[0]:
-            yield f"the class of {self.name}", self.seen[0], kind
-        for name, was in self.seen[1].items():
-            if not same(values[name], was):
-                yield f"{self.name}.{name}", was, values[name]
-
-    def _tests(self, bind: Bind) -> Iterator[str]:
-        kind, values = self._now()
-        h, own = bind(self.holder), own_attributes(self.holder)
-        yield f"{h}.__class__ is {bind(kind)}"
-        simple = kind.__getattribute__ is object.__getattribute__
+    def tests(self, x: Any, keys: Iterable[Any], bind: Bind) -> Iterator[str]:
+        """Yield that there are as many, and that they are the same."""
+        kind: Any = type(x)
+        own = own_attributes(x)
         if own is not NOTHING:
             yield f"len({bind(own)}) == {len(own)}"
-        for name, value in values.items():
+        simple: bool = kind.__getattribute__ is object.__getattribute__
+        for name, value in self.values(x, keys).items():
             if value is not MISSING:
                 plain = simple and not hasattr(static(kind, name), "__set__")
+                h = bind(x)
                 at = f"{h}.{name}" if plain else f"own({h})[{name!r}]"
                 yield f"{at} is {bind(value)}"
 
 
-class Others(Watched):
-    """The values of an object or dict under names that the code does not contain."""
+class _Class(Holder):
+    """What a class and its bases define."""
 
-    def _own(self) -> Any:
-        holder = self.holder
-        return holder if isinstance(holder, _DICTS) else own_attributes(holder)
+    def values(self, x: Any, keys: Iterable[Any]) -> dict[Any, Any]:
+        """Return what is defined under these names."""
+        return {name: static(x, name) for name in keys}
 
-    def _now(self) -> Any:
-        own = self._own()
-        values = {name: own.get(name, MISSING) for name in self.key}
-        # Who reads all of them sees new ones, too.
-        return values if self.level > AGAIN else values | {"*": tuple(own)}
-
-    def _changes(self) -> Iterator[tuple[str, Any, Any]]:
-        for name, now in self._now().items():
-            if not same(now, self.seen[name]):
-                yield f"{self.name}.{name}", self.seen[name], now
-
-    def forget(self) -> bool:
-        """Watch no longer what has changed; whether nothing is left to watch."""
-        now = self._now()
-        self.key = frozenset(n for n in self.key if same(now[n], self.seen[n]))
-        return not self.key
-
-    def _tests(self, bind: Bind) -> Iterator[str]:
-        own = bind(self._own())
-        for name, value in self._now().items():
-            if name == "*":
-                yield f"tuple({own}) == {bind(value)}"
-            elif value is not MISSING:
-                yield f"{own}[{name!r}] is {bind(value)}"
-
-
-class Class(Watched):
-    """What a class and its bases define; `key` are names that code reads."""
-
-    def _now(self) -> Any:
-        return {name: static(self.holder, name) for name in sorted(self.key)}
-
-    def _changes(self) -> Iterator[tuple[str, Any, Any]]:
-        for name, now in self._now().items():
-            if not same(now, self.seen[name]):
-                yield f"{self.holder.__qualname__}.{name}", self.seen[name], now
-
-    def _tests(self, bind: Bind) -> Iterator[str]:
-        c = bind(self.holder)
-        for kind in self.holder.__mro__:
+    def tests(self, x: Any, keys: Iterable[Any], bind: Bind) -> Iterator[str]:
+        """Yield that no class has more in it, and that what was read is the same."""
+        for kind in x.__mro__:
             if changeable(kind) and not kind.__module__.startswith(_OURS):
                 yield f"len({bind(vars(kind))}) == {len(vars(kind))}"
-        for name, value in self._now().items():
-            place = _defining(self.holder, name)
+        for name, value in self.values(x, keys).items():
+            place = _defining(x, name)
             if place and changeable(place):
                 direct = isinstance(value, (FunctionType, property, *PLAIN))
-                if direct and _is_direct(self.holder, name):
-                    yield f"{c}.{name} is {bind(value)}"
+                if direct and _is_direct(x, name):
+                    yield f"{bind(x)}.{name} is {bind(value)}"
                 else:
                     yield f"{bind(vars(place))}[{name!r}] is {bind(value)}"
 
 
-class Function(Watched):
-    """The code of a function, and its defaults."""
+class _Items(Holder):
+    """What is in a container; values of a dict under texts are entries of their own."""
 
-    def _now(self) -> Any:
-        f = self.holder
-        return f.__code__, f.__defaults__, f.__kwdefaults__
+    def values(self, x: Any, keys: Iterable[Any]) -> dict[Any, Any]:
+        """Return all as one part."""
+        return {key: items(x) for key in keys}
 
-    def _changes(self) -> Iterator[tuple[str, Any, Any]]:
-        for what, was, now in zip(OF_FUNCTIONS, self.seen, self._now(), strict=True):
-            if not same(now, was):
-                yield f"{what} of {self.name}", was, now
+    def tests(self, x: Any, keys: Iterable[Any], bind: Bind) -> Iterator[str]:
+        """Yield comparisons one by one of what is short."""
+        for now in self.values(x, keys).values():
+            h, short = bind(x), len(now) <= _FEW and type(x) in (list, dict)
+            if short and all(type(key) in (int, str) for key, _ in now):
+                names = bind(tuple(key for key, _ in now))
+                is_dict = type(x) is dict
+                yield f"tuple({h}) == {names}" if is_dict else f"len({h}) == {len(now)}"
+                for key, value in now:
+                    if type(key) is int:
+                        yield f"{h}[{key!r}] is {bind(value)}"
+            else:
+                yield f"alike({h}, {bind(now)})"
 
-    def _tests(self, bind: Bind) -> Iterator[str]:
-        f = bind(self.holder)
-        for what, now in zip(OF_FUNCTIONS, self._now(), strict=True):
-            yield f"{f}.{what} is {bind(now)}"
-
-
-OF_FUNCTIONS = ("__code__", "__defaults__", "__kwdefaults__")
-
-
-class Items(Watched):
-    """What is in a list, a dict, a set or a deque; `key` are keys watched apart."""
-
-    def _now(self) -> Any:
-        pairs = items(self.holder)
-        if not self.key:
-            return pairs
-        return [(k, None if k in self.key else value) for k, value in pairs]
-
-    def _changes(self) -> Iterator[tuple[str, Any, Any]]:
-        now = self._now()
-        if len(now) != len(self.seen):
-            yield f"the length of {self.name}", len(self.seen), len(now)
+    def differences(
+        self, name: str, key: Any, was: Any, now: Any
+    ) -> Iterator[tuple[str, Any, Any]]:
+        """Yield the first difference in length, or all in keys and values."""
+        if len(now) != len(was):
+            yield f"the length of {name}", len(was), len(now)
             return
-        for (key, value), (was_key, was) in zip(now, self.seen, strict=True):
-            if not same(key, was_key):
-                yield f"a key of {self.name}", was_key, key
-            elif not same(value, was):
-                yield f"{self.name}[{key!r:.40}]", was, value
-
-    def _tests(self, bind: Bind) -> Iterator[str]:
-        now, h = self._now(), bind(self.holder)
-        kind = type(self.holder)
-        short = len(now) <= _FEW and kind in (list, dict)
-        if short and all(type(key) in (int, str) for key, _ in now):
-            keys = bind(tuple(key for key, _ in now))
-            yield f"tuple({h}) == {keys}" if kind is dict else f"len({h}) == {len(now)}"
-            for key, value in now:
-                if not self.key or key not in self.key:
-                    yield f"{h}[{key!r}] is {bind(value)}"
-        else:
-            yield f"alike({h}, {bind(now)}, {bind(self.key)})"
+        for (key, value), (key_before, before) in zip(now, was, strict=True):
+            if not same(key, key_before):
+                yield f"a key of {name}", key_before, key
+            elif not same(value, before):
+                yield f"{name}[{key!r:.40}]", before, value
 
 
-class Contents(Watched):
-    """The bytes of an array or of another buffer."""
-
-    def _now(self) -> Any:
-        return contents(self.holder)
-
-    def _changes(self) -> Iterator[tuple[str, Any, Any]]:
-        if self._now() != self.seen:
-            yield f"what is in {self.name}", MISSING, MISSING
-
-    def _tests(self, bind: Bind) -> Iterator[str]:
-        yield f"contents({bind(self.holder)}) == {bind(self._now())}"
+def _hooks_of(tensor: Any) -> tuple[Any, ...]:
+    return tuple(hooks.get(tensor.node, ()) if tensor.node else ())
 
 
-class Called(Watched):
-    """The value of a context variable or a weak reference."""
-
-    def _now(self) -> Any:
-        return self.holder(*self.key)
-
-    def _tests(self, bind: Bind) -> Iterator[str]:
-        arguments = ", ".join(map(bind, self.key))
-        yield f"{bind(self.holder)}({arguments}) is {bind(self._now())}"
+def _is_there(x: Any) -> bool:
+    return x is not None
 
 
-class Registered(Watched):
-    """The registered subclasses of abstract classes, in all of the process."""
-
-    def _now(self) -> Any:
-        return get_cache_token()
-
-    def _tests(self, bind: Bind) -> Iterator[str]:
-        yield f"{bind(get_cache_token)}() == {self._now()!r}"
-
-
-class Held(Watched):
-    """The array of a Tensor, whether it needs a gradient, and its hooks."""
-
-    def _now(self) -> Any:
-        node = self.holder.node
-        return self.holder._value, node, tuple(hooks.get(node, ()) if node else ())
-
-    def _changes(self) -> Iterator[tuple[str, Any, Any]]:
-        (value, node, hooks), (was, was_node, were_hooks) = self._now(), self.seen
-        if value is not was:
-            yield f"the array of {self.name}, a Tensor", was, value
-        if node is not was_node:
-            needed = was_node is not None, node is not None
-            yield f"requires_grad of {self.name}, a Tensor", *needed
-        elif hooks != were_hooks:
-            yield f"the hooks of {self.name}, a Tensor", len(were_hooks), len(hooks)
-
-    def _tests(self, bind: Bind) -> Iterator[str]:
-        value, node, _ = self._now()
-        t = bind(self.holder)
-        yield f"{t}._value is {bind(value)}"
-        yield f"{t}.node is {bind(node)}"
+ENTRY = Holder("{name}", "{h}[{key!r}]", "{key!r} not in {h}")
+ITEM = Holder("{name}", "getitem({h}, {key!r})", "not contains({h}, {key!r})")
+SLOT = Holder("{name}", "{h}.{key}", "not hasattr({h}, {key!r})")
+CELL = Holder("{name}", "{h}.cell_contents")
+CONTEXT = Holder("{name}", "{h}.get(MISSING)", "{h}.get(MISSING) is MISSING")
+# It is the same for as long as it is kept alive, which the watch does.
+REFERENT = Holder("{name}", "{h}()", sign="")
+BYTES = Holder("what is in {name}", "contents({h})", sign="==")
+SUBCLASSES = Holder("{name}", "{h}()", sign="==")
+FUNCTION = Holder(
+    "{key} of {name}", "{h}.{key}", keys=("__code__", "__defaults__", "__kwdefaults__")
+)
+ARRAY = Holder("the array of {name}, a Tensor", "{h}._value")
+NODE = Holder("requires_grad of {name}, a Tensor", "{h}.node", shown=_is_there)
+HOOKS = Holder("the hooks of {name}, a Tensor", "hooks_of({h})", sign="", shown=len)
+CLASS_OF = Holder("the class of {name}", "{h}.__class__")
+NAMES = Holder("{name}.*", "tuple({h})", sign="==")
+ATTRIBUTES = _Attributes("{name}.{key}")
+CLASS = _Class("{name}.{key}")
+ITEMS = _Items("{name}")
 
 
-def _hooked_as_before(tensors: list[Held]) -> bool:
-    return all(item._now()[2] == item.seen[2] for item in tensors)
+class Part(NamedTuple):
+    """What the step calls a part or its holder, and what a change means."""
+
+    name: str
+    level: int
+
+
+class Watched:
+    """What a step read of one holder.
+
+    Parameters
+    ----------
+    kind : Holder
+    holder : object
+
+    Attributes
+    ----------
+    parts : dict of Part
+        By key.
+    seen : dict
+        What they were, by key.
+    """
+
+    def __init__(self, kind: Holder, holder: Any) -> None:
+        self.kind, self.holder = kind, holder
+        self.parts: dict[Any, Part] = {}
+        self.seen: dict[Any, Any] = {}
+
+    def add(self, keys: Iterable[Any], name: str, level: int) -> None:
+        """Watch these parts too; those that are watched, at the stricter level."""
+        new = [key for key in keys if key not in self.parts]
+        self.seen |= self.kind.values(self.holder, new)
+        for key in keys:
+            part = self.parts.setdefault(key, Part(name, level))
+            if level < part.level:
+                self.parts[key] = part._replace(level=level)
+
+    def refresh(self) -> None:
+        """Compare with the present values from now on."""
+        self.seen = self.kind.values(self.holder, self.parts)
+
+    def changes(self) -> Iterator[Change]:
+        """Yield what is not as it was."""
+        for key, now in self.kind.values(self.holder, self.parts).items():
+            name, level = self.parts[key]
+            for how in self.kind.differences(name, key, self.seen[key], now):
+                yield Change(self, key, level, *how)
+
+    def tests(self, bind: Bind) -> Iterator[str]:
+        """Yield Python expressions that are true as long as nothing has changed."""
+        yield from self.kind.tests(self.holder, self.parts, bind)
+
+
+class Change(NamedTuple):
+    """A part that is not what it was."""
+
+    item: Watched
+    key: Any
+    level: int
+    name: str
+    was: Any
+    now: Any
 
 
 def same(now: Any, was: Any) -> bool:
@@ -389,16 +334,19 @@ def _is_direct(kind: type, name: str) -> bool:
 
 
 def items(x: Any) -> list[tuple[Any, Any]]:
-    """Return the items of a container with their keys."""
-    if isinstance(x, dict):
-        return [*dict.items(x)]
-    if isinstance(x, MappingProxyType):
-        return [*x.items()]
+    """Return the items of a container with their keys, without entries of their own."""
+    if isinstance(x, dict | MappingProxyType):
+        return [(k, None if type(k) is str else v) for k, v in entries(x)]
     if isinstance(x, np.ndarray):
         return [*enumerate(x.flat)]
     if isinstance(x, list):
         return [*enumerate(list.__iter__(x))]
     return [*enumerate(_own_iter(x))]
+
+
+def entries(x: Any) -> Iterable[tuple[Any, Any]]:
+    """Return the keys and values of a dict, without code of its class."""
+    return dict.items(x) if isinstance(x, dict) else x.items()
 
 
 def _own_iter(x: Any) -> Iterator[Any]:
@@ -408,15 +356,13 @@ def _own_iter(x: Any) -> Iterator[Any]:
     return iterator
 
 
-def alike(x: Any, seen: list[tuple[Any, Any]], apart: Any) -> bool:
-    """Whether a container has the same items as before, but for separate keys."""
+def alike(x: Any, before: list[tuple[Any, Any]]) -> bool:
+    """Whether a container has the same items as before."""
     now = items(x)
-    if len(now) != len(seen):
-        return False
-    pairs = zip(now, seen, strict=True)
-    if apart:
-        return all(a is c and (b is d or a in apart) for (a, b), (c, d) in pairs)
-    return all(a is c and b is d for (a, b), (c, d) in pairs)
+    pairs = zip(now, before, strict=False)
+    return len(now) == len(before) and all(
+        a is c and b is d for (a, b), (c, d) in pairs
+    )
 
 
 def contents(x: Any) -> bytes:
@@ -455,13 +401,14 @@ class Watch:
     def __str__(self) -> str:
         """Return what is compared before each replay, and what that costs."""
         microseconds = 1e5 * min(timeit.repeat(self.unchanged, number=10, repeat=20))
-        compared = [w.seen for w in self.watched if isinstance(w, Contents)]
+        arrays = [item for item in self.watched if item.kind is BYTES]
+        compared = [total for item in arrays for total in item.seen.values()]
         text = f"  {self._comparisons} comparisons, {microseconds:.1f} us"
         if compared:
             text += f", {sum(map(len, compared)):,} bytes of arrays among them"
         return f"checked before each replay\n{text}"
 
-    def check(self, when: str, remedy: str, most: int = FIRM) -> list[Watched]:
+    def check(self, when: str, remedy: str, most: int = FIRM) -> list[Change]:
         """Return what has changed, and raise CaptureError where that is an error.
 
         Parameters
@@ -473,33 +420,30 @@ class Watch:
 
         Returns
         -------
-        list of Watched
+        list of Change
             Those of higher levels.
         """
-        changed = []
-        for item in self.watched:
-            for name, was, now in item._changes():
-                if item.level > most:
-                    changed.append(item)
-                    break
+        changes = [change for item in self.watched for change in item.changes()]
+        for change in changes:
+            if change.level <= most:
                 raise CaptureError(
-                    f"tg.compile: {name}, which the step refers to, {when}: it "
-                    f"was {_told(was)} and is {_told(now)}, which a "
+                    f"tg.compile: {change.name}, which the step refers to, {when}: it "
+                    f"was {_shown(change.was)} and is {_shown(change.now)}, which a "
                     f"replay does not see; {remedy}"
                 )
         # Equal objects stand where others stood: from now on these are expected.
-        self._missed += not changed
+        self._missed += not changes
         again = self._missed & (self._missed - 1) == 0
-        if again and not changed and self.unchanged is not _never:
+        if again and not changes and self.unchanged is not _never:
             self.prepare()
-        return changed
+        return changes
 
 
 def _never() -> bool:
     return False
 
 
-def _told(x: Any) -> str:
+def _shown(x: Any) -> str:
     if isinstance(x, PLAIN) or x is MISSING:
         return f"{x!r:.40}"
     return f"a {type(x).__name__}"
@@ -507,13 +451,7 @@ def _told(x: Any) -> str:
 
 def _check_of(watched: list[Watched]) -> tuple[Callable[[], bool], int]:
     """Return a test whether all objects are the same, and its comparisons."""
-    scope: dict[str, Any] = {
-        "alike": alike,
-        "contents": contents,
-        "hooked": _hooked_as_before,
-        "own": own_attributes,
-        "registered": registered,
-    }
+    scope = dict(_SCOPE)
     names: dict[int, str] = {}
     numbers = count()
 
@@ -523,10 +461,10 @@ def _check_of(watched: list[Watched]) -> tuple[Callable[[], bool], int]:
             scope[names[id(x)]] = x
         return names[id(x)]
 
-    tensors = [item for item in watched if isinstance(item, Held)]
+    tensors = [item for item in watched if item.kind is HOOKS]
     terms = [f"(registered[0] == {registered[0]} or hooked({bind(tensors)}))"]
     for item in watched:
-        terms += item._tests(bind)
+        terms += item.tests(bind)
     terms = [*dict.fromkeys(terms)]
     parts = [" and ".join(terms[k : k + 50]) for k in range(0, len(terms), 50)]
     lines = [f"    if not ({part}): return False" for part in parts]
@@ -535,3 +473,21 @@ def _check_of(watched: list[Watched]) -> tuple[Callable[[], bool], int]:
     exec(text, scope)
     check: Callable[[], bool] = scope["unchanged"]
     return check, len(terms)
+
+
+def _hooked_as_before(tensors: list[Watched]) -> bool:
+    return not any(change for item in tensors for change in item.changes())
+
+
+_SCOPE: dict[str, Any] = {
+    "MISSING": MISSING,
+    "alike": alike,
+    "contains": dict.__contains__,
+    "contents": contents,
+    "getitem": dict.__getitem__,
+    "hooked": _hooked_as_before,
+    "hooks_of": _hooks_of,
+    "own": own_attributes,
+    "registered": registered,
+}
+"""What Python that reads and compares parts may name."""

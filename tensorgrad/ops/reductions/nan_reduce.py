@@ -1,5 +1,7 @@
 """Reductions that leave out NaN; the gradient of a NaN element is exactly 0."""
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,19 +10,24 @@ from numpy.typing import DTypeLike
 from ...core.dispatch import implement_method
 from ...core.types import Array, Axis, Operand
 from ..support.axes import (
-    array,
     check_dtype,
-    counting,
     kernel,
     number,
     refuse_out,
     spread,
 )
-from ..support.define import composed
+from ..support.define import composed, family
 from ..support.registry import NONZERO, case
 from ..support.strong import selected
 from . import reduce, scan
-from .statistics import FLAT, SPREAD_CASES, delta_degrees, std_vjp, var_vjp
+from .statistics import (
+    FLAT,
+    SPREAD_CASES,
+    deviation,
+    deviations,
+    std_vjp,
+    var_vjp,
+)
 
 _CASES = [
     case(()),
@@ -41,8 +48,9 @@ def cleared(a: Any, fill: float) -> Any:
     return np.where(a != a, fill, a)
 
 
-@composed(np.nansum, kind="linear", cases=_CASES)
-def nansum(
+@family
+def _totals(
+    total_and_fill: Any,
     a: Operand,
     axis: Axis = None,
     dtype: DTypeLike | None = None,
@@ -51,22 +59,24 @@ def nansum(
     initial: Operand = None,
     where: Operand = True,
 ) -> Array:
-    """Sum over axes of what is not NaN."""
-    return reduce.sum(cleared(a, 0), axis, dtype, out, keepdims, initial, where)
+    total, fill = total_and_fill
+    return total(cleared(a, fill), axis, dtype, out, keepdims, initial, where)
 
 
-@composed(np.nanprod, kind="multilinear", cases=_CASES)
-def nanprod(
-    a: Operand,
-    axis: Axis = None,
-    dtype: DTypeLike | None = None,
-    out: object = None,
-    keepdims: bool = False,
-    initial: Operand = None,
-    where: Operand = True,
-) -> Array:
-    """Product over axes of what is not NaN."""
-    return scan.prod(cleared(a, 1), axis, dtype, out, keepdims, initial, where)
+nansum = _totals(
+    np.nansum,
+    (reduce.sum, 0),
+    "Sum over axes of what is not NaN.",
+    kind="linear",
+    cases=_CASES,
+)
+nanprod = _totals(
+    np.nanprod,
+    (scan.prod, 1),
+    "Product over axes of what is not NaN.",
+    kind="multilinear",
+    cases=_CASES,
+)
 
 
 @composed(np.nancumsum, kind="linear", cases=[case((2, 3)), case((2, 3), axis=0)])
@@ -122,45 +132,6 @@ def nanmean(
     return _nanmean(a, axis, dtype, keepdims, where)
 
 
-@kernel("nanmax")
-def _nanmax(a, axis, keepdims, initial, where):
-    return np.nanmax(
-        a, axis, None, keepdims, where=where, **reduce.initial_keyword(initial)
-    )
-
-
-@kernel("nanmin")
-def _nanmin(a, axis, keepdims, initial, where):
-    return np.nanmin(
-        a, axis, None, keepdims, where=where, **reduce.initial_keyword(initial)
-    )
-
-
-def _sharers(a, y, axis, keepdims, initial, where, dtype):
-    """Return which elements are the extremum, and how many, the initial value too."""
-    shape = np.shape(a)
-    ties = np.logical_and(where, a == spread(y, shape, axis, keepdims))
-    dtype = counting(dtype)
-    n = np.sum(ties, axis=axis, keepdims=keepdims).astype(dtype)
-    n = n if initial is None else n + (y == initial).astype(dtype)
-    return ties, np.maximum(n, 1)
-
-
-def _nan_extremum_vjp(g, a, y, axis, keepdims, initial, where):
-    """Share `g` equally among the elements equal to the extremum `y`."""
-    ties, n = _sharers(a, y, axis, keepdims, initial, where, g.dtype)
-    return selected(spread(g / n, np.shape(a), axis, keepdims), ties)
-
-
-def _nan_extremum_by_initial(g, a, y, axis, keepdims, initial, where):
-    """Pass `g` on where the initial value is the extremum `y`; equals share."""
-    _, n = _sharers(a, y, axis, keepdims, initial, where, g.dtype)
-    return np.sum(selected(g / n, y == initial))
-
-
-_nanmax.vjp(a=_nan_extremum_vjp, initial=_nan_extremum_by_initial)
-_nanmin.vjp(a=_nan_extremum_vjp, initial=_nan_extremum_by_initial)
-
 _TIES = "several extreme elements: they share the gradient equally"
 _EXTREMUM_CASES = [
     *_CASES[:-1],
@@ -168,123 +139,53 @@ _EXTREMUM_CASES = [
 ]
 
 
-@composed(
-    np.nanmax, kind="piecewise", domains=NONZERO, cases=_EXTREMUM_CASES, kinks=_TIES
+nanmax = reduce.extrema(
+    np.nanmax,
+    (None, reduce.extremum_of_part("nanmax", np.nanmax, np.equal)),
+    "Largest element along axes of what is not NaN.",
+    kind="piecewise",
+    domains=NONZERO,
+    cases=_EXTREMUM_CASES,
+    kinks=_TIES,
 )
-def nanmax(
-    a: Operand,
-    axis: Axis = None,
-    out: object = None,
-    keepdims: bool = False,
-    initial: Operand = None,
-    where: Operand = True,
-) -> Array:
-    """Largest element along axes of what is not NaN."""
-    refuse_out("nanmax", out)
-    return _nanmax(a, axis, keepdims, initial, where)
-
-
-@composed(
-    np.nanmin, kind="piecewise", domains=NONZERO, cases=_EXTREMUM_CASES, kinks=_TIES
+nanmin = reduce.extrema(
+    np.nanmin,
+    (None, reduce.extremum_of_part("nanmin", np.nanmin, np.equal)),
+    "Smallest element along axes of what is not NaN.",
+    kind="piecewise",
+    domains=NONZERO,
+    cases=_EXTREMUM_CASES,
+    kinks=_TIES,
 )
-def nanmin(
-    a: Operand,
-    axis: Axis = None,
-    out: object = None,
-    keepdims: bool = False,
-    initial: Operand = None,
-    where: Operand = True,
-) -> Array:
-    """Smallest element along axes of what is not NaN."""
-    refuse_out("nanmin", out)
-    return _nanmin(a, axis, keepdims, initial, where)
 
 
-def _centered_on(center: Any) -> dict[str, Any]:
-    return {} if center is None else {"mean": center}
+def _of_numbers(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the rule of a deviation for that of what is not NaN; 0 at a NaN."""
+
+    @functools.wraps(rule)
+    def of_numbers(g: Any, a: Any, *rest: Any) -> Any:
+        *others, where, center = rest
+        return rule(g, cleared(a, 0), *others, live(a, where), center)
+
+    return of_numbers
 
 
-@kernel("nanvar")
-def _nanvar(a, axis, dtype, ddof, keepdims, where, center):
-    options = _centered_on(center)
-    return np.nanvar(a, axis, dtype, None, ddof, keepdims, where=where, **options)
+nanvar = deviations(
+    np.nanvar,
+    deviation(np.nanvar, _of_numbers(var_vjp)),
+    "Mean squared deviation from the mean of what is not NaN.",
+    kind="smooth",
+    cases=SPREAD_CASES,
+)
+nanstd = deviations(
+    np.nanstd,
+    deviation(np.nanstd, _of_numbers(std_vjp)),
+    "Root of the mean squared deviation from the mean of what is not NaN.",
+    kind="smooth",
+    cases=SPREAD_CASES,
+    kinks=FLAT,
+)
 
 
-@kernel("nanstd")
-def _nanstd(a, axis, dtype, ddof, keepdims, where, center):
-    options = _centered_on(center)
-    return np.nanstd(a, axis, dtype, None, ddof, keepdims, where=where, **options)
-
-
-def _nanvar_vjp(g, a, axis, ddof, keepdims, where, center):
-    """Return `g * 2 * (a - mean(a)) / (n - ddof)`, 0 at a NaN."""
-    chosen = live(a, where)
-    return var_vjp(g, cleared(a, 0), axis, ddof, keepdims, chosen, center)
-
-
-def _nanstd_vjp(g, a, y, axis, ddof, keepdims, where, center):
-    """Return `g * (a - mean(a)) / ((n - ddof) * y)`, 0 at a NaN."""
-    chosen = live(a, where)
-    return std_vjp(g, cleared(a, 0), y, axis, ddof, keepdims, chosen, center)
-
-
-def _nanvar_by_center(g, a, axis, ddof, keepdims, where, center):
-    """Return the negative of the gradient in the elements."""
-    return -_nanvar_vjp(g, a, axis, ddof, keepdims, where, center)
-
-
-def _nanstd_by_center(g, a, y, axis, ddof, keepdims, where, center):
-    """Return the negative of the gradient in the elements."""
-    return -_nanstd_vjp(g, a, y, axis, ddof, keepdims, where, center)
-
-
-_nanvar.vjp(a=_nanvar_vjp, center=_nanvar_by_center)
-_nanstd.vjp(a=_nanstd_vjp, center=_nanstd_by_center)
-
-
-@composed(np.nanvar, kind="smooth", cases=SPREAD_CASES)
-def nanvar(
-    a: Operand,
-    axis: Axis = None,
-    dtype: DTypeLike | None = None,
-    out: object = None,
-    ddof: Operand = 0,
-    keepdims: bool = False,
-    *,
-    where: Operand = True,
-    mean: Operand = None,
-    correction: Operand = None,
-) -> Array:
-    """Mean squared deviation from the mean of what is not NaN."""
-    refuse_out("nanvar", out)
-    check_dtype("nanvar", a, dtype)
-    ddof = delta_degrees("nanvar", ddof, correction)
-    return _nanvar(array(a), axis, dtype, ddof, keepdims, where, mean)
-
-
-@composed(np.nanstd, kind="smooth", cases=SPREAD_CASES, kinks=FLAT)
-def nanstd(
-    a: Operand,
-    axis: Axis = None,
-    dtype: DTypeLike | None = None,
-    out: object = None,
-    ddof: Operand = 0,
-    keepdims: bool = False,
-    *,
-    where: Operand = True,
-    mean: Operand = None,
-    correction: Operand = None,
-) -> Array:
-    """Root of the mean squared deviation from the mean of what is not NaN."""
-    refuse_out("nanstd", out)
-    check_dtype("nanstd", a, dtype)
-    ddof = delta_degrees("nanstd", ddof, correction)
-    return _nanstd(array(a), axis, dtype, ddof, keepdims, where, mean)
-
-
-def _without_dtype(name: str, reduction: Any) -> Any:
-    return reduce.untyped(f"numpy.{name}.reduce", reduction)
-
-
-implement_method(np.fmax, "reduce", _without_dtype("fmax", nanmax))
-implement_method(np.fmin, "reduce", _without_dtype("fmin", nanmin))
+implement_method(np.fmax, "reduce", reduce.untyped("numpy.fmax.reduce", nanmax))
+implement_method(np.fmin, "reduce", reduce.untyped("numpy.fmin.reduce", nanmin))

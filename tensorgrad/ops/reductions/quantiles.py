@@ -13,7 +13,7 @@ import numpy as np
 
 from ...core.types import Array, Axis, Operand
 from ..support.axes import count, gathered, kernel, reduced_shape, refuse_out, scattered
-from ..support.define import composed
+from ..support.define import family
 from ..support.registry import case
 from ..support.strong import scaled
 
@@ -68,65 +68,61 @@ _MEDIAN_CASES = [
 ]
 
 
-@kernel("median")
-def _median(a, axis, keepdims):
-    return np.median(a, axis, keepdims=keepdims)
+def _middle(reference: Any, skip: bool) -> Any:
+    """Return the primitive of one of NumPy's two functions for medians."""
 
+    @kernel(reference.__name__)
+    def median(a, axis, keepdims):
+        return reference(a, axis, keepdims=keepdims)
 
-@kernel("nanmedian")
-def _nanmedian(a, axis, keepdims):
-    return np.nanmedian(a, axis, keepdims=keepdims)
+    def rule(g, a, axis):
+        """Pass `g` to the elements in the middle."""
 
+        def locate(rank):
+            return reference(rank, axis, keepdims=True)
 
-def _median_vjp(g, a, axis):
-    """Pass `g` to the elements in the middle."""
-    return _ranked_vjp(g, a, axis, lambda r: np.median(r, axis, keepdims=True))
+        return _ranked_vjp(g, a, axis, locate, skip)
 
-
-def _nanmedian_vjp(g, a, axis):
-    """Pass `g` to the elements in the middle."""
-
-    def locate(rank):
-        return np.nanmedian(rank, axis, keepdims=True)
-
-    return _ranked_vjp(g, a, axis, locate, skip=True)
-
-
-_median.vjp(a=_median_vjp)
-_nanmedian.vjp(a=_nanmedian_vjp)
+    median.vjp(a=rule)
+    return median
 
 
 # In all of these `overwrite_input` is a permission, of which no use is made: backward
 # needs the input.
 
 
-@composed(np.median, kind="piecewise", cases=_MEDIAN_CASES, kinks=_KINKS)
-def median(
+@family
+def _medians(
+    middle: Any,
     a: Operand,
     axis: Axis = None,
     out: object = None,
     overwrite_input: bool = False,
     keepdims: bool = False,
 ) -> Array:
-    """Middle element in order, or mean of the two in the middle."""
-    refuse_out("median", out)
-    return _median(a, axis, keepdims)
+    refuse_out(middle.name, out)
+    return middle(a, axis, keepdims)
 
 
-@composed(np.nanmedian, kind="piecewise", cases=_MEDIAN_CASES, kinks=_NAN_KINKS)
-def nanmedian(
-    a: Operand,
-    axis: Axis = None,
-    out: object = None,
-    overwrite_input: bool = False,
-    keepdims: bool = False,
-) -> Array:
-    """Median of what is not NaN; the gradient of a NaN is 0."""
-    refuse_out("nanmedian", out)
-    return _nanmedian(a, axis, keepdims)
+median = _medians(
+    np.median,
+    _middle(np.median, skip=False),
+    "Middle element in order, or mean of the two in the middle.",
+    kind="piecewise",
+    cases=_MEDIAN_CASES,
+    kinks=_KINKS,
+)
+nanmedian = _medians(
+    np.nanmedian,
+    _middle(np.nanmedian, skip=True),
+    "Median of what is not NaN; the gradient of a NaN is 0.",
+    kind="piecewise",
+    cases=_MEDIAN_CASES,
+    kinks=_NAN_KINKS,
+)
 
 
-def _quantile_kernel(reference: Any, skip: bool) -> Any:
+def _ranked(reference: Any, skip: bool) -> Any:
     """Return the primitive of one of NumPy's four functions for quantiles."""
 
     @kernel(reference.__name__)
@@ -144,11 +140,6 @@ def _quantile_kernel(reference: Any, skip: bool) -> Any:
     quantiles.vjp(a=rule)
     return quantiles
 
-
-_quantile = _quantile_kernel(np.quantile, skip=False)
-_percentile = _quantile_kernel(np.percentile, skip=False)
-_nanquantile = _quantile_kernel(np.nanquantile, skip=True)
-_nanpercentile = _quantile_kernel(np.nanpercentile, skip=True)
 
 METHODS = (
     "inverted_cdf",
@@ -187,8 +178,9 @@ def _cases(scale: float) -> list[Any]:
     ]
 
 
-@composed(np.quantile, kind="piecewise", cases=_cases(1.0), kinks=_KINKS)
-def quantile(
+@family
+def _quantiles(
+    ranked: Any,
     a: Operand,
     q: Operand,
     axis: Axis = None,
@@ -199,57 +191,39 @@ def quantile(
     *,
     weights: Operand = None,
 ) -> Array:
-    """Value below which the part q of the elements lies; q and weights constant."""
-    refuse_out("quantile", out)
-    return _quantile(a, q, axis, method, keepdims, weights)
+    refuse_out(ranked.name, out)
+    return ranked(a, q, axis, method, keepdims, weights)
 
 
-@composed(np.percentile, kind="piecewise", cases=_cases(100.0), kinks=_KINKS)
-def percentile(
-    a: Operand,
-    q: Operand,
-    axis: Axis = None,
-    out: object = None,
-    overwrite_input: bool = False,
-    method: str = "linear",
-    keepdims: bool = False,
-    *,
-    weights: Operand = None,
-) -> Array:
-    """Value below which q percent of the elements lie; q and weights constant."""
-    refuse_out("percentile", out)
-    return _percentile(a, q, axis, method, keepdims, weights)
-
-
-@composed(np.nanquantile, kind="piecewise", cases=_cases(1.0), kinks=_NAN_KINKS)
-def nanquantile(
-    a: Operand,
-    q: Operand,
-    axis: Axis = None,
-    out: object = None,
-    overwrite_input: bool = False,
-    method: str = "linear",
-    keepdims: bool = False,
-    *,
-    weights: Operand = None,
-) -> Array:
-    """Quantile of what is not NaN; the gradient of a NaN is 0."""
-    refuse_out("nanquantile", out)
-    return _nanquantile(a, q, axis, method, keepdims, weights)
-
-
-@composed(np.nanpercentile, kind="piecewise", cases=_cases(100.0), kinks=_NAN_KINKS)
-def nanpercentile(
-    a: Operand,
-    q: Operand,
-    axis: Axis = None,
-    out: object = None,
-    overwrite_input: bool = False,
-    method: str = "linear",
-    keepdims: bool = False,
-    *,
-    weights: Operand = None,
-) -> Array:
-    """Percentile of what is not NaN; the gradient of a NaN is 0."""
-    refuse_out("nanpercentile", out)
-    return _nanpercentile(a, q, axis, method, keepdims, weights)
+quantile = _quantiles(
+    np.quantile,
+    _ranked(np.quantile, skip=False),
+    "Value below which the part q of the elements lies; q and weights constant.",
+    kind="piecewise",
+    cases=_cases(1.0),
+    kinks=_KINKS,
+)
+percentile = _quantiles(
+    np.percentile,
+    _ranked(np.percentile, skip=False),
+    "Value below which q percent of the elements lie; q and weights constant.",
+    kind="piecewise",
+    cases=_cases(100.0),
+    kinks=_KINKS,
+)
+nanquantile = _quantiles(
+    np.nanquantile,
+    _ranked(np.nanquantile, skip=True),
+    "Quantile of what is not NaN; the gradient of a NaN is 0.",
+    kind="piecewise",
+    cases=_cases(1.0),
+    kinks=_NAN_KINKS,
+)
+nanpercentile = _quantiles(
+    np.nanpercentile,
+    _ranked(np.nanpercentile, skip=True),
+    "Percentile of what is not NaN; the gradient of a NaN is 0.",
+    kind="piecewise",
+    cases=_cases(100.0),
+    kinks=_NAN_KINKS,
+)

@@ -22,7 +22,7 @@ from ..support.axes import (
     refuse_out,
     spread,
 )
-from ..support.define import composed
+from ..support.define import composed, family
 from ..support.registry import NONZERO, case
 from ..support.strong import scaled, selected
 
@@ -157,36 +157,9 @@ def _extremum_vjp(g: Any, a: Any, y: Any, axis: Any, keepdims: bool) -> Any:
     return selected(spread(g / n, shape, axis, keepdims), ties)
 
 
-def _sharers(a, y, axis, keepdims, initial, where, dtype):
-    """Return which elements are the extremum, and how many, the initial value too."""
-    ties = np.logical_and(where, meets(a, spread(y, np.shape(a), axis, keepdims)))
-    dtype = counting(dtype)
-    n = np.sum(ties, axis=axis, keepdims=keepdims).astype(dtype)
-    return ties, n if initial is None else n + meets(initial, y).astype(dtype)
-
-
-def _extremum_of_part_vjp(g, a, y, axis, keepdims, initial, where):
-    """Share `g` equally among the selected elements equal to the extremum `y`."""
-    ties, n = _sharers(a, y, axis, keepdims, initial, where, g.dtype)
-    return selected(spread(g / n, np.shape(a), axis, keepdims), ties)
-
-
-def _extremum_by_initial(g, a, y, axis, keepdims, initial, where):
-    """Pass `g` on where the initial value is the extremum `y`; equals share."""
-    _, n = _sharers(a, y, axis, keepdims, initial, where, g.dtype)
-    return np.sum(selected(g / n, meets(initial, y)))
-
-
 @kernel("max")
 def _max(a, axis, keepdims):
     return np.maximum.reduce(a, axis=axis, keepdims=keepdims)
-
-
-@kernel("max")
-def _max_of_part(a, axis, keepdims, initial, where):
-    return np.maximum.reduce(
-        a, axis=axis, keepdims=keepdims, where=where, **initial_keyword(initial)
-    )
 
 
 @kernel("min")
@@ -194,16 +167,39 @@ def _min(a, axis, keepdims):
     return np.minimum.reduce(a, axis=axis, keepdims=keepdims)
 
 
-@kernel("min")
-def _min_of_part(a, axis, keepdims, initial, where):
-    return np.minimum.reduce(
-        a, axis=axis, keepdims=keepdims, where=where, **initial_keyword(initial)
-    )
+_max.vjp(a=_extremum_vjp)
+_min.vjp(a=_extremum_vjp)
 
 
-for _extremum, _part in ((_max, _max_of_part), (_min, _min_of_part)):
-    _extremum.vjp(a=_extremum_vjp)
-    _part.vjp(a=_extremum_of_part_vjp, initial=_extremum_by_initial)
+def extremum_of_part(name: str, reduction: Any, meets: Any) -> Any:
+    """Return the primitive of an extremum of what is selected and an initial value.
+
+    `meets` is whether an element is the extremum.
+    """
+
+    @kernel(name)
+    def extremum(a, axis, keepdims, initial, where):
+        more = initial_keyword(initial)
+        return reduction(a, axis=axis, keepdims=keepdims, where=where, **more)
+
+    def sharers(a, y, axis, keepdims, initial, where, dtype):
+        ties = np.logical_and(where, meets(a, spread(y, np.shape(a), axis, keepdims)))
+        n = np.sum(ties, axis=axis, keepdims=keepdims).astype(counting(dtype))
+        n = n if initial is None else n + meets(initial, y).astype(n.dtype)
+        return ties, np.maximum(n, 1)
+
+    def rule(g, a, y, axis, keepdims, initial, where):
+        """Share `g` equally among the selected elements equal to the extremum `y`."""
+        ties, n = sharers(a, y, axis, keepdims, initial, where, g.dtype)
+        return selected(spread(g / n, np.shape(a), axis, keepdims), ties)
+
+    def of_initial(g, a, y, axis, keepdims, initial, where):
+        """Pass `g` on where the initial value is the extremum `y`; equals share."""
+        _, n = sharers(a, y, axis, keepdims, initial, where, g.dtype)
+        return np.sum(selected(g / n, meets(initial, y)))
+
+    extremum.vjp(a=rule, initial=of_initial)
+    return extremum
 
 
 @kernel("ptp")
@@ -231,8 +227,9 @@ TIES = (
 _EXTREMUM_CASES = [*(c for c in _CASES if "where" not in c.kwargs), *_INITIAL_CASES]
 
 
-@composed(np.max, kind="piecewise", domains=NONZERO, cases=_EXTREMUM_CASES, kinks=TIES)
-def max(
+@family
+def extrema(
+    ops: Any,
     a: Operand,
     axis: Axis = None,
     out: object = None,
@@ -240,27 +237,32 @@ def max(
     initial: Operand = None,
     where: Operand = True,
 ) -> Array:
-    """Largest element along axes."""
-    if out is None and initial is None and where is True:
-        return _max(a, axis, keepdims)
-    refuse_out("max", out)
-    return _max_of_part(a, axis, keepdims, initial, where)
+    """Compute an extremum of all elements by the first of two ops, if there is one."""
+    of_all, of_part = ops
+    if of_all and out is None and initial is None and where is True:
+        return of_all(a, axis, keepdims)
+    refuse_out(of_part.name, out)
+    return of_part(a, axis, keepdims, initial, where)
 
 
-@composed(np.min, kind="piecewise", domains=NONZERO, cases=_EXTREMUM_CASES, kinks=TIES)
-def min(
-    a: Operand,
-    axis: Axis = None,
-    out: object = None,
-    keepdims: bool = False,
-    initial: Operand = None,
-    where: Operand = True,
-) -> Array:
-    """Smallest element along axes."""
-    if out is None and initial is None and where is True:
-        return _min(a, axis, keepdims)
-    refuse_out("min", out)
-    return _min_of_part(a, axis, keepdims, initial, where)
+max = extrema(
+    np.max,
+    (_max, extremum_of_part("max", np.maximum.reduce, meets)),
+    "Largest element along axes.",
+    kind="piecewise",
+    domains=NONZERO,
+    cases=_EXTREMUM_CASES,
+    kinks=TIES,
+)
+min = extrema(
+    np.min,
+    (_min, extremum_of_part("min", np.minimum.reduce, meets)),
+    "Smallest element along axes.",
+    kind="piecewise",
+    domains=NONZERO,
+    cases=_EXTREMUM_CASES,
+    kinks=TIES,
+)
 
 
 @composed(np.ptp, kind="piecewise", cases=_CASES[:6], kinks=TIES)

@@ -21,7 +21,7 @@ from ..support.axes import (
     spread,
     turned,
 )
-from ..support.define import composed
+from ..support.define import composed, family
 from ..support.registry import case, describe
 from ..support.strong import hushed, scaled, selected
 from . import reduce
@@ -184,17 +184,41 @@ def prod(
 # The same as the array API spells it.
 
 
+def _since_2_1(name: str, scan: Any, first: int) -> Any:
+    """Return NumPy's function, or what it is in the versions before 2.1."""
+
+    def reference(x, /, *, axis=None, include_initial=False):
+        y = scan(x, axis or 0)
+        return _after(first, y, axis or 0) if include_initial else y
+
+    reference.__name__ = name
+    return getattr(np, name, reference)
+
+
+def _after(first: int, y: Any, axis: int) -> Any:
+    start = np.full(reduced_shape(y.shape, axis), first, dtype=y.dtype)
+    return np.concatenate([start, y], axis=axis)
+
+
+@family
 def _cumulative(
-    name: str, scan: Any, first: int, x: Any, axis: int | None, include_initial: bool
-) -> Any:
+    scan_and_first: Any,
+    x: Operand,
+    /,
+    *,
+    axis: int | None = None,
+    dtype: DTypeLike | None = None,
+    out: object = None,
+    include_initial: bool = False,
+) -> Array:
+    name, scan, first = scan_and_first
+    refuse_out(name, out)
+    x = as_dtype(name, x, dtype)
     if axis is None and np.ndim(x) > 1:
         raise ValueError(f"{name}: an axis is needed for an array of {np.ndim(x)} axes")
     axis = 0 if axis is None else axis
     y = scan(x, axis)
-    if not include_initial:
-        return y
-    start = np.full(reduced_shape(y.shape, axis), first, dtype=y.dtype)
-    return np.concatenate([start, y], axis=axis)
+    return _after(first, y, axis) if include_initial else y
 
 
 _CUMULATIVE_CASES = [
@@ -203,54 +227,20 @@ _CUMULATIVE_CASES = [
     case((2, 0), axis=-1, include_initial=True),
 ]
 
-
-def _with_initial(scan: Any, first: int) -> Any:
-    """Return what NumPy 2.1 added, for the versions before."""
-
-    def reference(x, /, *, axis=None, include_initial=False):
-        return _cumulative("reference", scan, first, x, axis, include_initial)
-
-    return reference
-
-
-@composed(
-    getattr(np, "cumulative_sum", _with_initial(np.cumsum, 0)),
+cumulative_sum = _cumulative(
+    _since_2_1("cumulative_sum", np.cumsum, 0),
+    ("cumulative_sum", cumsum, 0),
+    "Cumulative sum, after a 0 where `include_initial` is set.",
     kind="linear",
     cases=_CUMULATIVE_CASES,
 )
-def cumulative_sum(
-    x: Operand,
-    /,
-    *,
-    axis: int | None = None,
-    dtype: DTypeLike | None = None,
-    out: object = None,
-    include_initial: bool = False,
-) -> Array:
-    """Cumulative sum, after a 0 where `include_initial` is set."""
-    refuse_out("cumulative_sum", out)
-    x = as_dtype("cumulative_sum", x, dtype)
-    return _cumulative("cumulative_sum", cumsum, 0, x, axis, include_initial)
-
-
-@composed(
-    getattr(np, "cumulative_prod", _with_initial(np.cumprod, 1)),
+cumulative_prod = _cumulative(
+    _since_2_1("cumulative_prod", np.cumprod, 1),
+    ("cumulative_prod", cumprod, 1),
+    "Cumulative product, after a 1 where `include_initial` is set.",
     kind="multilinear",
     cases=_CUMULATIVE_CASES,
 )
-def cumulative_prod(
-    x: Operand,
-    /,
-    *,
-    axis: int | None = None,
-    dtype: DTypeLike | None = None,
-    out: object = None,
-    include_initial: bool = False,
-) -> Array:
-    """Cumulative product, after a 1 where `include_initial` is set."""
-    refuse_out("cumulative_prod", out)
-    x = as_dtype("cumulative_prod", x, dtype)
-    return _cumulative("cumulative_prod", cumprod, 1, x, axis, include_initial)
 
 
 # Extrema.

@@ -3,6 +3,7 @@
 import functools
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from ..support.axes import (
     refuse_out,
     spread,
 )
-from ..support.define import composed
+from ..support.define import composed, family
 from ..support.limits import per_length
 from ..support.registry import case
 from ..support.strong import scaled, selected
@@ -81,28 +82,25 @@ def std_vjp(g, a, y, axis, ddof, keepdims, where, center):
     return _selected(scaled(h, deviation) * np.where(idle, 0, 1 / free), where)
 
 
-@kernel("var")
-def _var(a, axis, dtype, ddof, keepdims, where, center):
-    return np.var(a, axis, dtype, None, ddof, keepdims, where=where, mean=center)
+def _of_center(rule: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(rule)
+    def negative(*args: Any) -> Any:
+        return -rule(*args)
+
+    negative.__doc__ = "Return the negative of the gradient in the elements."
+    return negative
 
 
-@kernel("std")
-def _std(a, axis, dtype, ddof, keepdims, where, center):
-    return np.std(a, axis, dtype, None, ddof, keepdims, where=where, mean=center)
+def deviation(reference: Any, rule: Callable[..., Any]) -> Any:
+    """Return the primitive of one of NumPy's functions for variances."""
 
+    @kernel(reference.__name__)
+    def from_center(a, axis, dtype, ddof, keepdims, where, center):
+        mean = {} if center is None else {"mean": center}
+        return reference(a, axis, dtype, None, ddof, keepdims, where=where, **mean)
 
-def _var_by_center(g, a, axis, ddof, keepdims, where, center):
-    """Return the negative of the gradient in the elements."""
-    return -var_vjp(g, a, axis, ddof, keepdims, where, center)
-
-
-def _std_by_center(g, a, y, axis, ddof, keepdims, where, center):
-    """Return the negative of the gradient in the elements."""
-    return -std_vjp(g, a, y, axis, ddof, keepdims, where, center)
-
-
-_var.vjp(a=var_vjp, center=_var_by_center)
-_std.vjp(a=std_vjp, center=_std_by_center)
+    from_center.vjp(a=rule, center=_of_center(rule))
+    return from_center
 
 
 def delta_degrees(name: str, ddof: Any, correction: Any) -> Any:
@@ -129,8 +127,9 @@ SPREAD_CASES = [
 """Calls of a variance or a standard deviation."""
 
 
-@composed(np.var, kind="smooth", cases=SPREAD_CASES)
-def var(
+@family
+def deviations(
+    op: Any,
     a: Operand,
     axis: Axis = None,
     dtype: DTypeLike | None = None,
@@ -142,31 +141,28 @@ def var(
     mean: Operand = None,
     correction: Operand = None,
 ) -> Array:
-    """Mean squared deviation from the mean, sum((a - mean)^2) / (n - ddof)."""
-    refuse_out("var", out)
-    check_dtype("var", a, dtype)
-    ddof = delta_degrees("var", ddof, correction)
-    return _var(array(a), axis, dtype, ddof, keepdims, where, mean)
+    """Refuse what no deviation takes, and compute one."""
+    refuse_out(op.name, out)
+    check_dtype(op.name, a, dtype)
+    ddof = delta_degrees(op.name, ddof, correction)
+    return op(array(a), axis, dtype, ddof, keepdims, where, mean)
 
 
-@composed(np.std, kind="smooth", cases=SPREAD_CASES, kinks=FLAT)
-def std(
-    a: Operand,
-    axis: Axis = None,
-    dtype: DTypeLike | None = None,
-    out: object = None,
-    ddof: Operand = 0,
-    keepdims: bool = False,
-    *,
-    where: Operand = True,
-    mean: Operand = None,
-    correction: Operand = None,
-) -> Array:
-    """Root of the mean squared deviation, sqrt(sum((a - mean)^2) / (n - ddof))."""
-    refuse_out("std", out)
-    check_dtype("std", a, dtype)
-    ddof = delta_degrees("std", ddof, correction)
-    return _std(array(a), axis, dtype, ddof, keepdims, where, mean)
+var = deviations(
+    np.var,
+    deviation(np.var, var_vjp),
+    "Mean squared deviation from the mean, sum((a - mean)^2) / (n - ddof).",
+    kind="smooth",
+    cases=SPREAD_CASES,
+)
+std = deviations(
+    np.std,
+    deviation(np.std, std_vjp),
+    "Root of the mean squared deviation, sqrt(sum((a - mean)^2) / (n - ddof)).",
+    kind="smooth",
+    cases=SPREAD_CASES,
+    kinks=FLAT,
+)
 
 
 def _fitted(weights: Any, shape: tuple[int, ...], axis: Any) -> Any:

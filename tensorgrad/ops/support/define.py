@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Concatenate
 
 import numpy as np
 
@@ -114,6 +114,36 @@ def composed(
         return on_tensors(function)
 
     return make
+
+
+class _Member(functools.partial[Any]):
+    """A function with its first argument, pickled and copied by its own name."""
+
+    __qualname__: str
+
+    def __reduce__(self) -> Any:
+        return self.__qualname__
+
+
+def family(
+    function: Callable[Concatenate[Any, Q], R],
+) -> Callable[..., Operation[Q, Tensor, R]]:
+    """Define functions that take the same arguments, and differ in what they call.
+
+    That is the first argument of `function`. What is returned makes one of them, as
+    `composed` does, from its reference, what it calls, and what it says.
+    """
+
+    def member(
+        reference: Any, core: Any, summary: str, **description: Any
+    ) -> Operation[Q, Tensor, R]:
+        op: Any = _Member(function, core)
+        op.__name__ = op.__qualname__ = reference.__name__
+        op.__module__ = function.__module__
+        op.__doc__ = summary
+        return composed(reference, **description)(op)
+
+    return member
 
 
 def constant(

@@ -110,9 +110,10 @@ def numpy_name(function: Callable[..., Any], reference: Any) -> str | None:
 def parameter_names(function: Callable[..., Any]) -> list[str]:
     """Return the parameters of a function, with the stars of its signature."""
     # `inspect.signature` would double the time of `import tensorgrad`.
-    code = function.__code__
+    bound = len(getattr(function, "args", ()))
+    code = getattr(function, "func", function).__code__
     end = code.co_argcount + code.co_kwonlyargcount
-    names = list(code.co_varnames[:end])
+    names = list(code.co_varnames[bound:end])
     if code.co_flags & CO_VARARGS:
         names.insert(code.co_argcount, f"*{code.co_varnames[end]}")
         end += 1

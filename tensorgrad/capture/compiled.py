@@ -9,8 +9,6 @@ from functools import partial
 from types import MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
-import numpy as np
-
 from ..core.errors import CaptureError
 from ..core.mode import is_grad_enabled
 from ..core.observe import current_observers, observers
@@ -24,7 +22,7 @@ from .overlap import Written
 from .program import Program, without_views, written_by
 from .recording.compare import Comparison
 from .recording.reads import Draws
-from .recording.recording import Recording, Slot, filled_with, record, tensors_of
+from .recording.recording import Recording, Slot, filled, record, tensors_of
 from .recording.search import SURE, Reference, Search, watch
 from .recording.signature import FlatArguments
 from .recording.watch import AGAIN, FIRM, LOOSE, Watch, Watched
@@ -273,20 +271,7 @@ def shower(returned: Any) -> Callable[[list[Any]], Any]:
     """Return a function that builds the result of the step from arrays."""
     if type(returned) is Slot and returned.kind is Tensor:
         return lambda arrays: wrap(arrays[0], None)
-    return partial(_shown, returned)
-
-
-def _shown(returned: Any, results: list[Any]) -> Any:
-    arrays = iter(results)
-    return filled_with(returned, lambda slot: _kept(slot, next(arrays)))
-
-
-def _kept(slot: Slot, x: Any) -> Any:
-    if slot.kind is Tensor:
-        return wrap(x, None)
-    if slot.kind is np.ndarray and not slot.value.shape:
-        return np.asarray(x, slot.value.dtype)
-    return x.item() if slot.kind is float else x
+    return partial(filled, returned)
 
 
 def ready(program: Program, gone: list[Eliminated], fused: bool | None) -> Replay:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dis
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from types import CodeType
 
@@ -120,12 +120,5 @@ def _texts(constants: tuple[object, ...]) -> Iterator[str]:
 @lru_cache(maxsize=4096)
 def joined(one: Names, other: Names) -> Names:
     """Return the names of two pieces of code together."""
-    return Names(
-        variables=one.variables | other.variables,
-        attributes=one.attributes | other.attributes,
-        modules=one.modules | other.modules,
-        all=one.all or other.all,
-        entire=one.entire or other.entire,
-        texts=one.texts | other.texts,
-        compares=one.compares or other.compares,
-    )
+    both = ((getattr(one, f.name), getattr(other, f.name)) for f in fields(Names))
+    return Names(*(a | b for a, b in both))

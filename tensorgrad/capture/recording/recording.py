@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,13 +24,6 @@ class Slot(NamedTuple):
 
     value: Value
     kind: type
-
-
-class Boxed:
-    """A Python number that is returned, as an array."""
-
-    def __init__(self, traced: Traced) -> None:
-        self.traced = traced
 
 
 class Recording(NamedTuple):
@@ -70,7 +63,8 @@ def record(
             with reads.noted(recorder):
                 result = step(*traced[0], **traced[1])
             arguments.check_unwritten()
-            result = tree.mapped(result, lambda x: _standing_for(x, recorder), _look)
+            copies: list[Any] = []
+            returned = tree.mapped(result, lambda x: _slot(x, recorder, copies), _look)
     except Exception as error:
         # NumPy turns our error into a ValueError where it asks for a number.
         refused = refusal_in(error)
@@ -81,35 +75,28 @@ def record(
         recorder.closed = True
         _settle_gradients(recorder)
     _check_written(recorder)
-    returned = tree.mapped(result, _slot, _look)
     recorder.program.returned[:] = leaves_of(returned)
-    return Recording(recorder, tree.mapped(result, _own, _look), returned, reads)
+    return Recording(recorder, filled(returned, copies), returned, reads)
 
 
-def _standing_for(x: Any, recorder: Recorder) -> Any:
-    """Return a result with traced values for its arrays."""
+def _slot(x: Any, recorder: Recorder, copies: list[Any]) -> Any:
+    """Return the slot of a result, and add its contents to `copies`."""
+    kind: Any
     if type(x) is Tensor:
-        return wrap(recorder.value(x), None)
-    if type(x) is TracedNumber:
-        return Boxed(recorder.call(np.asarray, (x,)))
-    return recorder.adopted(x)
+        kind, traced = Tensor, recorder.value(x)
+    elif type(x) is TracedNumber:
+        kind, traced = float, recorder.call(np.asarray, (x,))
+    else:
+        traced = recorder.adopted(x)
+        if type(traced) is not Traced:
+            return traced
+        kind = np.generic if traced.scalar else np.ndarray
+    copies.append(_copy(traced))
+    return Slot(traced.value, kind)
 
 
-def _slot(x: Any) -> Any:
-    if type(x) is Tensor:
-        return Slot(x._value.value, Tensor)
-    if type(x) is Traced:
-        return Slot(x.value, np.generic if x.scalar else np.ndarray)
-    return Slot(x.traced.value, float) if type(x) is Boxed else x
-
-
-def _own(x: Any) -> Any:
-    """Return a copy of a result for the caller."""
-    if type(x) is Tensor:
-        return wrap(_own(x._value), None)
-    if type(x) is Traced:
-        return x.array.copy("K")[()] if x.scalar else x.array.copy("K")
-    return x.traced.array.item() if type(x) is Boxed else x
+def _copy(x: Traced) -> Any:
+    return x.array.copy("K")[()] if x.scalar else x.array.copy("K")
 
 
 def leaves_of(returned: Any) -> list[Any]:
@@ -117,9 +104,20 @@ def leaves_of(returned: Any) -> list[Any]:
     return [x.value for x in tree.leaves(returned, _look) if type(x) is Slot]
 
 
-def filled_with(returned: Any, function: Callable[[Slot], Any]) -> Any:
-    """Return what a step returns, with `function` applied to each slot."""
-    return tree.mapped(returned, lambda x: function(x) if type(x) is Slot else x, _look)
+def filled(returned: Any, arrays: Iterable[Any]) -> Any:
+    """Return what a step returns, with arrays or NumPy's scalars in its slots."""
+    rest = iter(arrays)
+    return tree.mapped(
+        returned, lambda x: _shown(x, next(rest)) if type(x) is Slot else x, _look
+    )
+
+
+def _shown(slot: Slot, x: Any) -> Any:
+    if slot.kind is Tensor:
+        return wrap(x, None)
+    if slot.kind is np.ndarray and not slot.value.shape:
+        return np.asarray(x, slot.value.dtype)
+    return x.item() if slot.kind is float else x
 
 
 def _look(x: Any) -> tree.Kind | None:
@@ -138,7 +136,7 @@ def _holds_recorded(x: Any) -> bool:
     )
 
 
-_RECORDED = (Traced, TracedNumber, Boxed, Slot)
+_RECORDED = (Traced, TracedNumber, Slot)
 _ITEMS = (Tensor, *_RECORDED)
 
 
@@ -146,7 +144,7 @@ def _settle_gradients(recorder: Recorder) -> None:
     """Put arrays back in place of traced values in gradients of tensors outside."""
     for tensor in tensors_of(recorder):
         if tensor._grad is not None and type(tensor._grad._value) is Traced:
-            tensor._grad = wrap(_own(tensor._grad._value), None)
+            tensor._grad = wrap(_copy(tensor._grad._value), None)
 
 
 def tensors_of(recorder: Recorder) -> list[Tensor]:

@@ -136,16 +136,6 @@ class Traced(_Recorded, DuckArray):
         raise self.unreadable("copying or pickling it")
 
 
-def _arithmetic(function: Callable[..., Any], reflected: bool = False) -> Any:
-    def method(self: TracedNumber, other: Any) -> Any:
-        pair = (other, self) if reflected else (self, other)
-        if isinstance(other, int | float | TracedNumber):
-            return self.recorder.compute(function, pair)
-        return NotImplemented
-
-    return method
-
-
 class TracedNumber(_Recorded):
     """A Python number of a step that is being recorded, and differs from call to call.
 
@@ -168,36 +158,35 @@ class TracedNumber(_Recorded):
     def __repr__(self) -> str:
         return "<recorded number>"
 
-    __add__, __radd__ = _arithmetic(operator.add), _arithmetic(operator.add, True)
-    __sub__, __rsub__ = _arithmetic(operator.sub), _arithmetic(operator.sub, True)
-    __mul__, __rmul__ = _arithmetic(operator.mul), _arithmetic(operator.mul, True)
-    __truediv__ = _arithmetic(operator.truediv)
-    __rtruediv__ = _arithmetic(operator.truediv, True)
-    __floordiv__ = _arithmetic(operator.floordiv)
-    __rfloordiv__ = _arithmetic(operator.floordiv, True)
-    __mod__, __rmod__ = _arithmetic(operator.mod), _arithmetic(operator.mod, True)
-    __divmod__, __rdivmod__ = _arithmetic(divmod), _arithmetic(divmod, True)
-    __pow__, __rpow__ = _arithmetic(operator.pow), _arithmetic(operator.pow, True)
-    __lt__, __le__ = _arithmetic(operator.lt), _arithmetic(operator.le)
-    __gt__, __ge__ = _arithmetic(operator.gt), _arithmetic(operator.ge)
-    __eq__, __ne__ = _arithmetic(operator.eq), _arithmetic(operator.ne)
-    __and__, __rand__ = _arithmetic(operator.and_), _arithmetic(operator.and_, True)
-    __or__, __ror__ = _arithmetic(operator.or_), _arithmetic(operator.or_, True)
-    __xor__, __rxor__ = _arithmetic(operator.xor), _arithmetic(operator.xor, True)
-    __lshift__ = _arithmetic(operator.lshift)
-    __rlshift__ = _arithmetic(operator.lshift, True)
-    __rshift__ = _arithmetic(operator.rshift)
-    __rrshift__ = _arithmetic(operator.rshift, True)
     __hash__ = object.__hash__
 
-    def __neg__(self) -> Any:
-        return self.recorder.compute(operator.neg, (self,))
 
-    def __pos__(self) -> Any:
-        return self.recorder.compute(operator.pos, (self,))
+def _operator(name: str, function: Callable[..., Any]) -> None:
+    """Record an operator of numbers, and the one for a number on its left."""
 
-    def __invert__(self) -> Any:
-        return self.recorder.compute(operator.invert, (self,))
+    def of_one(self: TracedNumber) -> Any:
+        return self.recorder.compute(function, (self,))
 
-    def __abs__(self) -> Any:
-        return self.recorder.compute(abs, (self,))
+    def of_two(self: TracedNumber, other: Any) -> Any:
+        if isinstance(other, int | float | TracedNumber):
+            return self.recorder.compute(function, (self, other))
+        return NotImplemented
+
+    def reflected(self: TracedNumber, other: Any) -> Any:
+        if isinstance(other, int | float | TracedNumber):
+            return self.recorder.compute(function, (other, self))
+        return NotImplemented
+
+    one = name in _OF_ONE
+    setattr(TracedNumber, f"__{name}__", of_one if one else of_two)
+    if not one and name not in _COMPARISONS:
+        setattr(TracedNumber, f"__r{name}__", reflected)
+
+
+_OF_ONE = ("neg", "pos", "invert", "abs")
+_COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne")
+_OF_TWO = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow")
+_OF_BITS = ("and", "or", "xor", "lshift", "rshift")
+for _name in (*_OF_ONE, *_OF_TWO, *_OF_BITS, *_COMPARISONS):
+    _operator(_name, getattr(operator, f"__{_name}__"))
+_operator("divmod", divmod)

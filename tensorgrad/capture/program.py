@@ -18,6 +18,7 @@ from .values import Result as Result
 from .values import Value as Value
 from .values import View as View
 from .values import filled as filled
+from .values import layout as layout
 from .values import leaves as leaves
 from .values import owner as owner
 

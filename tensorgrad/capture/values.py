@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from ..core import tree
 
 Array = np.ndarray[Any, Any]
+Layout: TypeAlias = tuple[tuple[int, ...], np.dtype[Any], tuple[int, ...]]
 
 
 @dataclass(eq=False)
@@ -45,6 +46,21 @@ class Value:
     def nbytes(self) -> int:
         """Bytes of its elements."""
         return self.dtype.itemsize * self.size
+
+    @property
+    def dense(self) -> bool:
+        """Whether its elements fill one run of memory, in whatever order."""
+        step = self.dtype.itemsize
+        for stride, length in sorted(zip(self.strides, self.shape, strict=True)):
+            if length > 1 and stride != step:
+                return 0 in self.shape
+            step *= length
+        return True
+
+
+def layout(x: Array | Value) -> Layout:
+    """Return shape, dtype and strides."""
+    return x.shape, x.dtype, x.strides
 
 
 @dataclass(eq=False)

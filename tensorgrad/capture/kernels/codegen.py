@@ -190,30 +190,28 @@ class _Nest:
         )
 
     def _join_columns(self, placed: Placed, phase: int, text: str) -> None:
-        element, write = placed.element, placed.element.write
-        name = self.sums.get((placed, "0"))
-        if name is None:
-            name = self.sums[placed, "0"] = self.kernel.fresh()
-            self.row[phase].append(f"{name} = {_start(element)}")
-            self.variables[write, "0"] = name
-            if write.owner in self.stored:
-                at = self._at(write, phase, "0")
-                self.tail[phase].append(self._put(write, at, name))
-        self.inner[phase].append(f"{name} = {element.join}({name}, {text})")
+        name = self._sum(placed, "0", self.row[phase], self.tail[phase])
+        self.variables[placed.element.write, "0"] = name
+        self.inner[phase].append(f"{name} = {placed.element.join}({name}, {text})")
 
     def _join_rows(self, placed: Placed, lines: list[str], text: str, j: str) -> None:
-        element, write = placed.element, placed.element.write
-        j = _column(write, j)
+        j = _column(placed.element.write, j)
         if j == "j":
             self._join_in_memory(placed, lines, text)
             return
+        name = self._sum(placed, j, self.before, self.after)
+        lines.append(f"{name} = {placed.element.join}({name}, {text})")
+
+    def _sum(self, placed: Placed, j: str, start: list[str], end: list[str]) -> str:
+        """Return the variable in which elements are joined, stored where needed."""
         name = self.sums.get((placed, j))
         if name is None:
             name = self.sums[placed, j] = self.kernel.fresh()
-            self.before.append(f"{name} = {_start(element)}")
+            start.append(f"{name} = {_start(placed.element)}")
+            write = placed.element.write
             if write.owner in self.stored:
-                self.after.append(self._put(write, self._at(write, 0, j), name))
-        lines.append(f"{name} = {element.join}({name}, {text})")
+                end.append(self._put(write, self._at(write, 0, j), name))
+        return name
 
     def _join_in_memory(self, placed: Placed, lines: list[str], text: str) -> None:
         """Join rows to a row, which is gathered in one run of memory."""

@@ -118,7 +118,9 @@ def place(value: Value) -> Access:
         If its memory is not one block without gaps, or of a type kernels do not take.
     """
     base = owner(value)
-    if base.dtype not in KINDS or value.dtype != base.dtype or not _dense(base):
+    if base.dtype not in KINDS or value.dtype != base.dtype:
+        raise Unfit
+    if not base.dense or not base.size:
         raise Unfit
     size = base.dtype.itemsize
     strides, offset = value.strides, 0
@@ -129,19 +131,6 @@ def place(value: Value) -> Access:
         if view.shape != value.shape or min((0, *strides)) < 0:
             raise Unfit
     return Access(base, offset // size, tuple(s // size for s in strides))
-
-
-def _dense(value: Value) -> bool:
-    step = value.dtype.itemsize
-    for size, stride in sorted(
-        zip(value.shape, value.strides, strict=True), key=lambda axis: axis[1]
-    ):
-        if size == 1:
-            continue
-        if stride != step:
-            return False
-        step *= size
-    return 0 not in value.shape
 
 
 def _like(value: Value) -> Any:

@@ -12,6 +12,7 @@ import functools
 import warnings
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 from ...core.errors import PerformanceWarning
@@ -80,8 +81,8 @@ def in_kernels(program: Program, required: bool, alone: Change = _same) -> Progr
         require_numba()
     reason = unusable()
     if reason:
-        if installed() and reason not in _told:
-            _told.add(reason)
+        if installed() and reason not in _warned:
+            _warned.add(reason)
             _warn(f"{reason}. Until then steps are replayed with NumPy")
         return program
     try:
@@ -95,8 +96,8 @@ def in_kernels(program: Program, required: bool, alone: Change = _same) -> Progr
         return program
 
 
-_told: set[str] = set()
-"""Why numba cannot be used, where it was said."""
+_warned: set[str] = set()
+"""Why numba cannot be used, as far as users know."""
 
 
 def _warn(text: str) -> None:
@@ -108,21 +109,18 @@ def _calm(calls: list[Call]) -> list[Call]:
 
     A kernel never warns, so what is said of warnings need not change for it alone.
     """
-    told = [None if call.writes_last else call.quiet for call in calls]
-    before, after = _last_known(told), _last_known(told[::-1])[::-1]
+    quiet = [None if call.writes_last else call.quiet for call in calls]
+    before, after = _last_known(quiet), _last_known(quiet[::-1])[::-1]
     return [
         replace(call, quiet=a and b) if call.writes_last else call
         for call, a, b in zip(calls, before, after, strict=True)
     ]
 
 
-def _last_known(told: Iterable[bool | None]) -> list[bool]:
-    """Return for each place what was said last, False before anything was."""
-    found, last = [], False
-    for quiet in told:
-        last = last if quiet is None else quiet
-        found.append(last)
-    return found
+def _last_known(quiet: Iterable[bool | None]) -> list[bool]:
+    """Return for each place what was known last, False before anything was."""
+    known = accumulate(quiet, lambda last, x: last if x is None else x, initial=False)
+    return [bool(x) for x in known][1:]
 
 
 _AFTER = -1

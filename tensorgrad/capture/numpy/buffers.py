@@ -9,7 +9,7 @@ from operator import attrgetter
 
 import numpy as np
 
-from ..program import Array, Call, Number, Program, Result, Value, View, owner
+from ..program import Array, Call, Number, Program, Result, Value, View, layout, owner
 from .into import overwrites, takes_buffers
 
 _ALIGNMENT = 64
@@ -126,7 +126,7 @@ def _slots(
         for result in call.results:
             assert isinstance(result, Result)
             end = last.get(result, i)
-            source = next((x for x in dying if _same_kind(x, result)), None)
+            source = next((x for x in dying if layout(x) == layout(result)), None)
             if source is None:
                 slots[result] = Slot([result], i, end)
             else:
@@ -158,7 +158,3 @@ def _overwritable(
     viewed = {owner(v) for v in call.reads if isinstance(v, View)}
     results = [v for v in overwrites(call) if isinstance(v, Result) and v in slots]
     return [v for v in dict.fromkeys(results) if last[v] == i and v not in viewed]
-
-
-def _same_kind(a: Result, b: Result) -> bool:
-    return (a.shape, a.dtype, a.strides) == (b.shape, b.dtype, b.strides)

@@ -48,18 +48,9 @@ def overwrites(call: Call) -> tuple[Any, ...]:
 
 
 def _is_dense(result: Value | Number) -> bool:
-    """Whether the elements of a result fill its memory, in whatever order."""
-    if not isinstance(result, Result) or result.dtype.hasobject:
+    if not isinstance(result, Result):
         return False
-    step = result.dtype.itemsize
-    for stride, length in sorted(zip(result.strides, result.shape, strict=True)):
-        if length == 0:
-            return True
-        if length > 1:
-            if stride != step:
-                return False
-            step *= length
-    return True
+    return result.dense and not result.dtype.hasobject
 
 
 def array_in(memory: Array, value: Value) -> Array:

@@ -16,6 +16,7 @@ from ..program import (
     Value,
     View,
     filled,
+    layout,
     owner,
 )
 
@@ -116,8 +117,7 @@ class _Folding:
             results = call.function(*args, **kwargs)
         results = results if isinstance(results, tuple | list) else (results,)
         for result, array in zip(call.results, map(np.asarray, results), strict=False):
-            kind = (array.shape, array.dtype, array.strides)
-            self.known[result] = Constant(*kind, array)
+            self.known[result] = Constant(*layout(array), array)
         self.gone.append(Eliminated(call.label, "the same in every call, made once"))
 
 
@@ -136,7 +136,8 @@ def _times_one(call: Call) -> Value | None:
     for x, one in (call.args[:2], call.args[1::-1]):
         if len(target) == 1 and isinstance(x, Value) and _is_one(one):
             y = target[0]
-            if y is x or (not call.writes and _alike(y, x)):
+            alike = isinstance(y, Value) and layout(y) == layout(x)
+            if y is x or (not call.writes and alike):
                 return x
     return None
 
@@ -145,9 +146,3 @@ def _is_one(x: Any) -> bool:
     if isinstance(x, Value):
         return isinstance(owner(x), Constant) and bool((array_of(x) == 1).all())
     return isinstance(x, int | float | np.generic) and bool(x == 1)
-
-
-def _alike(a: Value | Number, b: Value) -> bool:
-    if isinstance(a, Number):
-        return False
-    return (a.shape, a.dtype, a.strides) == (b.shape, b.dtype, b.strides)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...core.errors import CaptureError
 from ...core.tree import pairs
-from ..program import Call, Number, Value
+from ..program import Call, Number, Value, layout
 from .bundles import fields, has_fields
 from .recording import Recording
 from .structure import Plainly, Steady
@@ -111,7 +111,7 @@ class Comparison:
 def _alike(a: Value | Number, b: Value | Number) -> bool:
     if isinstance(a, Number) or isinstance(b, Number):
         return type(a) is type(b)
-    return (a.shape, a.dtype, a.strides) == (b.shape, b.dtype, b.strides)
+    return layout(a) == layout(b)
 
 
 def _free(function: FunctionType) -> tuple[Any, ...]:

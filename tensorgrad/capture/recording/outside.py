@@ -11,7 +11,7 @@ import numpy as np
 from ...core.errors import CaptureError
 from ...core.place import Place
 from ...core.tensor import Tensor
-from ..program import Array
+from ..program import Array, layout
 from .refusal import Refused
 from .traced import Traced
 from .views import address
@@ -61,7 +61,7 @@ class Outside:
 
 def memory(a: Array) -> tuple[Any, ...]:
     """Return a key of the memory of an array, unique among all arrays alive."""
-    return address(a), a.shape, a.strides, a.dtype
+    return address(a), *layout(a)
 
 
 def checksum(a: Array) -> int:

@@ -145,11 +145,6 @@ def log_softmax(x: Operand, axis: Axis = -1) -> Array:
         Logits; may be infinite.
     axis : int
         Along which the probabilities sum to 1.
-
-    Returns
-    -------
-    Tensor or ndarray
-        Of the shape of `x`; a Tensor where an argument is one.
     """
     _, z, total = _exponentials(x, axis)
     return _as_half(z - np.log(total), x)

@@ -14,7 +14,8 @@ the factors) from one without. Where exactly 0 flows to them, the part of the gr
 that would turn them is 0.
 """
 
-from typing import Any, NamedTuple
+from collections import namedtuple
+from typing import Any
 
 import numpy as np
 
@@ -119,11 +120,7 @@ def _cholesky_vjp(g: Any, y: Any, upper: bool) -> Any:
 cholesky.vjp(a=_cholesky_vjp)
 
 
-class QRResult(NamedTuple):
-    """Orthonormal columns, and the triangle they are to be multiplied by."""
-
-    Q: Any
-    R: Any
+QRResult = namedtuple("QRResult", "Q R")
 
 
 @kernel("qr", multiple=True)
@@ -190,11 +187,7 @@ def qr(a: Operand, mode: str = "reduced") -> Operand:
 _COINCIDE = "coinciding {}: nan from what flows to their vectors; values as usual"
 
 
-class EighResult(NamedTuple):
-    """Eigenvalues in ascending order, and their vectors as columns."""
-
-    eigenvalues: Any
-    eigenvectors: Any
+EighResult = namedtuple("EighResult", "eigenvalues eigenvectors")
 
 
 @kernel("eigh", multiple=True)
@@ -254,12 +247,7 @@ def _eigvalsh_vjp(g: Any, a: Any, UPLO: Any) -> Any:  # noqa: N803
 eigvalsh.vjp(a=_eigvalsh_vjp)
 
 
-class SVDResult(NamedTuple):
-    """Left singular vectors, singular values, right singular vectors as rows."""
-
-    U: Any
-    S: Any
-    Vh: Any
+SVDResult = namedtuple("SVDResult", "U S Vh")
 
 
 @kernel("svd", multiple=True)

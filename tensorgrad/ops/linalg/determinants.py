@@ -1,7 +1,8 @@
 """Determinants, exact to every order, at singular matrices too."""
 
+from collections import namedtuple
 from itertools import combinations, permutations
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -97,11 +98,7 @@ def _products_without(s: Any, k: int) -> Any:
     return before * after
 
 
-class SlogdetResult(NamedTuple):
-    """Sign of a determinant, and logarithm of its absolute value."""
-
-    sign: Any
-    logabsdet: Any
+SlogdetResult = namedtuple("SlogdetResult", "sign logabsdet")
 
 
 @kernel("slogdet", multiple=True)

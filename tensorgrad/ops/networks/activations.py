@@ -62,11 +62,6 @@ def gelu(x: Operand, approximate: str = "none") -> Array:
     approximate : {"none", "tanh"}
         Which of the two to compute.
 
-    Returns
-    -------
-    Tensor or ndarray
-        Of the shape of `x`; a Tensor where an argument is one.
-
     Raises
     ------
     ValueError
@@ -112,11 +107,6 @@ def leaky_relu(x: Operand, negative_slope: Operand = 0.01) -> Array:
         Of any shape.
     negative_slope : float, array_like or Tensor
         Of a shape that broadcasts with that of `x`.
-
-    Returns
-    -------
-    Tensor or ndarray
-        Of the shape of `x`; a Tensor where an argument is one.
     """
     return np.maximum(x, 0) + negative_slope * np.minimum(x, 0)
 
@@ -142,11 +132,6 @@ def elu(x: Operand, alpha: float = 1.0) -> Array:
         Of any shape.
     alpha : float
         What the negative side tends to, with a minus.
-
-    Returns
-    -------
-    Tensor or ndarray
-        Of the shape of `x`; a Tensor where an argument is one.
     """
     return np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0))
 

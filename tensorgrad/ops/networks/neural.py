@@ -125,11 +125,6 @@ def softmax(x: Operand, axis: Axis = -1) -> Array:
         Logits, of at least one axis.
     axis : int
         Along which the result sums to 1.
-
-    Returns
-    -------
-    Tensor or ndarray
-        Of the shape of `x`; a Tensor where an argument is one.
     """
     e = np.exp(x - np.maximum.reduce(x, axis=axis, keepdims=True))
     e /= np.add.reduce(e, axis=axis, keepdims=True, **summing(e.dtype))

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...core.tensor import Tensor, detached
 from ...core.types import Array, Axis, Operand
-from ..support.axes import along, array, kernel, normal, spread
+from ..support.axes import along, array, kernel, normal, spread, with_length
 from ..support.define import composed
 from ..support.registry import case
 
@@ -20,9 +20,7 @@ def _diff_vjp(g: Any, a_shape: tuple[int, ...], n: int, axis: int) -> Any:
     """Return (-1)^n times the n-th differences of `g` between zeros."""
     if g.shape[axis] == 0:
         return spread(np.sum(g, axis=axis), a_shape, axis, False)
-    shape = list(g.shape)
-    shape[axis] = n
-    zeros = np.zeros(shape, dtype=g.dtype)
+    zeros = np.zeros(with_length(n, g.shape, axis), dtype=g.dtype)
     d = np.diff(np.concatenate([zeros, g, zeros], axis=axis), n, axis)
     return -d if n % 2 else d
 
@@ -32,11 +30,9 @@ _diff.vjp(a=_diff_vjp)
 
 def _border(value: Any, a: Any, axis: int) -> Any:
     value = array(value)
-    if value.ndim:
-        return value
-    shape = list(a.shape)
-    shape[axis] = 1
-    return np.broadcast_to(value, tuple(shape))
+    return (
+        value if value.ndim else np.broadcast_to(value, with_length(1, a.shape, axis))
+    )
 
 
 @composed(
@@ -129,9 +125,7 @@ def trapezoid(
 
 def _standing(h: Any, axis: int, ndim: int) -> Any:
     """Return a vector as an array of `ndim` axes that extends along one of them."""
-    shape = [1] * ndim
-    shape[axis] = -1
-    return h.reshape(tuple(shape))
+    return h.reshape(with_length(-1, (1,) * ndim, axis))
 
 
 # Slopes.

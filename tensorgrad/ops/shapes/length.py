@@ -8,7 +8,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from ...core.tensor import detached, plain
 from ...core.types import Array, Axis, Operand
-from ..support.axes import along
+from ..support.axes import along, with_length
 from ..support.define import composed
 from ..support.registry import NONZERO, REAL, case
 from .gather import WITHIN_THREE
@@ -79,10 +79,9 @@ def insert(
         values = _for_one_place(values, arr.ndim, axis, a_number)
         count = values.shape[axis]
     values = without_leading_ones(values, arr.ndim)
-    shape = (*arr.shape[:axis], count, *arr.shape[axis + 1 :])
+    values = np.broadcast_to(values, with_length(count, arr.shape, axis))
     order = np.insert(np.arange(n), obj, np.arange(n, n + count))
-    joined = np.concatenate([arr, np.broadcast_to(values, shape)], axis)
-    return np.take(joined, order, axis)
+    return np.take(np.concatenate([arr, values], axis), order, axis)
 
 
 def _for_one_place(values: Any, ndim: int, axis: int, a_number: bool) -> Any:

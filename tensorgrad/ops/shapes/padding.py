@@ -9,7 +9,7 @@ import numpy as np
 from ...core.primitive import primitive
 from ...core.tensor import Tensor, detached, wrap
 from ...core.types import Operand, Option
-from ..support.axes import along
+from ..support.axes import along, turned, with_length
 from ..support.define import composed
 from ..support.registry import case
 
@@ -39,16 +39,11 @@ def ramp(edge, end, count, axis):
 def _edge_of_ramp(g: Any, count: int, axis: int) -> Any:
     """Return the sum of `g` weighted with the height of the ramp."""
     weights = np.arange(count, dtype=g.dtype) / max(count, 1)
-    shape = [1] * g.ndim
-    shape[axis] = count
-    return np.sum(g * weights.reshape(shape), axis=axis, keepdims=True)
+    weights = weights.reshape(with_length(count, (1,) * g.ndim, axis))
+    return np.sum(g * weights, axis=axis, keepdims=True)
 
 
 ramp.vjp(edge=_edge_of_ramp)
-
-
-def _reversed(a: Any, axis: int) -> Any:
-    return a[along(axis, a.ndim, slice(None, None, -1))]
 
 
 def _piece(a: Any, axis: int, start: int | None, stop: int | None) -> Any:
@@ -59,7 +54,7 @@ def _ramped(a: Any, axis: int, width: Pair, end_values: Any = (0, 0)) -> Any:
     first, last = _piece(a, axis, 0, 1), _piece(a, axis, -1, None)
     before = ramp(first, end_values[0], width[0], axis)
     after = ramp(last, end_values[1], width[1], axis)
-    return np.concatenate([before, a, _reversed(after, axis)], axis)
+    return np.concatenate([before, a, turned(after, axis)], axis)
 
 
 def _selected(mode: str) -> Callable[..., Any]:
@@ -115,8 +110,8 @@ def _oddly_reflected(a: Any, axis: int, sizes: Pair, skip: int) -> Any:
     """Return `a` with the reflections in the points at its edges, once."""
     n = a.shape[axis]
     first, last = _piece(a, axis, 0, 1), _piece(a, axis, n - 1, n)
-    before = _reversed(_piece(a, axis, skip, skip + sizes[0]), axis)
-    after = _reversed(_piece(a, axis, n - skip - sizes[1], n - skip), axis)
+    before = turned(_piece(a, axis, skip, skip + sizes[0]), axis)
+    after = turned(_piece(a, axis, n - skip - sizes[1], n - skip), axis)
     return np.concatenate([2 * first - before, a, 2 * last - after], axis)
 
 

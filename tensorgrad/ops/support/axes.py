@@ -87,6 +87,13 @@ def reduced_shape(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
     return tuple(1 if i in axes else n for i, n in enumerate(shape))
 
 
+def with_length(n: int, shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    """Return a shape with another length along an axis."""
+    lengths = list(shape)
+    lengths[axis] = n
+    return tuple(lengths)
+
+
 def spread(g: Any, shape: tuple[int, ...], axis: Any, keepdims: bool) -> Any:
     """Broadcast what belongs to a reduced array back over the reduced axes."""
     if axis is not None and not keepdims and shape:

@@ -40,8 +40,9 @@ def complete(
 ) -> str | None:
     """Return the docstring with sections on parameters and result where it has none.
 
-    Left as it is where the operation neither stands for a NumPy function nor works
-    element by element: what it takes and returns is described beside it.
+    What an operation takes that neither stands for a NumPy function nor works element
+    by element is described beside it, and so is a result that is not of the shape to
+    which the arguments broadcast.
     """
     text = function.__doc__
     if text is None:  # Python was started with -OO.
@@ -55,7 +56,7 @@ def complete(
     if "\nParameters\n" not in text:
         parts += _parameters(function, name, cases)
     if "\nReturns\n" not in text:
-        parts += _result(name, cases)
+        parts.append(_result(function, name, cases))
     if later:
         parts.append(f"\n{text[at:]}")
     return "\n".join(parts)
@@ -64,9 +65,7 @@ def complete(
 def _parameters(
     function: Callable[..., Any], name: str | None, cases: Sequence[Case]
 ) -> list[str]:
-    names = parameter_names(function)
-    count = max((len(c.shapes) for c in cases), default=len(names))
-    arrays, others = names[:count], names[count:]
+    arrays, others = _arrays(function, cases)
     if name is None and (others or cases):
         return []
     broadcast = "Of any shape." if len(arrays) < 2 else "Of shapes that broadcast."
@@ -89,12 +88,23 @@ def _joins(cases: Sequence[Case]) -> bool:
     return bool(cases) and type(next(iter(cases[0].shapes), None)) is list
 
 
-def _result(name: str | None, cases: Sequence[Case]) -> list[str]:
+def _arrays(
+    function: Callable[..., Any], cases: Sequence[Case]
+) -> tuple[list[str], list[str]]:
+    """Return the parameters that are arrays, and the others."""
+    names = parameter_names(function)
+    count = max((len(c.shapes) for c in cases), default=len(names))
+    return names[:count], names[count:]
+
+
+def _result(
+    function: Callable[..., Any], name: str | None, cases: Sequence[Case]
+) -> str:
     if name and cases:
-        return [_RETURNS.format(what=f"What ``{name}`` returns")]
-    if cases:
-        return []
-    return [_RETURNS.format(what="Of the shape the arguments broadcast to")]
+        return _RETURNS.format(what=f"What ``{name}`` returns")
+    arrays, _ = _arrays(function, cases)
+    shape = f"of `{arrays[0]}`" if len(arrays) == 1 else "the arguments broadcast to"
+    return _RETURNS.format(what=f"Of the shape {shape}")
 
 
 def numpy_name(function: Callable[..., Any], reference: Any) -> str | None:

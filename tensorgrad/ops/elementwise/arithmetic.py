@@ -43,7 +43,7 @@ def multiply(a: Operand, b: Operand) -> Array:
 multiply.vjp(a=lambda g, b: scaled(g, b), b=lambda g, a: scaled(g, a))
 
 
-@operation(np.true_divide, kind="smooth", domains=(REAL, NONZERO))
+@operation(np.true_divide, domains=(REAL, NONZERO))
 def divide(a: Operand, b: Operand) -> Array:
     """a / b."""
     return a / b
@@ -70,7 +70,7 @@ reciprocal = unary(
 )
 
 
-@operation(np.square, kind="smooth")
+@operation(np.square)
 def square(x: Operand) -> Array:
     """x * x."""
     return x * x
@@ -90,7 +90,7 @@ _POWERS = (
 )
 
 
-@operation(np.power, kind="smooth", domains=(POSITIVE, REAL), kinks=_POWERS)
+@operation(np.power, domains=(POSITIVE, REAL), kinks=_POWERS)
 def power(a: Operand, b: Operand) -> Array:
     """a ** b."""
     # The operator is the faster one for numbers, but of NumPy's scalars it has

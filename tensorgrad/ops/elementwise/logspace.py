@@ -18,7 +18,7 @@ from ..support.registry import case
 from ..support.strong import scaled, zeroed
 
 
-@operation(kind="smooth")
+@operation()
 def sigmoid(x: Operand) -> Array:
     """1 / (1 + exp(-x)), the logistic function."""
     e = np.exp(-np.abs(x))
@@ -29,7 +29,7 @@ def sigmoid(x: Operand) -> Array:
 sigmoid.vjp(x=lambda g, y: scaled(g, y * (1 - y)))
 
 
-@operation(kind="smooth")
+@operation()
 def softplus(x: Operand) -> Array:
     """log(1 + exp(x)), a smooth relu."""
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
@@ -91,7 +91,6 @@ _softmax.vjp(x=softmax_vjp)
 
 
 @operation(
-    kind="smooth",
     cases=[
         case((3, 4)),
         case(()),
@@ -132,7 +131,6 @@ logsumexp.vjp(
 
 
 @operation(
-    kind="smooth",
     cases=[case((3, 4)), case((2, 3, 2), axis=1), case((0, 3)), case((1,))],
     kinks=_INFINITE,
 )

@@ -154,11 +154,7 @@ def clip(
     return _clip(a, low, high)
 
 
-@operation(
-    np.where,
-    kind="linear",
-    domains=(Domain(shaped=lambda x: x > 0), REAL),
-)
+@operation(np.where, kind="linear", domains=(Domain(shaped=lambda x: x > 0), REAL))
 def where(condition: Operand, a: Operand, b: Operand) -> Operand:
     """a where the condition holds, b elsewhere."""
     return np.where(condition, a, b)

@@ -107,13 +107,13 @@ def _in_blocks(function: Any, x: Any) -> Any:
     return y.reshape(x.shape)[()]
 
 
-@operation(kind="smooth")
+@operation()
 def erf(x: Operand) -> Array:
     """Error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
     return _in_blocks(_erf_block, x)
 
 
-@operation(kind="smooth")
+@operation()
 def erfc(x: Operand) -> Array:
     """Complement of the error function, 1 - erf(x), to full relative accuracy."""
     return _in_blocks(_erfc_block, x)

@@ -77,7 +77,6 @@ def _cheapest(sizes: tuple[int, ...], i: int, j: int) -> tuple[int, int]:
 
 @composed(
     np.linalg.matrix_power,
-    kind="smooth",
     domains=INVERTIBLE,
     cases=[
         case((3, 3), n=1),

@@ -95,7 +95,6 @@ def _diagonal(x: Any) -> Any:
 
 @operation(
     np.linalg.cholesky,
-    kind="smooth",
     domains=DEFINITE,
     cases=[*_SQUARE, case((3, 3), upper=True), case((2, 2, 2), upper=True)],
 )
@@ -152,7 +151,6 @@ reduced_qr.vjp(a=_reduced_qr_vjp)
 
 @composed(
     np.linalg.qr,
-    kind="smooth",
     domains=INVERTIBLE,
     cases=[
         *_SQUARE,
@@ -211,7 +209,6 @@ symmetric_eigen.vjp(a=_symmetric_eigen_vjp)
 
 @composed(
     np.linalg.eigh,
-    kind="smooth",
     domains=SYMMETRIC,
     cases=[*_SQUARE, case((3, 3), UPLO="U"), case((2, 2, 2), UPLO="L")],
     kinks=_COINCIDE.format("eigenvalues"),
@@ -227,7 +224,6 @@ def eigh(a: Operand, UPLO: str = "L") -> EighResult:  # noqa: N803
 
 @operation(
     np.linalg.eigvalsh,
-    kind="smooth",
     domains=SYMMETRIC,
     cases=[*_SQUARE, case((3, 3), UPLO="U")],
     kinks="coinciding values: any vectors of theirs, right for sums over them; second "
@@ -290,7 +286,6 @@ reduced_svd.vjp(a=_reduced_svd_vjp)
 
 @composed(
     np.linalg.svd,
-    kind="smooth",
     domains=SEPARATED,
     cases=[
         *_SQUARE,
@@ -333,7 +328,6 @@ def svd(
 
 @operation(
     np.linalg.svdvals,
-    kind="smooth",
     domains=SEPARATED,
     cases=[*_SQUARE, case((4, 2)), case((2, 4))],
     kinks="coinciding values: any vectors of theirs, right for sums over them; values "

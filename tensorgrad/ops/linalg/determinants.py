@@ -17,7 +17,7 @@ from .systems import INVERTIBLE
 _CASES = [case((3, 3)), case((1, 1)), case((2, 3, 3)), case((2, 1, 2, 2))]
 
 
-@operation(np.linalg.det, kind="smooth", domains=INVERTIBLE, cases=_CASES)
+@operation(np.linalg.det, domains=INVERTIBLE, cases=_CASES)
 def det(a: Operand) -> Array:
     """Determinant of square matrices.
 
@@ -122,7 +122,6 @@ sign_and_log.vjp(a=_sign_and_log_vjp)
 
 @composed(
     np.linalg.slogdet,
-    kind="smooth",
     domains=INVERTIBLE,
     cases=_CASES,
     kinks="det(a) = 0: 0 where the incoming gradient is 0, else nan",

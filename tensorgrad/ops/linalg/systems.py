@@ -34,7 +34,7 @@ FULL_RANK = Domain(shaped=lambda x: _full_rank(x) if x.ndim > 1 else x)
 _SQUARE = [case((3, 3)), case((1, 1)), case((2, 3, 3)), case((0, 2, 2))]
 
 
-@operation(np.linalg.inv, kind="smooth", domains=INVERTIBLE, cases=_SQUARE)
+@operation(np.linalg.inv, domains=INVERTIBLE, cases=_SQUARE)
 def inv(a: Operand) -> Array:
     """Inverse of square matrices."""
     return np.linalg.inv(a)
@@ -45,7 +45,6 @@ inv.vjp(a=lambda g, y: -(y.mT @ g @ y.mT))
 
 @operation(
     np.linalg.solve,
-    kind="smooth",
     domains=INVERTIBLE,
     cases=[
         case((3, 3), (3,)),
@@ -85,7 +84,6 @@ _RANK = (
 
 @operation(
     np.linalg.pinv,
-    kind="smooth",
     domains=FULL_RANK,
     cases=[
         case((3, 3)),
@@ -182,7 +180,6 @@ singular_values_known.vjp(a=_singular_values_vjp)
 
 @composed(
     np.linalg.lstsq,
-    kind="smooth",
     domains=FULL_RANK,
     cases=[
         case((4, 2), (4,)),
@@ -207,7 +204,6 @@ def lstsq(a: Operand, b: Operand, rcond: Operand = None) -> tuple[Any, Any, Any,
 
 @composed(
     np.linalg.tensorinv,
-    kind="smooth",
     domains=Domain(-2.0, 2.0, shaped=lambda x: _flat(_away_from_singular, x)),
     cases=[case((4, 2, 2), ind=1), case((2, 2, 2, 2)), case((6, 3, 2), ind=1)],
 )
@@ -227,7 +223,6 @@ def _flat(shaped: Any, x: Any) -> Any:
 
 @composed(
     np.linalg.tensorsolve,
-    kind="smooth",
     domains=Domain(-2.0, 2.0, shaped=lambda x: _flat(_away_from_singular, x)),
     cases=[
         case((2, 3, 6), (2, 3)),

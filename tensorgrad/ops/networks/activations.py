@@ -19,7 +19,7 @@ _BOUND = 1000.0
 """From here on exp(-x) is 0 in every type, and inf * 0 is to be avoided."""
 
 
-@operation(kind="smooth")
+@operation()
 def silu(x: Operand) -> Array:
     """x * sigmoid(x), also called swish."""
     return np.maximum(x, -_BOUND) * sigmoid(x)
@@ -45,9 +45,7 @@ def _tanh_argument(x: Any) -> tuple[Any, Any, Any]:
     return x, scale * (x + cubic * (x * x * x)), scale * (1 + 3 * cubic * (x * x))
 
 
-@operation(
-    kind="smooth", cases=[case((3, 4)), case(()), case((3,), approximate="tanh")]
-)
+@operation(cases=[case((3, 4)), case(()), case((3,), approximate="tanh")])
 def gelu(x: Operand, approximate: str = "none") -> Array:
     """Gaussian error linear unit, x * P(X <= x) for a standard normal X.
 

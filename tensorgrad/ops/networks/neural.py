@@ -12,8 +12,7 @@ from ..support.strong import scaled, selected
 
 
 @operation(
-    kind="multilinear",
-    cases=[case((5, 3), (3, 4), (4,)), case((0, 3), (3, 4), (4,))],
+    kind="multilinear", cases=[case((5, 3), (3, 4), (4,)), case((0, 3), (3, 4), (4,))]
 )
 def dense(x: Operand, weight: Operand, bias: Operand) -> Array:
     """Affine map of each sample, x @ weight + bias.
@@ -39,9 +38,7 @@ def dense(x: Operand, weight: Operand, bias: Operand) -> Array:
 
 # The gradient of the bias is that of the output summed over samples: the walk sums it.
 dense.vjp(
-    x=lambda g, weight: g @ weight.T,
-    weight=lambda g, x: x.T @ g,
-    bias=lambda g: g,
+    x=lambda g, weight: g @ weight.T, weight=lambda g, x: x.T @ g, bias=lambda g: g
 )
 
 
@@ -112,10 +109,7 @@ def row_sum(x: Any) -> Any:
     return np.add.reduce(x, axis=1, **wide)
 
 
-@operation(
-    kind="smooth",
-    cases=[case((3, 4)), case((2, 3, 2), axis=1), case((0, 3)), case((1,))],
-)
+@operation(cases=[case((3, 4)), case((2, 3, 2), axis=1), case((0, 3)), case((1,))])
 def softmax(x: Operand, axis: Axis = -1) -> Array:
     """exp(x) / sum(exp(x)) along an axis, unchanged by a shift of x.
 

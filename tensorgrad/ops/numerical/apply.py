@@ -79,16 +79,12 @@ for _function, _reference, _first, _cases in (
 ):
     implement(_function.__name__, _function, _reference)
     describe(
-        _by_keyword(_function, _first),
-        _by_keyword(_reference, _first),
-        kind="smooth",
-        cases=_cases,
+        _by_keyword(_function, _first), _by_keyword(_reference, _first), cases=_cases
     )
 
 
 @composed(
     np.piecewise,
-    kind="smooth",
     domains=(POSITIVE, Domain(shaped=lambda x: x > x.min())),
     cases=[
         case((5,), [(5,), (5,)], funclist=[np.exp, np.log]),

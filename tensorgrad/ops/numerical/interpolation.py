@@ -66,12 +66,7 @@ def _points(p: Any) -> Any:
 
 
 def interp(
-    x: Any,
-    xp: Any,
-    fp: Any,
-    left: Any = None,
-    right: Any = None,
-    period: Any = None,
+    x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None
 ) -> Any:
     """Value at x of the broken line through the points (xp, fp), xp increasing.
 

@@ -15,7 +15,6 @@ from ..support.registry import Domain, case
 
 @operation(
     np.vander,
-    kind="smooth",
     cases=[
         case((3,)),
         case((3,), N=4, increasing=True),
@@ -40,11 +39,7 @@ def _vander_vjp(g: Any, y: Any, increasing: bool) -> Any:
 vander.vjp(x=_vander_vjp)
 
 
-@composed(
-    np.polyval,
-    kind="smooth",
-    cases=[case((4,), (3,)), case((3,), ()), case((1,), (2, 2))],
-)
+@composed(np.polyval, cases=[case((4,), (3,)), case((3,), ()), case((1,), (2, 2))])
 def polyval(p: Operand, x: Operand) -> Array:
     """Value of a polynomial, highest power first, by Horner's scheme."""
     if isinstance(x, np.poly1d):
@@ -159,7 +154,6 @@ def _weighed(a: Any, w: Any) -> Any:
 
 @composed(
     np.polyfit,
-    kind="smooth",
     domains=(Domain(-1.0, 1.0), Domain()),
     cases=[
         case((6,), (6,), deg=1),

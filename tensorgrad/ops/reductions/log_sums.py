@@ -95,7 +95,6 @@ for _op, _method in (
 describe(
     logaddexp_reduce,
     np.logaddexp.reduce,
-    kind="smooth",
     cases=[
         case((4,)),
         case((2, 3)),
@@ -107,7 +106,6 @@ describe(
 describe(
     logaddexp_accumulate,
     np.logaddexp.accumulate,
-    kind="smooth",
     cases=[case((4,)), case((2, 3)), case((2, 3, 2), axis=-2), case((0, 2))],
     kinks=_INFINITE,
 )

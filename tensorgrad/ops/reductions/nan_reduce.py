@@ -9,25 +9,12 @@ from numpy.typing import DTypeLike
 
 from ...core.dispatch import implement_method
 from ...core.types import Array, Axis, Operand
-from ..support.axes import (
-    check_dtype,
-    kernel,
-    number,
-    refuse_out,
-    spread,
-)
+from ..support.axes import check_dtype, kernel, number, refuse_out, spread
 from ..support.define import composed, family
 from ..support.registry import NONZERO, case
 from ..support.strong import selected
 from . import reduce, scan
-from .statistics import (
-    FLAT,
-    SPREAD_CASES,
-    deviation,
-    deviations,
-    std_vjp,
-    var_vjp,
-)
+from .statistics import FLAT, SPREAD_CASES, deviation, deviations, std_vjp, var_vjp
 
 _CASES = [
     case(()),
@@ -174,14 +161,12 @@ nanvar = deviations(
     np.nanvar,
     deviation(np.nanvar, _of_numbers(var_vjp)),
     "Mean squared deviation from the mean of what is not NaN.",
-    kind="smooth",
     cases=SPREAD_CASES,
 )
 nanstd = deviations(
     np.nanstd,
     deviation(np.nanstd, _of_numbers(std_vjp)),
     "Root of the mean squared deviation from the mean of what is not NaN.",
-    kind="smooth",
     cases=SPREAD_CASES,
     kinks=FLAT,
 )

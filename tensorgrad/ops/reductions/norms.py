@@ -68,11 +68,7 @@ def _largest(x: Any, axis: Any, keepdims: bool = False) -> Any:
 
 
 _VECTOR: dict[Any, Callable[..., Any]] = {np.inf: _largest, -np.inf: np.min, 1: np.sum}
-_OVER_SINGULAR: dict[Any, Callable[..., Any]] = {
-    2: _largest,
-    -2: np.min,
-    "nuc": np.sum,
-}
+_OVER_SINGULAR: dict[Any, Callable[..., Any]] = {2: _largest, -2: np.min, "nuc": np.sum}
 _OVER_SUMS: dict[Any, Callable[..., Any]] = {
     1: _largest,
     -1: np.min,
@@ -202,7 +198,6 @@ def vector_norm(
 
 @composed(
     np.linalg.cond,
-    kind="smooth",
     domains=SEPARATED,
     cases=[
         case((3, 3)),

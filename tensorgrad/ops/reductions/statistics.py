@@ -152,14 +152,12 @@ var = deviations(
     np.var,
     deviation(np.var, var_vjp),
     "Mean squared deviation from the mean, sum((a - mean)^2) / (n - ddof).",
-    kind="smooth",
     cases=SPREAD_CASES,
 )
 std = deviations(
     np.std,
     deviation(np.std, std_vjp),
     "Root of the mean squared deviation, sqrt(sum((a - mean)^2) / (n - ddof)).",
-    kind="smooth",
     cases=SPREAD_CASES,
     kinks=FLAT,
 )
@@ -288,7 +286,6 @@ def _warn_of_few(fact: Any) -> None:
 
 @composed(
     np.cov,
-    kind="smooth",
     cases=[
         case((3, 5)),
         case((4,)),
@@ -330,7 +327,6 @@ def cov(
 
 @composed(
     np.corrcoef,
-    kind="smooth",
     cases=[case((3, 5)), case((5, 2), rowvar=False), case((2, 4), (1, 4))],
     kinks="correlation of exactly 1 or -1: the gradient of the quotient passes",
 )

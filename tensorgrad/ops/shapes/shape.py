@@ -84,11 +84,7 @@ describe(
 @composed(
     np.ravel,
     kind="linear",
-    cases=[
-        case((2, 3)),
-        case(()),
-        *(case((2, 3, 2), order=order) for order in "CFAK"),
-    ],
+    cases=[case((2, 3)), case(()), *(case((2, 3, 2), order=order) for order in "CFAK")],
 )
 def ravel(a: Operand, order: str = "C") -> Operand:
     """The elements along one axis, read in an order ("K": as they lie in memory)."""

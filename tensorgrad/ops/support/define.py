@@ -24,7 +24,7 @@ from .registry import REAL, Case, Domain, Kind, describe
 def operation(
     reference: Any = None,
     *,
-    kind: Kind,
+    kind: Kind = "smooth",
     domains: Domain | tuple[Domain, ...] = REAL,
     cases: Sequence[Case] = (),
     kinks: str = "",
@@ -98,7 +98,7 @@ def _elementwise(
 def composed(
     reference: Any,
     *,
-    kind: Kind,
+    kind: Kind = "smooth",
     domains: Domain | tuple[Domain, ...] = REAL,
     cases: Sequence[Case],
     kinks: str = "",

@@ -80,7 +80,8 @@ class Entry:
     reference : callable
         The NumPy function it equals on arrays.
     kind : {"linear", "multilinear", "smooth", "piecewise", "constant"}
-        Of the operation as a function of all its array arguments.
+        Of the operation as a function of all its array arguments; "smooth", of which
+        the tests require the least, where nothing is said.
     domains : tuple of Domain
         Where to sample each array argument; the last serves for the rest.
     cases : sequence of Case
@@ -117,7 +118,7 @@ def describe(
     function: Callable[..., Any],
     reference: Callable[..., Any],
     *,
-    kind: Kind,
+    kind: Kind = "smooth",
     domains: Domain | tuple[Domain, ...] = REAL,
     cases: Sequence[Case] = (),
     kinks: str = "",

@@ -18,14 +18,13 @@ from ..core.writes import Key, is_stamped, stamp, watched
 from .checking import State, both
 from .numpy.prune import Eliminated, pruned
 from .numpy.replay import Replay
-from .overlap import Written
+from .overlap import WrittenMemory
 from .program import Program, without_views, written_by
 from .recording.compare import Comparison
-from .recording.reads import Draws
 from .recording.recording import Recording, Slot, filled, record, tensors_of
-from .recording.search import SURE, Reference, Search, watch
+from .recording.search import Past, Search, watch
 from .recording.signature import FlatArguments
-from .recording.watch import AGAIN, FIRM, LOOSE, Watch, Watched
+from .recording.watch import AGAIN, FIRM, LOOSE, Watch
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -153,12 +152,11 @@ class Capture:
         self._stamped: list[Key] = []
         self._received: list[Tensor] = []
         self._renewed = 0
-        self._kept: dict[Any, Watched] = {}
-        self._arrays: list[Reference] = []
+        self._past = Past()
         self._state: State | None = None
         self._shown: Callable[[list[Any]], Any] = list
         self.program: Program
-        self._written: Written | None = None
+        self._written: WrittenMemory | None = None
         self._unfused: Replay | None = None
 
     def __call__(
@@ -204,19 +202,16 @@ class Capture:
             self._first = record(step, args, kwargs, own)
             self._search = Search(step, self._first)
             self.watch = Watch(self._search.watched.values())
-            for item in self._kept.values():
-                item.refresh()
-            self._kept |= self._search.kept()
-            self._arrays += [a for a in self._search.arrays if a.outside == SURE]
+            self._past.add(self._search)
             own.update((id(t), t) for t in tensors_of(self._first.recorder))
             return self._first.result
-        draws, tensors = Draws(self._search.random), tensors_of(before.recorder)
+        tensors = tensors_of(before.recorder)
         left = {id(tensor) for tensor in tensors if tensor._grad is not None}
-        changed = self._search.changed()
-        recording = record(step, args, kwargs, own, before.recorder, draws)
+        self._search.mark()
+        recording = record(step, args, kwargs, own, before.recorder, self._search.draws)
         self.watch.check("changes while the step runs", _RETURN, LOOSE)
         Comparison(before, recording).check()
-        self._keep(recording, changed, draws, left)
+        self._keep(recording, left)
         return recording.result
 
     def _is_outdated(self, when: str) -> bool:
@@ -230,25 +225,14 @@ class Capture:
             self._search.forget(changes)
         return bool(changes) and self.replay is not None
 
-    def _keep(
-        self, recording: Recording, changed: set[int], draws: Draws, left: set[int]
-    ) -> None:
+    def _keep(self, recording: Recording, left: set[int]) -> None:
         """Make the replay of the second recording, and drop the first."""
         recorder = recording.recorder
         received = recorder.received
         self._received = [t for t in tensors_of(recorder) if id(t) in received]
         self._forget_gradients()
         alone = [t for t in self._received if id(t) not in left]
-        self.watch = watch(
-            self.compiled.step,
-            recording,
-            self._search,
-            changed,
-            draws,
-            alone,
-            self._kept,
-            self._arrays,
-        )
+        self.watch = watch(recording, self._search, self._past, alone)
         written = [v.array for v in written_by(recorder.program)]
         # Of the others, as an optimizer's state, the engine keeps no stamps.
         self._stamped = watched(a for a in written if is_stamped(a))
@@ -256,7 +240,7 @@ class Capture:
         self.program, gone = pruned(recorder.program)
         self.replay = ready(self.program, gone, self.compiled.fused)
         self._unfused = None
-        self._written = Written(written) if self.replay.has_kernels else None
+        self._written = WrittenMemory(written) if self.replay.has_kernels else None
         self._first = None
         del self._search
         if self.compiled.check:

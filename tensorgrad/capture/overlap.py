@@ -11,7 +11,7 @@ from ..core.node import root
 from .program import Array
 
 
-class Written:
+class WrittenMemory:
     """Memory that a step writes to.
 
     Parameters

@@ -30,7 +30,7 @@ def lost_gradient(taker: str, protocol: bool = False) -> TypeError:
     frame = user_frame(outer)
     remedy = _REMEDY
     if protocol:
-        function = _called_by(frame)
+        function = _callee(frame)
         taker = f"{taker}, or a function that calls it,"
         module = public_module(function)
         if library := _library(outer):
@@ -61,7 +61,7 @@ def formats_text(frame: FrameType) -> bool:
     *_, now = _instructions(frame)
     if now.opname == "BINARY_OP":
         return now.argrepr in ("%", "%=")
-    return _called_by(frame) in (operator.mod, operator.imod)
+    return _callee(frame) in (operator.mod, operator.imod)
 
 
 def _instructions(frame: FrameType) -> list[dis.Instruction]:
@@ -70,7 +70,7 @@ def _instructions(frame: FrameType) -> list[dis.Instruction]:
     return [step for step in every if step.offset <= frame.f_lasti]
 
 
-def _called_by(frame: FrameType) -> Any:
+def _callee(frame: FrameType) -> Any:
     """Return the function that a frame is calling, if names in its code say it.
 
     A call and the expression of its function begin at the same place of the source,

@@ -31,7 +31,7 @@ class Outside:
         The line that did.
     traced : Traced
         What stands for it.
-    given : bool
+    from_user : bool
         Whether the user's code gave it to the engine, which has not made it itself.
     tensors : list of Tensor
         Whose value it is.
@@ -41,7 +41,7 @@ class Outside:
     checksum: int
     place: Place
     traced: Traced
-    given: bool
+    from_user: bool
     tensors: list[Tensor] = field(default_factory=list)
 
     def is_at(self, array: Array) -> bool:

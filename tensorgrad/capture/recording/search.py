@@ -86,44 +86,31 @@ _ENTIRE = ("scipy",)
 
 
 def watch(
-    step: Any,
-    recording: Recording,
-    before: Search,
-    changed: set[int],
-    draws: Draws,
-    bare: list[Tensor],
-    others: dict[Place, Watched],
-    arrays: list[Reference],
+    recording: Recording, before: Search, past: Past, without_grad: list[Tensor]
 ) -> Watch:
     """Return a watch on everything a step read, after two recordings of it.
 
     Parameters
     ----------
-    step : callable
     recording : Recording
         The second.
     before : Search
         What the first one read.
-    changed : set of int
-        Arrays that changed before the second call, by the ids of their owners.
-    draws : Draws
-        The generators that this found, during the second.
-    bare : list of Tensor
+    past : Past
+        What earlier ones did.
+    without_grad : list of Tensor
         Those that must have no gradient yet when the step begins.
-    others : dict
-        What earlier recordings read, by its place.
-    arrays : list of Reference
-        Plain arrays that earlier recordings read.
 
     Raises
     ------
     CaptureError
         For what cannot be watched.
     """
-    search = Search(step, recording, before.known)
-    draws.look()
-    if draws.drawn is not None:
-        search.refused = f"draws random numbers from a {type(draws.drawn).__name__}"
+    search = Search(before.step, recording, before)
+    before.draws.look()
+    if before.draws.drawn is not None:
+        kind = type(before.draws.drawn).__name__
+        search.refused = f"draws random numbers from a {kind}"
     if recording.reads.asked is not None:
         search.refused = "{}, at {}".format(*recording.reads.asked)
     if search.refused:
@@ -131,12 +118,12 @@ def watch(
             f"tg.compile: the step {search.refused}, which a replay does not do; pass "
             "what comes of it to the step as an argument"
         )
-    search.arrays += arrays
-    search.compare(recording, changed)
+    search.arrays += past.arrays
+    search.compare(recording, before.changed)
     search.forget_as(before)
-    search.hold(tensors_of(recording.recorder), bare)
+    search.hold(tensors_of(recording.recorder), without_grad)
     # An earlier call may have read what a cache keeps since.
-    search.join(others)
+    search.join(past.watched)
     result = Watch(search.watched.values())
     result.prepare()
     return result
@@ -182,14 +169,14 @@ class Search:
     ----------
     step : callable
     recording : Recording
-    known : dict, optional
-        Objects of an earlier recording, under their ids: others that only the step
-        itself refers to were made by it, and are not watched. Without it all are.
+    before : Search, optional
+        That of an earlier recording: what it has not gone through, and only the step
+        itself refers to, was made by the step, and is not watched. Without it all is.
 
     Attributes
     ----------
-    known : dict
-        The objects gone through, under their ids.
+    objects : dict
+        Those gone through, under their ids.
     watched : dict of Watched
         By kind and the id of the holder.
     sure : set of tuple
@@ -198,16 +185,20 @@ class Search:
         Plain arrays.
     random : list
         Generators of random numbers.
+    changed : set of int
+        Arrays that changed before the next call, by the ids of their owners.
+    draws : Draws
+        The generators, during that call.
     refused : str or None
         What cannot be watched.
     """
 
     def __init__(
-        self, step: Any, recording: Recording, known: dict[int, Any] | None = None
+        self, step: Any, recording: Recording, before: Search | None = None
     ) -> None:
-        reads = recording.reads
+        self.step, reads = step, recording.reads
         self._received = recording.recorder.received
-        self.known: dict[int, Any] = {}
+        self.objects: dict[int, Any] = {}
         self.watched: dict[Place, Watched] = {}
         self.sure: set[Place] = set()
         self.arrays: list[Reference] = []
@@ -219,13 +210,15 @@ class Search:
         self._there: set[int] = set()
         self._visited: dict[tuple[int, Names], tuple[int, int]] = {}
         self._queue: deque[Reference] = deque()
-        self._go(step, reads, known)
-        self.sums = {id(root(a.x)): checksum(a.x) for a in self.arrays}
+        self.changed: set[int] = set()
+        self._go(step, reads, None if before is None else before.objects)
+        self._sums = {id(root(a.x)): checksum(a.x) for a in self.arrays}
 
-    def changed(self) -> set[int]:
-        """Return which arrays have changed, by the ids of their owners."""
+    def mark(self) -> None:
+        """Note, before the next call, which arrays have changed, and the generators."""
         sums = ((id(root(a.x)), checksum(a.x)) for a in self.arrays)
-        return {owner for owner, total in sums if self.sums[owner] != total}
+        self.changed = {owner for owner, n in sums if self._sums[owner] != n}
+        self.draws = Draws(self.random)
 
     def join(self, others: dict[Place, Watched]) -> None:
         """Watch what other searches do, too."""
@@ -233,10 +226,6 @@ class Search:
             here = self.watched.setdefault(place, item)
             for key, part in item.parts.items():
                 here.add((key,), *part)
-
-    def kept(self) -> dict[Place, Watched]:
-        """Return what was surely there before the step, by its place."""
-        return {place: self.watched[place] for place in self.sure}
 
     def forget(self, changes: list[Change]) -> None:
         """Watch no longer what changed without consequence, here and from now on."""
@@ -251,7 +240,7 @@ class Search:
             if place in self.watched:
                 self.watched[place].parts.pop(key, None)
 
-    def _go(self, step: Any, reads: Reads, known: dict[int, Any] | None) -> None:
+    def _go(self, step: Any, reads: Reads, before: dict[int, Any] | None) -> None:
         self._add(step, "the step", _CALL, SURE)
         self._follow()
         for ran in reads.ran.values():
@@ -259,11 +248,11 @@ class Search:
             if not ran.code.co_filename.startswith(PACKAGE):
                 self._variables(names, ran.variables)
         self._follow()
-        self._work_on(reads, known)
+        self._work_on(reads, before)
         self._closures(reads)
         self._follow()
 
-    def _work_on(self, reads: Reads, known: dict[int, Any] | None) -> None:
+    def _work_on(self, reads: Reads, before: dict[int, Any] | None) -> None:
         """Go through the objects of code that ran, first those surely there before."""
         left = [
             (names_of(ran), *objects)
@@ -277,7 +266,7 @@ class Search:
         ]
         sure = [True]
         while any(sure):
-            there = self._there if known is None else self._there | known.keys()
+            there = self._there if before is None else self._there | before.keys()
             sure = [id(x) in there for _, _, x in left]
             for (names, name, x), is_sure in zip(left, sure, strict=True):
                 if is_sure:
@@ -285,7 +274,7 @@ class Search:
             left = [one for one, is_sure in zip(left, sure, strict=True) if not is_sure]
             self._follow()
         for names, name, x in left:
-            self._add(x, name, names, _MAYBE if known is None else 0)
+            self._add(x, name, names, _MAYBE if before is None else 0)
         self._follow()
 
     def _closures(self, reads: Reads) -> None:
@@ -298,11 +287,11 @@ class Search:
                     if type(f) is FunctionType and f.__code__ is code:
                         self._add(f, code.co_name, _CALL, SURE)
 
-    def hold(self, tensors: list[Tensor], bare: list[Tensor]) -> None:
+    def hold(self, tensors: list[Tensor], without_grad: list[Tensor]) -> None:
         """Watch tensors that a program uses, too."""
         for tensor in tensors:
             self._state(Reference(tensor, "a Tensor", _CALL, SURE))
-        for tensor in bare:
+        for tensor in without_grad:
             ref = Reference(tensor, "a gradient left over from before", _CALL, SURE)
             self._watch(SLOT, ref, ("_grad",))
 
@@ -340,8 +329,8 @@ class Search:
         self._visited[key] = rank
         if outside == SURE:
             self._there.add(id(x))
-        self.known[id(x)] = x
-        if len(self.known) > _MOST:
+        self.objects[id(x)] = x
+        if len(self.objects) > _MOST:
             self.refused = f"goes through more than {_MOST:,} objects"
             return
         self._queue.append(Reference(x, name, names, outside, level))
@@ -585,7 +574,7 @@ class Search:
         here = Reference(kind, ref.name, ref.names, ref.outside, ref.level)
         if _is_ours(kind):
             names = frozenset(filter(_is_public, names))
-        self.known[id(kind)] = kind
+        self.objects[id(kind)] = kind
         if isinstance(kind, ABCMeta):
             # Other code may register classes as its subclasses.
             self._watch(SUBCLASSES, here._replace(x=get_cache_token, level=LOOSE))
@@ -606,6 +595,21 @@ class Search:
             yield frozenset(n for n in own - wanted if not n.startswith("__")), AGAIN
 
 
+class Past:
+    """What earlier recordings of a step read that was there before it."""
+
+    def __init__(self) -> None:
+        self.watched: dict[Place, Watched] = {}
+        self.arrays: list[Reference] = []
+
+    def add(self, search: Search) -> None:
+        """Add what was surely there before; all of it is compared with what is now."""
+        for item in self.watched.values():
+            item.refresh()
+        self.watched |= {place: search.watched[place] for place in search.sure}
+        self.arrays += [a for a in search.arrays if a.outside == SURE]
+
+
 def _place(kind: Holder, holder: Any) -> Place:
     return kind, id(holder)
 
@@ -613,7 +617,7 @@ def _place(kind: Holder, holder: Any) -> Place:
 def _has_frozen(recording: Recording) -> bool:
     """Whether a program has arrays or numbers that plain NumPy may have computed."""
     for array in recording.recorder.outside:
-        constant = isinstance(array.traced.value, Constant) and array.given
+        constant = isinstance(array.traced.value, Constant) and array.from_user
         if constant and not _counts(array.array):
             return True
     return any(

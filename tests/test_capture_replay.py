@@ -12,7 +12,7 @@ from tensors import bits
 from tensorgrad.capture.numpy.buffers import assigned
 from tensorgrad.capture.numpy.plan import plan_text
 from tensorgrad.capture.numpy.prune import pruned
-from tensorgrad.capture.numpy.replay import Replay, replay
+from tensorgrad.capture.numpy.replay import Replay
 from tensorgrad.capture.program import (
     Call,
     Constant,
@@ -108,7 +108,7 @@ def plain(program, arrays, numbers):
 
 def assert_replayed(program, runs):
     """Compare replays with plain runs: results, and what they leave behind."""
-    ready, unpruned = Replay(*pruned(program)), replay(program)
+    ready, unpruned = Replay(*pruned(program)), Replay(program)
     live = {v for c in program.calls for v in c.reads if isinstance(v, Value)}
     live = [v.array for v in {owner(v) for v in live} if isinstance(v, Live)]
     start = [a.copy() for a in live]
@@ -359,7 +359,7 @@ X = np.array([[1.0, -2.0, 3.0], [0.0, -0.0, 5.0]], np.float32)
 
 def test_what_is_returned_is_the_callers(writing):
     x = writing.input(X)
-    run = replay(writing.returns(writing.call(np.negative, x), x))
+    run = Replay(writing.returns(writing.call(np.negative, x), x))
     first, same = run([X], [])
     run([X + 1], [])
     np.testing.assert_array_equal(first, -X)
@@ -371,14 +371,14 @@ def test_what_is_returned_is_the_callers(writing):
 def test_a_result_without_axes_is_a_numpy_scalar(writing):
     total = writing.call(np.add.reduce, writing.input(X), axis=None)
     program = writing.returns(writing.call(np.divide, total, 6))
-    (mean,) = replay(program)([X], [])
+    (mean,) = Replay(program)([X], [])
     assert type(mean) is np.float32
     assert mean == X.mean()
 
 
 def test_numbers_may_change_from_call_to_call(writing):
     rate = writing.number(0.5)
-    run = replay(writing.returns(writing.call(np.multiply, writing.input(X), rate)))
+    run = Replay(writing.returns(writing.call(np.multiply, writing.input(X), rate)))
     for number in (0.5, 0.1, 3):
         (y,) = run([X], [number])
         assert y.dtype == np.float32
@@ -389,7 +389,7 @@ def test_a_live_array_is_updated_where_it_is(writing):
     w = np.ones(3, np.float32)
     live, x = writing.live(w), writing.input(X[0])
     writing.call(np.add, live, x, out=live, writes=(live,))
-    run = replay(writing.program)
+    run = Replay(writing.program)
     w[...] = 0
     run([X[0]], [])
     run([X[0]], [])
@@ -399,7 +399,7 @@ def test_a_live_array_is_updated_where_it_is(writing):
 def test_an_error_is_raised_as_in_eager_mode_and_the_next_run_is_right(writing):
     x, at = writing.input(X[0]), writing.input(np.array([0, 2]))
     picked = writing.call(operator.getitem, x, at)
-    run = replay(writing.returns(writing.call(np.negative, picked)))
+    run = Replay(writing.returns(writing.call(np.negative, picked)))
     with pytest.raises(IndexError, match="out of bounds"):
         run([X[0], np.array([0, 3])], [])
     np.testing.assert_array_equal(run([X[0], np.array([1, 1])], [])[0], [2, 2])
@@ -409,12 +409,12 @@ def test_only_calls_of_the_walk_are_quiet(writing):
     x = np.zeros(3)
     with np.errstate(divide="ignore"):
         y = writing.call(np.log, writing.input(x))
-    run = replay(writing.returns(writing.call(np.copy, y)))
+    run = Replay(writing.returns(writing.call(np.copy, y)))
     with pytest.warns(RuntimeWarning, match="divide by zero"):
         run([x], [])
     for call in writing.program.calls:
         call.quiet = True
-    replay(writing.program)([x], [])
+    Replay(writing.program)([x], [])
 
 
 def test_elementwise_calls_take_turns_in_one_buffer(writing):
@@ -495,7 +495,7 @@ def test_times_one_is_no_multiplication(writing):
 def test_numbers_along_rows_give_the_same_bits(writing, function, number):
     rng = np.random.default_rng(0)
     x = rng.choice(np.array([*SPECIAL, -np.nan], np.float32), (30, 65))
-    run = replay(writing.returns(writing.call(function, writing.input(x), number)))
+    run = Replay(writing.returns(writing.call(function, writing.input(x), number)))
     assert bits(run([x], [])[0]) == bits(function(x, number))
 
 

@@ -84,11 +84,6 @@ def _has_name(key: Any) -> bool:
     return isinstance(key, Value | Number) and not isinstance(key, View)
 
 
-def replay(program: Program) -> Replay:
-    """Return a function that makes the calls of a program again."""
-    return Replay(program)
-
-
 class _Writer:
     """Writes the source and collects the objects of its names."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import os
+import pickle
 import random
 import sys
 import sysconfig
@@ -321,13 +322,9 @@ class Draws:
                 self.drawn = generator
 
 
-def _state(generator: Any) -> str:
+def _state(generator: Any) -> bytes:
     if isinstance(generator, random.Random):
-        return repr(generator.getstate())
+        return pickle.dumps(generator.getstate())
     if isinstance(generator, np.random.Generator):
-        return repr(generator.bit_generator.state)
-    return repr([*map(_text, generator.get_state())])
-
-
-def _text(x: Any) -> Any:
-    return x.tobytes() if isinstance(x, np.ndarray) else x
+        return pickle.dumps(generator.bit_generator.state)
+    return pickle.dumps(generator.get_state())

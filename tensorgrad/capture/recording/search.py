@@ -43,6 +43,7 @@ from .watch import (
     AGAIN,
     ARRAY,
     ATTRIBUTES,
+    BOUND,
     BYTES,
     CELL,
     CLASS,
@@ -67,8 +68,8 @@ from .watch import (
     Watch,
     Watched,
     changeable,
-    entries,
     own_attributes,
+    pairs,
     static,
 )
 
@@ -427,47 +428,33 @@ class Search:
         if self._wanted(ref.names, own):
             self._own(ref, own)
 
-    def _method(self, ref: Reference) -> None:
-        self._on(ref, ref.x.__func__, ref.name)
-        self._on(ref, ref.x.__self__, "self")
-
     def _builtin(self, ref: Reference) -> None:
         owner = ref.x.__self__
         if owner is not None and not isinstance(owner, ModuleType):
             self._on(ref, owner, ref.name)
 
-    def _simple(self, ref: Reference) -> None:
-        """Go through what is watched whatever code reads, by the table of parts."""
-        kind = next(base for base in _PARTS if isinstance(ref.x, base))
-        holder, parts = _PARTS[kind]
-        self._watch(holder, ref, parts)
-        for key, value in holder.values(ref.x, parts).items():
-            self._on(ref, value, parts[key].format(ref.name))
-
     def _container(self, ref: Reference) -> None:
-        x = ref.x
-        if isinstance(x, dict | MappingProxyType):
-            self._dict(ref)
-        else:
-            if not isinstance(x, tuple | frozenset):
-                self._watch(ITEMS, ref)
-            for i, value in enumerate(x):
-                self._on(ref, value, f"{ref.name}[{i}]")
-        if changeable(type(x)):
+        if not isinstance(ref.x, tuple | frozenset):
+            self._watch(ITEMS, ref)
+        for key, value in pairs(ref.x):
+            here = ref._replace(name=f"{ref.name}[{key!r:.40}]")
+            if isinstance(ref.x, dict | MappingProxyType):
+                here = self._entry(ref, key, here)
+            self._on(here, value, here.name)
+        if changeable(type(ref.x)):
             self._object(ref)
 
-    def _dict(self, ref: Reference) -> None:
-        """Go through a dict; keys that the code does not contain may not matter."""
-        constants = ref.names.texts | ref.names.attributes
-        self._watch(ITEMS, ref)
-        entry = ITEM if changeable(type(ref.x)) else ENTRY
-        for key, value in entries(ref.x):
-            self._on(ref, key, f"a key of {ref.name}")
-            here = ref._replace(name=f"{ref.name}[{key!r:.40}]")
-            if type(key) is str:
-                here = here if key in constants else here._replace(level=LOOSE)
-                self._watch(entry, here, (key,))
-            self._on(here, value, here.name)
+    def _entry(self, ref: Reference, key: Any, here: Reference) -> Reference:
+        """Watch an entry of a dict; keys that the code does not contain may not matter.
+
+        Return how its value is reached.
+        """
+        self._on(ref, key, f"a key of {ref.name}")
+        if type(key) is str:
+            if key not in ref.names.texts | ref.names.attributes:
+                here = here._replace(level=LOOSE)
+            self._watch(ITEM if changeable(type(ref.x)) else ENTRY, here, (key,))
+        return here
 
     def _tensor(self, ref: Reference) -> None:
         self._state(ref)
@@ -482,15 +469,11 @@ class Search:
 
     def _array(self, ref: Reference) -> None:
         if ref.x.dtype.hasobject:
-            self._watch(ITEMS, ref)
-            for i, item in enumerate(ref.x.flat):
-                self._on(ref, item, f"{ref.name}[{i}]")
+            self._container(ref)
         elif ref.outside:
             self.arrays.append(ref)
 
     def _generator(self, ref: Reference) -> None:
-        if isinstance(ref.x, random.SystemRandom):
-            return
         if ref.outside and all(ref.x is not generator for generator in self.random):
             self.random.append(ref.x)
 
@@ -686,26 +669,40 @@ def _parts_of(value: Any) -> Iterator[Any]:
 
 _CALL = Names(attributes=frozenset(["__call__"]))
 
-_ARGUMENT = "an argument of {}"
-_PARTS: dict[type, tuple[Holder, dict[str, str]]] = {
-    partial: (SLOT, {"func": "{}", "args": _ARGUMENT, "keywords": _ARGUMENT}),
-    ContextVar: (CONTEXT, {"": "{}"}),
-    ReferenceType: (REFERENT, {"": "{}"}),
-    CellType: (CELL, {"": "{}"}),
-}
-"""What is watched and followed in simple holders, and the name it goes by."""
+Visit: TypeAlias = Callable[[Search, Reference], None]
 
-_VISITS: list[tuple[Any, Callable[[Search, Reference], None]]] = [
+
+def _visit_of(kind: Holder, **names: str) -> Visit:
+    """Return a visit that watches parts and goes on from them, whatever code reads.
+
+    `names` says what each of them goes by.
+    """
+    names = names or {"": "{}"}
+
+    def visit(search: Search, ref: Reference) -> None:
+        search._watch(kind, ref, names)
+        for key, value in kind.values(ref.x, names).items():
+            search._on(ref, value, names[key].format(ref.name))
+
+    return visit
+
+
+_ARGUMENT = "an argument of {}"
+_VISITS: list[tuple[Any, Visit]] = [
     (Tensor, Search._tensor),
     (np.ndarray, Search._array),
     (ModuleType, Search._module),
     (FunctionType, Search._function),
-    (MethodType, Search._method),
+    (MethodType, _visit_of(BOUND, __func__="{}", __self__="self")),
     (BuiltinMethodType, Search._builtin),
-    ((partial, ContextVar, ReferenceType, CellType), Search._simple),
+    (partial, _visit_of(SLOT, func="{}", args=_ARGUMENT, keywords=_ARGUMENT)),
+    (ContextVar, _visit_of(CONTEXT)),
+    (ReferenceType, _visit_of(REFERENT)),
+    (CellType, _visit_of(CELL)),
     (type, Search._class),
     (dict | list | tuple | set | frozenset | deque, Search._container),
     (MappingProxyType, Search._container),
+    (random.SystemRandom, Search._skip),
     (_RANDOM, Search._generator),
     (io.IOBase, Search._file),
     ((np.dtype, np.ufunc, CodeType, FrameType), Search._skip),

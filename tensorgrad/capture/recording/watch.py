@@ -200,7 +200,8 @@ ITEM = Holder("{name}", "getitem({h}, {key!r})", "not contains({h}, {key!r})")
 SLOT = Holder("{name}", "{h}.{key}", "not hasattr({h}, {key!r})")
 CELL = Holder("{name}", "{h}.cell_contents")
 CONTEXT = Holder("{name}", "{h}.get(MISSING)", "{h}.get(MISSING) is MISSING")
-# It is the same for as long as it is kept alive, which the watch does.
+# Neither is ever another: a method, nor a referent which the watch keeps alive.
+BOUND = Holder("{name}", "{h}.{key}", sign="")
 REFERENT = Holder("{name}", "{h}()", sign="")
 BYTES = Holder("what is in {name}", "contents({h})", sign="==")
 SUBCLASSES = Holder("{name}", "{h}()", sign="==")
@@ -336,17 +337,17 @@ def _is_direct(kind: type, name: str) -> bool:
 def items(x: Any) -> list[tuple[Any, Any]]:
     """Return the items of a container with their keys, without entries of their own."""
     if isinstance(x, dict | MappingProxyType):
-        return [(k, None if type(k) is str else v) for k, v in entries(x)]
-    if isinstance(x, np.ndarray):
-        return [*enumerate(x.flat)]
-    if isinstance(x, list):
-        return [*enumerate(list.__iter__(x))]
-    return [*enumerate(_own_iter(x))]
+        return [(k, None if type(k) is str else v) for k, v in pairs(x)]
+    return [*pairs(x)]
 
 
-def entries(x: Any) -> Iterable[tuple[Any, Any]]:
-    """Return the keys and values of a dict, without code of its class."""
-    return dict.items(x) if isinstance(x, dict) else x.items()
+def pairs(x: Any) -> Iterable[tuple[Any, Any]]:
+    """Return the keys and items of a container, without code of its class."""
+    if isinstance(x, MappingProxyType):
+        return x.items()
+    if isinstance(x, dict):
+        return dict.items(x)
+    return enumerate(x.flat if isinstance(x, np.ndarray) else _own_iter(x))
 
 
 def _own_iter(x: Any) -> Iterator[Any]:

@@ -65,6 +65,7 @@ from .watch import (
     SUBCLASSES,
     Change,
     Holder,
+    Part,
     Watch,
     Watched,
     changeable,
@@ -121,10 +122,10 @@ def watch(
         )
     search.arrays += past.arrays
     search.compare(recording, before.changed)
+    # An earlier call may have read what a cache keeps since.
+    _join(search.watched, past.watched)
     search.forget_as(before)
     search.hold(tensors_of(recording.recorder), without_grad)
-    # An earlier call may have read what a cache keeps since.
-    search.join(past.watched)
     result = Watch(search.watched.values())
     result.prepare()
     return result
@@ -220,13 +221,6 @@ class Search:
         sums = ((id(root(a.x)), checksum(a.x)) for a in self.arrays)
         self.changed = {owner for owner, n in sums if self._sums[owner] != n}
         self.draws = Draws(self.random)
-
-    def join(self, others: dict[Place, Watched]) -> None:
-        """Watch what other searches do, too."""
-        for place, item in others.items():
-            here = self.watched.setdefault(place, item)
-            for key, part in item.parts.items():
-                here.add((key,), *part)
 
     def forget(self, changes: list[Change]) -> None:
         """Watch no longer what changed without consequence, here and from now on."""
@@ -347,8 +341,9 @@ class Search:
         if not ref.outside:
             return
         place = _place(kind, ref.x)
+        keys = kind.keys if keys is None else sorted(keys)
         item = self.watched.setdefault(place, Watched(kind, ref.x))
-        item.add(kind.keys if keys is None else sorted(keys), ref.name, ref.level)
+        item.add(dict.fromkeys(keys, Part(ref.name, ref.level)))
         if ref.outside == SURE:
             self.sure.add(place)
 
@@ -587,10 +582,16 @@ class Past:
 
     def add(self, search: Search) -> None:
         """Add what was surely there before; all of it is compared with what is now."""
+        _join(self.watched, {place: search.watched[place] for place in search.sure})
         for item in self.watched.values():
             item.refresh()
-        self.watched |= {place: search.watched[place] for place in search.sure}
         self.arrays += [a for a in search.arrays if a.outside == SURE]
+
+
+def _join(watched: dict[Place, Watched], others: dict[Place, Watched]) -> None:
+    """Watch what others do, too."""
+    for place, item in others.items():
+        watched.setdefault(place, Watched(item.kind, item.holder)).add(item.parts)
 
 
 def _place(kind: Holder, holder: Any) -> Place:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import timeit
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
@@ -246,14 +246,13 @@ class Watched:
         self.parts: dict[Any, Part] = {}
         self.seen: dict[Any, Any] = {}
 
-    def add(self, keys: Iterable[Any], name: str, level: int) -> None:
+    def add(self, parts: Mapping[Any, Part]) -> None:
         """Watch these parts too; those that are watched, at the stricter level."""
-        new = [key for key in keys if key not in self.parts]
+        new = [key for key in parts if key not in self.parts]
         self.seen |= self.kind.values(self.holder, new)
-        for key in keys:
-            part = self.parts.setdefault(key, Part(name, level))
-            if level < part.level:
-                self.parts[key] = part._replace(level=level)
+        for key, part in parts.items():
+            if part.level < self.parts.setdefault(key, part).level:
+                self.parts[key] = part
 
     def refresh(self) -> None:
         """Compare with the present values from now on."""

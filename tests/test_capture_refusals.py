@@ -8,7 +8,7 @@ import pytest
 from tensors import parameter
 
 import tensorgrad as tg
-from tensorgrad.core import recording
+from tensorgrad.core.observe import current_recorder, observers
 
 HERE = r"test_capture_refusals\.py:\d+ in "
 
@@ -29,8 +29,8 @@ def called(step, calls):
 def clean():
     """Fail a test that leaves a recorder behind."""
     yield
-    assert recording.recorders == 0
-    assert recording.current() is recording.EAGER
+    assert current_recorder() is None
+    assert not observers
 
 
 # Values that Python looks at.

@@ -62,7 +62,6 @@ SHARED_NAMES = {
     "check": "the check of a gradient: the functions, and the command that calls them",
     "errors": "the exceptions of a part",
     "pictures": "pictures of runs: the functions, and the options that ask for them",
-    "recording": "a call that is recorded: that it is, and what has come of it",
 }
 
 

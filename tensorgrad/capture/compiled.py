@@ -11,8 +11,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from ..core.errors import CaptureError
 from ..core.mode import is_grad_enabled
-from ..core.observe import current_observers, observers
-from ..core.recording import EAGER, current
+from ..core.observe import current_observers, current_recorder, observers
 from ..core.tensor import Tensor, wrap
 from ..core.writes import Key, is_stamped, stamp, watched
 from .checking import State, both
@@ -63,7 +62,7 @@ class Compiled(Generic[P, R_co]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Do the step."""
-        if current() is not EAGER or (observers and current_observers()):
+        if observers and (current_recorder() or current_observers()):
             return self.step(*args, **kwargs)
         with self._lock:
             flat = self._flatten(args, kwargs)
@@ -228,8 +227,7 @@ class Capture:
     def _keep(self, recording: Recording, left: set[int]) -> None:
         """Make the replay of the second recording, and drop the first."""
         recorder = recording.recorder
-        received = recorder.received
-        self._received = [t for t in tensors_of(recorder) if id(t) in received]
+        self._received = [*recorder.received.values()]
         self._forget_gradients()
         alone = [t for t in self._received if id(t) not in left]
         self.watch = watch(recording, self._search, self._past, alone)

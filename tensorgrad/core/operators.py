@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from . import recording
 from .dispatch import operations
 from .foreign import NATIVE, is_number
 from .mode import enabled as is_grad_enabled
@@ -43,8 +42,6 @@ def binary(name: str) -> _Binary:
         return forward(x, z)
 
     def method(self: Any, other: Any) -> Any:
-        if recording.recorders:
-            return operations[name](self, other)
         x, left = self._value, self.node
         if type(other) is type(self):
             z, right = other._value, other.node
@@ -52,12 +49,14 @@ def binary(name: str) -> _Binary:
             z, right = other, None
         else:
             return _with_other(name, self, other, other)
+        if observers:
+            return operations[name](self, other)
         y = forward(x, z)
         if (left is None and right is None) or not is_grad_enabled():
-            # Of two tensors, which are real, the result is so too.
-            if observers or type(other) is not type(self):
-                return constant((x, z), y)
-            return _constant(type(self), y)
+            if type(other) is type(self):
+                # Of two tensors, which are real, the result is so too.
+                return _constant(type(self), y)
+            return constant((x, z), y)
         if right is None:
             return recorded(plans[1], (left,), (x, z), y)
         if left is None:
@@ -78,10 +77,10 @@ def reflected(name: str) -> _Binary:
         return forward(x, z)
 
     def method(self: Any, other: Any) -> Any:
-        if recording.recorders:
-            return operations[name](other, self)
         if type(other) not in NATIVE or type(other) is type(self):
             return _with_other(name, other, self, other)
+        if observers:
+            return operations[name](other, self)
         z = self._value
         y = forward(other, z)
         if self.node is None or not is_grad_enabled():
@@ -94,20 +93,20 @@ def reflected(name: str) -> _Binary:
 
 def unary(name: str) -> _Unary:
     """Return the operator of one operand that stands for a primitive."""
-    forward = plans = recorded = constant = cast("Any", None)
+    forward = plans = recorded = cast("Any", None)
 
     def first(x: Any) -> Any:
-        nonlocal forward, plans, recorded, constant
-        forward, plans, recorded, constant = _parts(name)
+        nonlocal forward, plans, recorded
+        forward, plans, recorded, _ = _parts(name)
         return forward(x)
 
     def method(self: Any) -> Any:
-        if recording.recorders:
+        if observers:
             return operations[name](self)
         x = self._value
         y = forward(x)
         if self.node is None or not is_grad_enabled():
-            return constant((x,), y) if observers else _constant(type(self), y)
+            return _constant(type(self), y)
         return recorded(plans[1], (self.node,), (x,), y)
 
     forward = first

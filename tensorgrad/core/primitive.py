@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
 
-from . import recording
 from .dispatch import operations
 from .foreign import NATIVE, computed, is_array, operand
 from .hooks import is_foreign
 from .mode import enabled as is_grad_enabled
 from .node import Node, clock, shape_and_dtype
-from .observe import current_observers, observers
+from .observe import current_observers, current_recorder, observers
 from .parts import PartPlan
 from .place import user_place
 from .saves import OUTPUT, SHAPE, Plan, Rule
@@ -188,8 +187,8 @@ class Primitive(Operation[P, T_co, R_co]):
 
     def _call(self: Primitive, *args: Any, **kwargs: Any) -> Any:
         """Compute the output, and record the call where a gradient is needed."""
-        if recording.recorders:
-            self, args, kwargs = recording.current().entered(self, args, kwargs)
+        if observers and (recorder := current_recorder()):
+            self, args, kwargs = recorder.entered(self, args, kwargs)
         if self.variadic is not None:
             return self._call_variadic(args, kwargs)
         if kwargs or len(args) < self._arity:

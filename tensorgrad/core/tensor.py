@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from . import recording
 from .array_methods import ArrayMethods
 from .backward import differentiate
 from .dispatch import operations
@@ -20,6 +19,7 @@ from .hooks import Handle
 from .mode import _grad_mode_set, is_grad_enabled
 from .node import Leaf, Node
 from .numpy_protocol import NumPyProtocol
+from .observe import current_recorder, observers
 from .operators import Operators
 from .types import Index
 from .writes import record_write
@@ -112,7 +112,7 @@ class Tensor(Operators, ArrayMethods, NumPyProtocol):
 
     @data.setter
     def data(self, value: ArrayLike) -> None:
-        if type(array := self._array()) in KINDS:
+        if type(array := standing_for(self)) in KINDS:
             raise array.unassignable()
         new = np.asarray(values(detached(value), "Tensor.data"))
         old = self.data
@@ -125,20 +125,16 @@ class Tensor(Operators, ArrayMethods, NumPyProtocol):
             self._value = new
         record_write((old, new), "an assignment to .data")
 
-    def _array(self) -> Any:
-        """Return the value, or the traced value in a step that is recorded."""
-        return recording.current().value(self) if recording.recorders else self._value
-
     def _memory(self) -> Any:
         """Return the array to write to."""
-        value = self._array()
+        value = standing_for(self)
         if isinstance(value, np.generic):
             value = self._value = np.asarray(value)
         return value
 
     def _seen(self, how: str) -> Any:
         """Return the value for Python to look at, unless its kind has none."""
-        value = self._array()
+        value = standing_for(self)
         if type(value) in KINDS:
             raise value.unreadable(how)
         return value
@@ -449,7 +445,7 @@ def detached(value: Any) -> Any:
     """
     if type(value) is tuple or type(value) is list:
         return type(value)(detached(v) for v in value)
-    return value._array() if type(value) is Tensor else value
+    return standing_for(value) if type(value) is Tensor else value
 
 
 def plain(value: Any, taker: str = "an argument without a derivative") -> Any:
@@ -463,18 +459,20 @@ def plain(value: Any, taker: str = "an argument without a derivative") -> Any:
 
 def as_array(value: Any) -> Any:
     """Return the array of anything, or what stands for it while a step is recorded."""
-    array = _adopted(values(plain(value), "Tensor"))
+    array = standing_for(values(plain(value), "Tensor"))
     return array if type(array) in KINDS else np.asarray(array)
 
 
-def _adopted(array: Any) -> Any:
-    """Return an array, or the traced value of it in a step that is recorded."""
-    return recording.current().array(array) if recording.recorders else array
+def standing_for(x: Any) -> Any:
+    """Return an array, or that of a tensor: in a recorded step, what stands for it."""
+    if observers and (recorder := current_recorder()):
+        return recorder.array(x)
+    return x._value if type(x) is Tensor else x
 
 
 def _copied(value: Any, dtype: Any) -> Any:
     """Return a new array of a value."""
-    value = _adopted(value)
+    value = standing_for(value)
     if type(value) in KINDS:
         return value.astype(dtype or value.dtype)
     return np.array(value, dtype=dtype)
@@ -530,8 +528,8 @@ def _retain(tensor: Tensor | None, g: Tensor) -> None:
 def _receiver(leaf: Leaf) -> Tensor | None:
     """Return the tensor of a leaf to deliver a gradient to."""
     tensor = leaf.tensor()
-    if recording.recorders and tensor is not None:
-        recording.current().receive(tensor)
+    if observers and tensor is not None and (recorder := current_recorder()):
+        recorder.receive(tensor)
     return tensor
 
 

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core import recording
 from ..core.errors import GraphError
 from ..core.node import Leaf
-from ..core.recording import host
+from ..core.observe import Recorder, current_recorder, host, observers
 from ..core.tensor import Tensor, memories
 from ..core.writes import addresses, record_write, stamp, watched
 from .joined import joined, share_memory, shared_scratch
@@ -174,8 +173,8 @@ class Optimizer:
         """
         self._note_changes()
         gradients, name = self._gradients(), f"{type(self).__name__}.step"
-        if recording.recorders:
-            self._record(recording.current(), gradients, name)
+        if observers and (recorder := current_recorder()):
+            self._record(recorder, gradients, name)
             return
         arrays = memories(self.params)
         if any(map(is_not, arrays, self._arrays)):
@@ -186,10 +185,10 @@ class Optimizer:
         finally:
             stamp(self._memory, name)
 
-    def _record(self, recorder: Any, gradients: list[Array], name: str) -> None:
+    def _record(self, recorder: Recorder, gradients: list[Array], name: str) -> None:
         with recorder.within(name):
             arrays = [p._memory() for p in self.params]
-            state = [[*map(recorder.adopted, row)] for row in self.state]
+            state = [[*map(recorder.array, row)] for row in self.state]
             scratch = [[*map(recorder.scratch, row)] for row in self._scratch]
             groups = zip(arrays, gradients, state, scratch, strict=True)
             self._update_all(groups, _advanced(self))

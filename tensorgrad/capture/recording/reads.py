@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from ...core.node import root
+from ...core.observe import current_recorder
 from ...core.place import PACKAGE, Place, user_frame
-from ...core.recording import current
 from ...core.tensor import Tensor
 
 _SITE = os.path.dirname(os.path.dirname(os.path.abspath(np.__file__))) + os.sep
@@ -238,7 +238,7 @@ class Reads:
     def _note(self, frame: FrameType, event: str, argument: Any) -> None:
         if callable(self._before):
             self._before(frame, event, argument)
-        if event not in _EVENTS or current() is not self._recorder:
+        if event not in _EVENTS or current_recorder() is not self._recorder:
             return  # What a host call does is done at each replay.
         if event == "c_call":
             self._note_builtin(frame, argument)

@@ -11,9 +11,9 @@ import numpy as np
 from ...core.errors import CaptureError
 from ...core.foreign import DISPATCHED
 from ...core.mode import is_grad_enabled
+from ...core.observe import recorded_by
 from ...core.place import Place, user_place
 from ...core.primitive import Primitive
-from ...core.recording import Eager, suspended
 from ...core.tensor import Tensor, wrap
 from ...core.tree import leaves, mapped, refilled
 from ..program import (
@@ -41,7 +41,7 @@ from .views import layout
 Function = Callable[..., Any]
 
 
-class Recorder(Eager):
+class Recorder:
     """Makes and records the calls of a step.
 
     Parameters
@@ -59,7 +59,7 @@ class Recorder(Eager):
     outside : list of Outside
         Arrays the step was not given, in the order of their first use.
     received : dict
-        Tensors that a backward pass gave a gradient, under their ids.
+        Tensors from outside that a backward pass gave a gradient, under their ids.
     """
 
     def __init__(
@@ -107,8 +107,8 @@ class Recorder(Eager):
         return x
 
     def array(self, x: Any) -> Any:
-        """Return the traced value of an array, or of a number as an array."""
-        x = self.adopted(x)
+        """Return the traced value of a tensor, of an array, or of a number as one."""
+        x = self.value(x) if type(x) is Tensor else self.adopted(x)
         return self.call(np.asarray, (x,)) if type(x) is TracedNumber else x
 
     def scratch(self, x: Array) -> Any:
@@ -133,7 +133,8 @@ class Recorder(Eager):
                 "call zero_grad() in the step, before backward()",
                 CaptureError,
             )
-        self.received[id(tensor)] = tensor
+        if type(tensor._value) is not Traced:
+            self.received[id(tensor)] = tensor
 
     def value(self, tensor: Tensor) -> Any:
         """Return the traced value of a tensor."""
@@ -296,7 +297,7 @@ class Recorder(Eager):
     ) -> Any:
         self.check_open()
         written = [*map(self._writable, targets)]
-        with suspended():
+        with recorded_by(None):
             result = function(*mapped(args, _concrete), **mapped(kwargs, _concrete))
         if pure and not checks:
             written += map(self._writable, _unexpected(function, args, result, written))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...core import tree
-from ...core.recording import recorded_by
+from ...core.observe import recorded_by
 from ...core.tensor import Tensor, wrap
 from ..program import Value, owner
 from .bundles import CYCLE, has_fields, kind_of, leaves
@@ -148,8 +148,9 @@ def _settle_gradients(recorder: Recorder) -> None:
 
 
 def tensors_of(recorder: Recorder) -> list[Tensor]:
-    """Return the tensors from outside that a recorded step used."""
-    return [tensor for array in recorder.outside for tensor in array.tensors]
+    """Return the tensors from outside that a recorded step used or gave a gradient."""
+    used = {id(t): t for array in recorder.outside for t in array.tensors}
+    return [*(used | recorder.received).values()]
 
 
 def _check_written(recorder: Recorder) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.recording import host
+from ...core.observe import host
 from ...core.types import Array, Operand, on_tensors
 from ..elementwise.logspace import sigmoid
 from ..elementwise.special import erfc

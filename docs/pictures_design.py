@@ -31,9 +31,10 @@ class Part(NamedTuple):
 
 PARTS = {
     "cli": Part(0, 4, 12.4, "the command: uses everything below", EDGE),
-    "explanation": Part(2.85, 3, 2.65, "tg.explain", GREEN),
-    "testing": Part(0, 2, 2.65, "checks of gradients", GREEN),
-    "nn": Part(2.85, 2, 2.65, "layers of networks"),
+    "explanation": Part(2.15, 3, 1.95, "tg.explain", GREEN),
+    "testing": Part(0, 2, 1.95, "checks of gradients", GREEN),
+    "nn": Part(2.15, 2, 1.95, "layers of networks"),
+    "linalg": Part(4.3, 2, 1.2, "of NumPy"),
     "plot": Part(5.7, 2, 2.6, "pictures of runs", GREEN),
     "ops": Part(0, 1, 5.5, "the operations: each forward beside its rules"),
     "transforms": Part(5.7, 1, 2.6, "derivatives of functions"),
@@ -51,6 +52,7 @@ USES = [
     ("explanation", "nn"),
     ("testing", "ops"),
     ("nn", "ops"),
+    ("linalg", "ops"),
     ("plot", "transforms"),
     ("ops", "core"),
     ("transforms", "core"),

@@ -9,20 +9,18 @@ import runpy
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from listed import DOCS, REFERENCE, ROOT, entries
 
 import tensorgrad
 
-ROOT = Path(__file__).resolve().parents[1]
-DOCS = ROOT / "docs"
+# tests/test_public_names.py looks at tensorgrad itself, and at tensorgrad.linalg.
 PUBLIC = [
-    "tensorgrad",
     "tensorgrad.data",
     "tensorgrad.explanation",
     "tensorgrad.nn",
@@ -59,27 +57,10 @@ def run(*command: str | Path, **options: Any) -> subprocess.CompletedProcess[str
 # The reference is complete.
 
 
-def entries(text: str) -> Iterator[str]:
-    """Yield the names that the tables of a reference page list, with their module."""
-    module = ""
-    for line in text.splitlines():
-        if found := re.match(r"\.\. currentmodule:: (\S+)$", line):
-            module = found[1]
-        elif found := re.match(r" {3}(\w+)$", line):
-            yield f"{module}.{found[1]}"
-
-
 def resolved(name: str) -> Any:
     """Return the object of a name such as ``tensorgrad.nn.Dense``."""
     module, _, last = name.rpartition(".")
     return getattr(importlib.import_module(module), last)
-
-
-REFERENCE = [
-    name
-    for page in sorted((DOCS / "reference").glob("*.md"))
-    for name in entries(page.read_text("utf-8"))
-]
 
 
 @pytest.fixture(scope="module")
@@ -194,14 +175,17 @@ def test_numpydoc_lint_is_clean():
 
 
 def source_files(name: str) -> list[str]:
-    """Return where something public is defined; classes show where they are public."""
+    """Return where something public is defined; it shows where it is public."""
     value = resolved(name)
     if isinstance(value, tensorgrad.Primitive):
         value = value.forward
     if not isinstance(value, type):
         if not inspect.isfunction(value):
             return []
-        return [f"{value.__module__.replace('.', '/')}.py"]
+        home = value.__module__
+        if hasattr(sys.modules[home], "__path__"):
+            home = inspect.unwrap(value).__globals__["__name__"]
+        return [f"{home.replace('.', '/')}.py"]
     home = ROOT / value.__module__.replace(".", "/")
     files = [*home.parent.glob(f"{home.name}.py"), *home.rglob("*.py")]
     definition = re.compile(rf"^class {value.__name__}\b", re.MULTILINE)

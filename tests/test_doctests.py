@@ -1,5 +1,6 @@
 """The examples in the docstrings of the package run, and print what they say."""
 
+import builtins
 import doctest
 import importlib
 import pkgutil
@@ -32,7 +33,9 @@ MODULES = [
 
 def examples(module: ModuleType) -> list[doctest.DocTest]:
     """Return the docstrings of a module with examples, those of operations too."""
-    tests = doctest.DocTestFinder(exclude_empty=True).find(module)
+    # An example means Python's `round`, where the module has NumPy's.
+    names = {n: v for n, v in vars(module).items() if not hasattr(builtins, n)}
+    tests = doctest.DocTestFinder(exclude_empty=True).find(module, globs=names)
     return [test for test in tests if test.examples]
 
 

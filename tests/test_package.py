@@ -12,8 +12,10 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from importlib import resources
+from operator import attrgetter
 from pathlib import Path
 from types import FunctionType, ModuleType
+from typing import get_overloads
 
 import pytest
 
@@ -34,6 +36,7 @@ LAYERS: dict[str, set[str]] = {
     "random": set(),
     "loading": set(),
     "extras": set(),
+    "linalg": {"core", "ops"},
     "nn": {"core", "ops", "random"},
     "optim": {"core"},
     "data": {"random"},
@@ -161,12 +164,25 @@ def test_public_classes_show_the_public_module(module):
             assert getattr(sys.modules[kind.__module__], name) is kind
 
 
-@pytest.mark.parametrize("name", [n for n in tensorgrad.__all__ if n != "plot"])
+EXPORTED = [n for n in tensorgrad.__all__ if n != "plot"]
+
+
+@pytest.mark.parametrize(
+    "name", [*EXPORTED, *(f"linalg.{n}" for n in tensorgrad.linalg.__all__)]
+)
 def test_what_is_exported_is_pickled_by_name(name):
-    exported = getattr(tensorgrad, name)
+    exported = attrgetter(name)(tensorgrad)
     if isinstance(exported, type | FunctionType | Primitive):
         assert pickle.loads(pickle.dumps(exported)) is exported
         assert copy.deepcopy(exported) is exported
+
+
+def test_operations_show_the_public_module():
+    assert tensorgrad.sin.__module__ == tensorgrad.sum.__module__ == "tensorgrad"
+    assert tensorgrad.linalg.inv.__module__ == "tensorgrad.linalg"
+    assert tensorgrad.linalg.matmul.__module__ == "tensorgrad"
+    # Its overloads are found under the module where they stand.
+    assert get_overloads(tensorgrad.primitive)
 
 
 def test_annotations_are_declared_to_type_checkers():

@@ -29,6 +29,7 @@ right: tg.Tensor = x.sum()
 wrong: int = x.sum()
 x.sum(axis="no")
 tg.softmax(x, axs=1)
+tg.sinn(x)
 """
 
 
@@ -53,6 +54,7 @@ def test_a_checker_finds_the_types(tmp_path):
         ("planted.py", 5, "assignment"),
         ("planted.py", 6, "arg-type"),
         ("planted.py", 7, "call-overload"),
+        ("planted.py", 8, "attr-defined"),
     }, child.stdout + child.stderr
 
 

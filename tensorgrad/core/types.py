@@ -109,6 +109,11 @@ def on_tensors(function: Callable[Q, R]) -> Operation[Q, Tensor, R]:
     return cast("Operation[Q, Tensor, R]", function)
 
 
+def as_declared(function: Operation[Q, Any, R]) -> Callable[Q, R]:
+    """Let an operation say that of tensors, too, it returns what it declares."""
+    return cast("Callable[Q, R]", function)
+
+
 class Forward(Protocol[Q, T_co]):
     """A module, which is called as its `forward` is declared."""
 

@@ -353,5 +353,6 @@ def _is_helper(function: Any) -> bool:
     """Whether a function of the library is no operation that a reader knows."""
     if not isinstance(function, FunctionType):
         return False
-    inside = function.__module__.startswith(__name__.partition(".")[0] + ".ops")
+    home = function.__globals__["__name__"]
+    inside = home.startswith(__name__.partition(".")[0] + ".ops")
     return inside and function not in operations.values()

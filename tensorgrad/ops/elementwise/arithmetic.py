@@ -15,6 +15,12 @@ from ..support.define import binary, operation, unary
 from ..support.registry import NONZERO, POSITIVE, REAL, Domain
 from ..support.strong import divided, nothing, scaled
 
+__all__ = [
+    "add", "cbrt", "divide", "exp", "exp2", "expm1", "float_power", "log", "log1p",
+    "log2", "log10", "multiply", "negative", "positive", "pow", "power", "reciprocal",
+    "sqrt", "square", "subtract", "tanh", "true_divide",
+]  # fmt: skip
+
 
 @operation(np.add, kind="linear")
 def add(a: Operand, b: Operand) -> Array:
@@ -188,3 +194,6 @@ log1p = unary(
     x=lambda g, x: divided(g, 1 + x),
 )
 tanh = unary(np.tanh, "Hyperbolic tangent.", x=lambda g, y: scaled(g, 1 - y * y))
+
+pow = power
+true_divide = divide

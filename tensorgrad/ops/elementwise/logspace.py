@@ -17,6 +17,8 @@ from ..support.define import binary, operation
 from ..support.registry import case
 from ..support.strong import scaled, zeroed
 
+__all__ = ["log_softmax", "logaddexp", "logaddexp2", "logsumexp", "sigmoid", "softplus"]
+
 
 @operation()
 def sigmoid(x: Operand) -> Array:

@@ -13,6 +13,12 @@ from ..support.define import binary, composed, operation, unary
 from ..support.registry import NONZERO, REAL, Domain, case
 from ..support.strong import nothing, scaled, selected
 
+__all__ = [
+    "abs", "absolute", "clip", "conj", "conjugate", "copysign", "fabs", "fmax", "fmin",
+    "heaviside", "maximum", "minimum", "nan_to_num", "real", "real_if_close", "sign",
+    "where",
+]  # fmt: skip
+
 _TIE = "a = b: each input gets half of the gradient; NaN: 0"
 _NUMBER = "a = b: each input gets half of the gradient; both NaN: 0"
 
@@ -215,3 +221,6 @@ def real_if_close(a: Operand, tol: float = 100) -> Array:
 
 
 conjugate = unary(np.conjugate, "x: a Tensor is real.", kind="linear", x=lambda g: g)
+
+abs = absolute
+conj = conjugate

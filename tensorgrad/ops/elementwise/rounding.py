@@ -10,10 +10,16 @@ import numpy as np
 
 from ...core.dispatch import implement
 from ...core.tensor import Tensor, detached, wrap
-from ...core.types import Array, Operand
+from ...core.types import Array, Operand, as_declared
 from ..support.define import binary, composed, operation, unary
 from ..support.registry import REAL, Domain, case
 from ..support.strong import nothing, scaled
+
+__all__ = [
+    "around", "ceil", "divmod", "fix", "floor", "floor_divide", "fmod", "frexp",
+    "ldexp", "mod", "modf", "nextafter", "remainder", "rint", "round", "trunc",
+    "unwrap",
+]  # fmt: skip
 
 _BETWEEN = Domain(away_from=tuple(k / 2 for k in range(-6, 7)), margin=0.1)
 _JUMPS = "jumps: 0, as everywhere between them"
@@ -80,6 +86,7 @@ def ldexp(x: Operand, i: Operand) -> Array:
 ldexp.vjp(x=lambda g, i: np.ldexp(g, i))
 
 
+@as_declared
 @composed(
     np.frexp,
     kind="piecewise",
@@ -87,7 +94,7 @@ ldexp.vjp(x=lambda g, i: np.ldexp(g, i))
     cases=[case((2, 3)), case(())],
     kinks="powers of two: the slope of the mantissa is that above",
 )
-def frexp(x: Operand) -> Operand:
+def frexp(x: Operand) -> tuple[Operand, Operand]:
     """Mantissa m from 1/2 to 1 and exponent e, a constant, of x = m * 2 ** e."""
     if type(x) is not Tensor:
         return np.frexp(x)
@@ -152,6 +159,7 @@ floor_divide = binary(
 )
 
 
+@as_declared
 @composed(
     np.divmod,
     kind="piecewise",
@@ -159,7 +167,7 @@ floor_divide = binary(
     cases=[case((3, 4), (4,)), case((2, 1), (3,)), case((), ())],
     kinks="a / b an integer: as of floor_divide and remainder",
 )
-def divmod(a: Operand, b: Operand) -> Operand:
+def divmod(a: Operand, b: Operand) -> tuple[Operand, Operand]:
     """floor(a / b) and the remainder."""
     return np.floor_divide(a, b), np.remainder(a, b)
 
@@ -186,3 +194,6 @@ def unwrap(
 
 
 unwrap.vjp(p=lambda g: g)
+
+around = round
+mod = remainder

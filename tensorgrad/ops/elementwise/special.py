@@ -11,6 +11,8 @@ from ..support.define import operation, unary
 from ..support.registry import NONZERO, Domain
 from ..support.strong import scaled
 
+__all__ = ["erf", "erfc", "i0", "sinc"]
+
 # Minimax quotients of polynomials, highest powers first, found from 60-digit values by
 # iteratively reweighted least squares (Sanathanan and Koerner 1963, "Transfer function
 # synthesis as a ratio of two complex polynomials"; Lawson 1961). All coefficients are

@@ -17,6 +17,12 @@ from ..support.limits import per_length
 from ..support.registry import ABOVE_ONE, INSIDE_ONE, NONZERO
 from ..support.strong import divided, scaled
 
+__all__ = [
+    "acos", "acosh", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2",
+    "arctanh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "deg2rad",
+    "degrees", "hypot", "rad2deg", "radians", "sin", "sinh", "tan",
+]  # fmt: skip
+
 sin = unary(np.sin, "Sine.", x=lambda g, x: scaled(g, np.cos(x)))
 cos = unary(np.cos, "Cosine.", x=lambda g, x: -scaled(g, np.sin(x)))
 tan = unary(np.tan, "Tangent.", domains=INSIDE_ONE, x=lambda g, y: scaled(g, 1 + y * y))
@@ -159,3 +165,6 @@ degrees = _to_degrees(np.degrees, "Radians in degrees.")
 rad2deg = _to_degrees(np.rad2deg, "Radians in degrees.")
 radians = _to_radians(np.radians, "Degrees in radians.")
 deg2rad = _to_radians(np.deg2rad, "Degrees in radians.")
+
+acos, asin, atan, atan2 = arccos, arcsin, arctan, arctan2
+acosh, asinh, atanh = arccosh, arcsinh, arctanh

@@ -13,6 +13,8 @@ from ..support.define import composed
 from ..support.registry import case
 from .systems import INVERTIBLE
 
+__all__ = ["matrix_power", "multi_dot"]
+
 
 @composed(
     np.linalg.multi_dot,

@@ -20,11 +20,13 @@ from typing import Any
 import numpy as np
 
 from ...core.dispatch import hint
-from ...core.types import Array, Operand, Option
+from ...core.types import Array, Operand, Option, as_declared
 from ..support.axes import kernel
 from ..support.define import composed, operation
 from ..support.registry import Domain, case
 from .systems import INVERTIBLE
+
+__all__ = ["cholesky", "eigh", "eigvalsh", "qr", "svd", "svdvals"]
 
 _SQUARE = [case((3, 3)), case((1, 1)), case((2, 3, 3)), case((2, 1, 2, 2))]
 
@@ -149,6 +151,7 @@ def _tall_qr_vjp(gq: Any, gr: Any, q: Any, r: Any) -> Any:
 reduced_qr.vjp(a=_reduced_qr_vjp)
 
 
+@as_declared
 @composed(
     np.linalg.qr,
     domains=INVERTIBLE,
@@ -207,6 +210,7 @@ def _symmetric_eigen_vjp(g: Any, y: Any, UPLO: str) -> Any:  # noqa: N803
 symmetric_eigen.vjp(a=_symmetric_eigen_vjp)
 
 
+@as_declared
 @composed(
     np.linalg.eigh,
     domains=SYMMETRIC,
@@ -284,6 +288,7 @@ def _outside(gu: Any, gvt: Any, u: Any, s: Any, vt: Any) -> Any:
 reduced_svd.vjp(a=_reduced_svd_vjp)
 
 
+@as_declared
 @composed(
     np.linalg.svd,
     domains=SEPARATED,

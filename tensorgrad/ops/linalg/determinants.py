@@ -8,11 +8,13 @@ import numpy as np
 
 from ...core.primitive import primitive
 from ...core.tensor import Tensor
-from ...core.types import Array, Operand
+from ...core.types import Array, Operand, as_declared
 from ..support.axes import kernel
 from ..support.define import composed, operation
 from ..support.registry import case
 from .systems import INVERTIBLE
+
+__all__ = ["det", "slogdet"]
 
 _CASES = [case((3, 3)), case((1, 1)), case((2, 3, 3)), case((2, 1, 2, 2))]
 
@@ -120,6 +122,7 @@ def _sign_and_log_vjp(g: Any, a: Any, y: Any) -> Any:
 sign_and_log.vjp(a=_sign_and_log_vjp)
 
 
+@as_declared
 @composed(
     np.linalg.slogdet,
     domains=INVERTIBLE,

@@ -17,11 +17,14 @@ import numpy as np
 
 from ...core.dispatch import implement
 from ...core.primitive import primitive
+from ...core.types import Operand, Option
 from ..support.axes import array, kernel
-from ..support.define import constant
+from ..support.define import answer
 from ..support.registry import case, describe
 from ..support.scatter import zeros
 from ..support.strong import scaled
+
+__all__ = ["einsum", "einsum_path"]
 
 _LABELS = string.ascii_uppercase + string.ascii_lowercase
 _BLAS_PAYS = 2**15
@@ -180,8 +183,8 @@ def resolve(subscripts: str, ndims: tuple[int, ...]) -> tuple[list[str], str]:
 
 
 def einsum(
-    *operands: Any, out: object = None, optimize: Any = False, **kwargs: Any
-) -> Any:
+    *operands: Operand, out: object = None, optimize: Option = False, **kwargs: Option
+) -> Operand:
     """Sum of products of the operands over the labels the output does not have.
 
     As :func:`numpy.einsum`: subscripts as a string, with or without the output, with
@@ -221,7 +224,7 @@ def _letters(labels: Sequence[Any]) -> str:
     return "".join("..." if c is Ellipsis else _LABELS[index(c)] for c in labels)
 
 
-constant(np.einsum_path)
+einsum_path = answer(np.einsum_path)
 implement("einsum", einsum, np.einsum)
 
 

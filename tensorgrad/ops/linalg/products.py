@@ -7,11 +7,16 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from ...core.dispatch import implement
-from ...core.types import Array, Operand
+from ...core.types import Array, Operand, on_tensors
 from ..support.axes import array, kernel, refuse_out
 from ..support.define import composed, operation
 from ..support.registry import case
 from ..support.strong import scaled
+
+__all__ = [
+    "cross", "dot", "inner", "kron", "matmul", "matvec", "outer", "tensordot", "trace",
+    "vdot", "vecdot", "vecmat",
+]  # fmt: skip
 
 _PRODUCTS = [
     case((3, 4), (4, 2)),
@@ -313,13 +318,15 @@ def vecdot(a: Operand, b: Operand, axis: int = -1) -> Array:
     return vecdot_last(np.moveaxis(a, axis, -1), np.moveaxis(b, axis, -1))
 
 
-def matvec(a: Any, b: Any) -> Any:
+@on_tensors
+def matvec(a: Operand, b: Operand) -> Array:
     """Product of matrices and vectors, batched over leading axes."""
     a, b = array(a), array(b)
     return np.matmul(a, np.expand_dims(b, -1))[..., 0]
 
 
-def vecmat(a: Any, b: Any) -> Any:
+@on_tensors
+def vecmat(a: Operand, b: Operand) -> Array:
     """Product of vectors and matrices, batched over leading axes."""
     a, b = array(a), array(b)
     return np.matmul(np.expand_dims(a, -2), b)[..., 0, :]
@@ -338,41 +345,6 @@ if hasattr(np, "matvec"):  # since NumPy 2.2
     )(vecmat)
 
 
-# The same functions under the names of the array API standard, in numpy.linalg.
-
 # By name too: np.dot may be somebody's wrapper by now, while NumPy's dispatch passes
 # the original.
 implement("dot", dot, "numpy.dot")
-implement("matmul", matmul, np.linalg.matmul)
-implement("tensordot", tensordot, np.linalg.tensordot)
-implement("vecdot", vecdot, np.linalg.vecdot)
-implement("cross", cross, np.linalg.cross)
-
-
-@composed(np.linalg.outer, kind="multilinear", cases=[case((3,), (2,))])
-def linalg_outer(x1: Operand, x2: Operand) -> Operand:
-    """Product of each element of one vector with each of another."""
-    if np.ndim(x1) != 1 or np.ndim(x2) != 1:
-        raise ValueError(
-            f"numpy.linalg.outer: expected vectors, got shapes {np.shape(x1)} and "
-            f"{np.shape(x2)}; numpy.outer flattens them"
-        )
-    return outer(x1, x2)
-
-
-@composed(np.linalg.trace, kind="linear", cases=[case((2, 3, 3), offset=-1)])
-def linalg_trace(x: Operand, *, offset: int = 0) -> Operand:
-    """Sum of a diagonal of the matrices in the last two axes."""
-    return trace(x, offset, -2, -1)
-
-
-@composed(np.linalg.diagonal, kind="linear", cases=[case((2, 3, 3), offset=1)])
-def linalg_diagonal(x: Operand, *, offset: int = 0) -> Array:
-    """Diagonal of the matrices in the last two axes."""
-    return np.diagonal(x, offset, -2, -1)
-
-
-@composed(np.linalg.matrix_transpose, kind="linear", cases=[case((2, 3, 4))])
-def linalg_matrix_transpose(x: Operand) -> Array:
-    """The last two axes exchanged."""
-    return np.swapaxes(x, -1, -2)

@@ -13,10 +13,12 @@ import numpy as np
 
 from ...core.primitive import primitive
 from ...core.tensor import Tensor
-from ...core.types import Array, Operand
+from ...core.types import Array, Operand, as_declared
 from ..support.axes import array, kernel
 from ..support.define import composed, constant, operation
 from ..support.registry import Domain, case
+
+__all__ = ["inv", "lstsq", "matrix_rank", "pinv", "solve", "tensorinv", "tensorsolve"]
 
 
 def _away_from_singular(x: Any) -> Any:
@@ -125,7 +127,8 @@ def _pinv_vjp(g: Any, a: Any, y: Any) -> Any:
 
 
 pinv.vjp(a=_pinv_vjp)
-constant(np.linalg.matrix_rank)
+
+matrix_rank = constant(np.linalg.matrix_rank)
 
 
 @kernel("lstsq", multiple=True)
@@ -178,6 +181,7 @@ least_squares.vjp(a=_least_squares_a, b=_least_squares_b)
 singular_values_known.vjp(a=_singular_values_vjp)
 
 
+@as_declared
 @composed(
     np.linalg.lstsq,
     domains=FULL_RANK,
@@ -190,7 +194,7 @@ singular_values_known.vjp(a=_singular_values_vjp)
     ],
     kinks=_RANK,
 )
-def lstsq(a: Operand, b: Operand, rcond: Operand = None) -> tuple[Any, Any, Any, Any]:
+def lstsq(a: Operand, b: Operand, rcond: Operand = None) -> tuple[Operand, ...]:
     """Solution of least squares (and, among several, of least norm).
 
     Returns the solution, the sums of squared residuals where `a` has full column rank

@@ -15,6 +15,8 @@ from ..support.define import operation
 from ..support.registry import NONZERO, Domain, case, describe
 from ..support.strong import scaled
 
+__all__ = ["dropout", "elu", "gelu", "leaky_relu", "silu"]
+
 _BOUND = 1000.0
 """From here on exp(-x) is 0 in every type, and inf * 0 is to be avoided."""
 

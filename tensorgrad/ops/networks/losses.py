@@ -20,6 +20,8 @@ from ..support.registry import Domain, case, describe
 from ..support.strong import divided, scaled
 from .neural import row_max, row_sum, softmax
 
+__all__ = ["categorical_cross_entropy", "one_hot", "softmax_cross_entropy"]
+
 CLIP = 1e-7
 """Probabilities are kept this far from 0 and 1 before their logarithm is taken."""
 

@@ -10,6 +10,8 @@ from ..support.define import operation
 from ..support.registry import NONZERO, case
 from ..support.strong import scaled, selected
 
+__all__ = ["dense", "relu", "softmax", "softmax_jacobian"]
+
 
 @operation(
     kind="multilinear", cases=[case((5, 3), (3, 4), (4,)), case((0, 3), (3, 4), (4,))]

@@ -8,17 +8,20 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from ...core.dispatch import implement
 from ...core.tensor import detached
-from ...core.types import Array, Operand
+from ...core.types import Array, Operand, Shape
 from ..shapes.joining import operand
 from ..shapes.splitting import unstack
 from ..shapes.update import index_update
 from ..support.define import composed
 from ..support.registry import POSITIVE, Domain, case, describe
 
+__all__ = ["apply_along_axis", "apply_over_axes", "piecewise"]
 
+
+# What else `func1d` takes is of any kind.
 def apply_along_axis(
-    func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kwargs: Any
-) -> Any:
+    func1d: Callable[..., Any], axis: int, arr: Operand, *args: Any, **kwargs: Any
+) -> Operand:
     """Apply a function of vectors to each part along an axis."""
     arr = operand(arr)
     axis = normalize_axis_index(axis, arr.ndim)
@@ -35,7 +38,7 @@ def apply_along_axis(
     return np.moveaxis(joined, new, range(axis, axis + len(new)))
 
 
-def apply_over_axes(func: Callable[..., Any], a: Any, axes: Any) -> Any:
+def apply_over_axes(func: Callable[..., Any], a: Operand, axes: Shape) -> Operand:
     """Apply a function of an array and an axis to one axis after another."""
     y = operand(a)
     for axis in np.atleast_1d(axes).tolist():
@@ -93,7 +96,11 @@ for _function, _reference, _first, _cases in (
     ],
 )
 def piecewise(
-    x: Operand, condlist: Operand, funclist: Sequence[Operand], *args: Any, **kw: Any
+    x: Operand,
+    condlist: Operand,
+    funclist: Sequence[Operand],
+    *args: Operand,
+    **kw: Operand,
 ) -> Array:
     """One function of x where a condition holds, another one elsewhere.
 

@@ -10,6 +10,8 @@ from ..support.axes import turned
 from ..support.define import operation
 from ..support.registry import case
 
+__all__ = ["convolve", "correlate"]
+
 
 @operation(
     np.convolve,

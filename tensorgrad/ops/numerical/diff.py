@@ -10,6 +10,8 @@ from ..support.axes import along, array, kernel, normal, spread, with_length
 from ..support.define import composed
 from ..support.registry import case
 
+__all__ = ["diff", "ediff1d", "gradient", "trapezoid"]
+
 
 @kernel("diff")
 def _diff(a, n, axis):
@@ -233,7 +235,7 @@ def _slope(f: Any, h: Any, axis: int, edge_order: int) -> Any:
     ],
 )
 def gradient(
-    f: Operand, *varargs: Any, axis: Axis = None, edge_order: int = 1
+    f: Operand, *varargs: Operand, axis: Axis = None, edge_order: int = 1
 ) -> Operand:
     """Slopes along axes, second order inside: (f_(i+1) - f_(i-1)) / (2 h)."""
     f = array(f)

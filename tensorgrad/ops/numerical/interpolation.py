@@ -5,10 +5,13 @@ from typing import Any
 import numpy as np
 
 from ...core.dispatch import implement
+from ...core.types import Operand, on_tensors
 from ..shapes.index import put_part
 from ..support.axes import array, kernel
 from ..support.registry import REAL, Domain, case, describe
 from ..support.strong import scaled
+
+__all__ = ["interp"]
 
 
 @kernel("interp")
@@ -65,9 +68,15 @@ def _points(p: Any) -> Any:
     return p if p.dtype.kind == "f" else p.astype(np.float64)
 
 
+@on_tensors
 def interp(
-    x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None
-) -> Any:
+    x: Operand,
+    xp: Operand,
+    fp: Operand,
+    left: float | None = None,
+    right: float | None = None,
+    period: float | None = None,
+) -> Operand:
     """Value at x of the broken line through the points (xp, fp), xp increasing.
 
     Differentiable in all of them; computed in float64, as NumPy does.

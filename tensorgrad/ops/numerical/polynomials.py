@@ -12,6 +12,11 @@ from ..support.axes import array, turned
 from ..support.define import composed, operation
 from ..support.registry import Domain, case
 
+__all__ = [
+    "poly", "polyadd", "polyder", "polyfit", "polyint", "polymul", "polysub", "polyval",
+    "vander",
+]  # fmt: skip
+
 
 @operation(
     np.vander,

@@ -11,6 +11,8 @@ from ..support.strong import scaled
 from . import reduce
 from .scan import backwards, recurrence, shares
 
+__all__: list[str] = []  # its functions answer to methods alone
+
 _INFINITE = "an infinite sum: the elements equal to it share the gradient equally"
 
 

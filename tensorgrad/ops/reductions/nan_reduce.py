@@ -16,6 +16,11 @@ from ..support.strong import selected
 from . import reduce, scan
 from .statistics import FLAT, SPREAD_CASES, deviation, deviations, std_vjp, var_vjp
 
+__all__ = [
+    "nancumprod", "nancumsum", "nanmax", "nanmean", "nanmin", "nanprod", "nanstd",
+    "nansum", "nanvar",
+]  # fmt: skip
+
 _CASES = [
     case(()),
     case((3, 4)),

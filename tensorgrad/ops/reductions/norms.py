@@ -14,6 +14,8 @@ from ..support.limits import per_length
 from ..support.registry import Domain, case
 from ..support.strong import scaled
 
+__all__ = ["cond", "matrix_norm", "norm", "vector_norm"]
+
 
 def _uneven(x: Any) -> Any:
     """Return samples of which no sizes and no sums of sizes tie."""

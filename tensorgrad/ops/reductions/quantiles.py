@@ -17,6 +17,15 @@ from ..support.define import family
 from ..support.registry import case
 from ..support.strong import scaled
 
+__all__ = [
+    "median",
+    "nanmedian",
+    "nanpercentile",
+    "nanquantile",
+    "percentile",
+    "quantile",
+]
+
 
 def ranks(a: Any, axis: Any) -> Any:
     """Return the place of each element in the order over the axes, NaN last."""

@@ -26,6 +26,8 @@ from ..support.define import composed, family
 from ..support.registry import NONZERO, case
 from ..support.strong import scaled, selected
 
+__all__ = ["amax", "amin", "max", "mean", "min", "ptp", "sum"]
+
 _CASES = [
     case(()),
     case((3, 4)),
@@ -275,6 +277,7 @@ def ptp(
 
 
 # amax and amin are functions of their own in NumPy.
+amax, amin = max, min
 implement("max", max, np.amax)
 implement("min", min, np.amin)
 

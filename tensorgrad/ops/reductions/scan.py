@@ -26,6 +26,8 @@ from ..support.registry import case, describe
 from ..support.strong import hushed, scaled, selected
 from . import reduce
 
+__all__ = ["cumprod", "cumsum", "cumulative_prod", "cumulative_sum", "prod"]
+
 # Sums.
 
 

@@ -30,6 +30,8 @@ from ..support.registry import case
 from ..support.strong import scaled, selected
 from . import reduce
 
+__all__ = ["average", "corrcoef", "cov", "std", "var"]
+
 
 def _as(dtype: Any, x: Any) -> Any:
     return x if x.dtype == dtype else x.astype(dtype)

@@ -1,17 +1,20 @@
 """Copies, other types, and arrays made after the shape of a tensor."""
 
-from typing import Any
+import functools
+from typing import Any, Concatenate, cast
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from ...core.dispatch import implement
 from ...core.tensor import Tensor, detached, wrap
-from ...core.types import Array, Operand, Option, Shape, on_tensors
+from ...core.types import Array, Operand, Operation, Option, Shape, on_tensors
 from ..support.axes import kernel
 from ..support.define import constant, operation
 from ..support.registry import REAL, Domain, case, describe
 from .joining import cast_to, operand
+
+__all__ = ["astype", "copy", "empty_like", "full_like", "ones_like", "zeros_like"]
 
 _NUMBERS = Domain(shaped=lambda x: x.astype(np.intp))
 
@@ -38,14 +41,15 @@ def _require_real(who: str, dtype: np.dtype[Any]) -> None:
         raise TypeError(f"{who}: a Tensor holds real numbers, got {dtype}")
 
 
+@on_tensors
 def astype(
-    x: Any,
-    dtype: Any,
-    order: str = "K",
-    casting: str = "unsafe",
+    x: Operand,
+    dtype: DTypeLike,
+    order: Option = "K",
+    casting: Option = "unsafe",
     subok: bool = True,
     copy: bool = True,
-) -> Any:
+) -> Operand:
     """x as another type; a constant where that is not floating point.
 
     The walk casts the gradient back to the type of x.
@@ -135,17 +139,23 @@ describe(
 )
 
 
-def _shaped_like(reference: Any) -> None:
+def _shaped_like(
+    reference: Any,
+) -> Operation[Concatenate[Operand, ...], Tensor, Array]:
     """Let a NumPy function that makes an array like a tensor make a constant."""
     make = constant(reference)
 
+    @functools.wraps(reference)
     def function(*args: Any, **kwargs: Any) -> Any:
         y = make(*args, **kwargs)
         _require_real(reference.__name__, y.dtype)
         return y
 
+    function.__doc__ = make.__doc__
     implement(reference.__name__, function, reference)
+    return cast("Any", function)
 
 
-for _reference in (np.zeros_like, np.ones_like, np.empty_like):
-    _shaped_like(_reference)
+zeros_like = _shaped_like(np.zeros_like)
+ones_like = _shaped_like(np.ones_like)
+empty_like = _shaped_like(np.empty_like)

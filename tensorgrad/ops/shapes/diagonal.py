@@ -5,10 +5,15 @@ import numpy as np
 from ...core.dispatch import hint
 from ...core.primitive import primitive
 from ...core.types import Array, Operand
-from ..support.define import composed, constant, operation
+from ..support.define import composed, operation, several
 from ..support.registry import case
 from ..support.scatter import zeros
 from .joining import operand
+
+__all__ = [
+    "diag", "diag_indices_from", "diagflat", "diagonal", "tril", "tril_indices_from",
+    "triu", "triu_indices_from",
+]  # fmt: skip
 
 
 @operation(
@@ -94,8 +99,9 @@ def triu(m: Operand, k: int = 0) -> Array:
 tril.vjp(m=lambda g, k: np.tril(g, k))
 triu.vjp(m=lambda g, k: np.triu(g, k))
 
-for _reference in (np.diag_indices_from, np.tril_indices_from, np.triu_indices_from):
-    constant(_reference)
+diag_indices_from = several(np.diag_indices_from)
+tril_indices_from = several(np.tril_indices_from)
+triu_indices_from = several(np.triu_indices_from)
 
 hint(
     "fill_diagonal",

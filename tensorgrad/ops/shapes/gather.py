@@ -10,11 +10,16 @@ from numpy.lib.array_utils import normalize_axis_index
 from ...core.tensor import Tensor, as_array, detached, plain
 from ...core.types import Array, Operand
 from ..support.axes import kernel, refuse_out
-from ..support.define import composed, constant
+from ..support.define import composed, constant, several
 from ..support.registry import REAL, Domain, case
 from .index import put_part
 from .joining import operand
 from .splitting import unstack
+
+__all__ = [
+    "choose", "compress", "extract", "ix_", "ravel_multi_index", "select", "take",
+    "take_along_axis", "unravel_index",
+]  # fmt: skip
 
 WITHIN_THREE = Domain(-3, 3, shaped=lambda x: np.floor(x).astype(np.intp))
 """Positions along an axis of three places or more."""
@@ -201,5 +206,6 @@ def select(
     return _select(*choices, conditions=conditions, number=number)
 
 
-for _reference in (np.ix_, np.ravel_multi_index, np.unravel_index):
-    constant(_reference, plain)
+ix_ = several(np.ix_, plain)
+ravel_multi_index = constant(np.ravel_multi_index, plain)
+unravel_index = several(np.unravel_index, plain)

@@ -12,6 +12,8 @@ from ..support.axes import counting, kernel
 from ..support.registry import case, describe
 from ..support.scatter import add_at, part, repeats_nothing, zeros
 
+__all__: list[str] = []  # its functions answer to methods alone
+
 
 @kernel("getitem")
 def _getitem(a, index):

@@ -15,6 +15,11 @@ from ..support.define import composed
 from ..support.registry import case, describe
 from .splitting import unstack
 
+__all__ = [
+    "array", "block", "column_stack", "concat", "concatenate", "dstack", "hstack",
+    "stack", "vstack",
+]  # fmt: skip
+
 
 def _starts(arrays_shape: Any, axis: int) -> tuple[int, ...]:
     """Return where each array begins along the axis, and where the last one ends."""
@@ -267,3 +272,5 @@ describe(
     kind="linear",
     cases=[case([(2,), (2,)]), case([(), ()]), case((2,))],
 )
+
+concat = concatenate

@@ -14,6 +14,8 @@ from ..support.registry import NONZERO, REAL, case
 from .gather import WITHIN_THREE
 from .joining import cast_to, operand, without_leading_ones
 
+__all__ = ["append", "delete", "insert", "resize", "trim_zeros"]
+
 
 @composed(
     np.append,

@@ -13,6 +13,8 @@ from ..support.axes import along, turned, with_length
 from ..support.define import composed
 from ..support.registry import case
 
+__all__ = ["pad"]
+
 Pair = tuple[int, int]
 
 
@@ -179,7 +181,7 @@ def _for_each_axis(options: dict[str, Any], ndim: int) -> Iterator[dict[str, Any
     kinks="maximum, minimum, median: as the functions of those names",
 )
 def pad(
-    array: Operand, pad_width: Operand, mode: Option = "constant", **kwargs: Any
+    array: Operand, pad_width: Operand, mode: Option = "constant", **kwargs: Operand
 ) -> Operand:
     """The array within a border: of constants, or made of its elements by `mode`."""
     if mode not in (*_MODES, "constant", "empty"):

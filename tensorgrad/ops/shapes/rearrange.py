@@ -11,6 +11,8 @@ from ..support.axes import kernel
 from ..support.define import composed, operation
 from ..support.registry import case
 
+__all__ = ["flip", "fliplr", "flipud", "repeat", "roll", "rot90", "tile"]
+
 
 @operation(
     np.flip,

@@ -7,11 +7,17 @@ import numpy as np
 
 from ...core.dispatch import implement
 from ...core.tensor import as_array, detached
-from ...core.types import Array, Axis, Operand, Shape, on_tensors
+from ...core.types import Array, Axis, Operand, Shape, as_declared, on_tensors
 from ..support.axes import kernel
 from ..support.define import composed, operation
 from ..support.registry import case, describe
 from .joining import operand
+
+__all__ = [
+    "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_arrays", "broadcast_to",
+    "expand_dims", "matrix_transpose", "meshgrid", "moveaxis", "permute_dims", "ravel",
+    "reshape", "rollaxis", "squeeze", "swapaxes", "transpose",
+]  # fmt: skip
 
 
 @kernel("reshape")
@@ -241,10 +247,11 @@ def broadcast_to(array: Operand, shape: Shape) -> Array:
 broadcast_to.vjp(array=lambda g: g)
 
 
+@as_declared
 @composed(
     np.broadcast_arrays, kind="linear", cases=[case((3, 1), (4,)), case((), (2,))]
 )
-def broadcast_arrays(*args: Any) -> tuple[Any, ...]:
+def broadcast_arrays(*args: Operand) -> tuple[Operand, ...]:
     """All broadcast to the shape they have together."""
     arrays = [operand(a) for a in args]
     shape = np.broadcast_shapes(*(a.shape for a in arrays))
@@ -252,7 +259,7 @@ def broadcast_arrays(*args: Any) -> tuple[Any, ...]:
 
 
 @composed(np.atleast_1d, kind="linear", cases=[case(()), case((2, 3)), case((), (2,))])
-def atleast_1d(*arys: Any) -> Operand:
+def atleast_1d(*arys: Operand) -> Operand:
     """The arrays, those without an axis given one."""
     return _each_shaped(arys, lambda shape: shape or (1,))
 
@@ -260,7 +267,7 @@ def atleast_1d(*arys: Any) -> Operand:
 @composed(
     np.atleast_2d, kind="linear", cases=[case(()), case((3,)), case((1,), (2, 1))]
 )
-def atleast_2d(*arys: Any) -> Operand:
+def atleast_2d(*arys: Operand) -> Operand:
     """The arrays with at least two axes, new ones in front."""
     return _each_shaped(arys, lambda shape: (1,) * (2 - len(shape)) + shape)
 
@@ -268,7 +275,7 @@ def atleast_2d(*arys: Any) -> Operand:
 @composed(
     np.atleast_3d, kind="linear", cases=[case(()), case((3,)), case((2, 3), (1, 2, 1))]
 )
-def atleast_3d(*arys: Any) -> Operand:
+def atleast_3d(*arys: Operand) -> Operand:
     """The arrays with at least three axes, an axis of the array in the middle."""
     return _each_shaped(arys, _three_axes)
 
@@ -284,6 +291,7 @@ def _each_shaped(arys: Any, new: Callable[[tuple[int, ...]], tuple[int, ...]]) -
     return reshaped[0] if len(reshaped) == 1 else tuple(reshaped)
 
 
+@as_declared
 @composed(
     np.meshgrid,
     kind="linear",
@@ -295,8 +303,8 @@ def _each_shaped(arys: Any, new: Callable[[tuple[int, ...]], tuple[int, ...]]) -
     ],
 )
 def meshgrid(
-    *xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy"
-) -> tuple[Any, ...]:
+    *xi: Operand, copy: bool = True, sparse: bool = False, indexing: str = "xy"
+) -> tuple[Operand, ...]:
     """Coordinates along each axis as arrays over the grid of all of them."""
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid: indexing is 'xy' or 'ij', got {indexing!r}")
@@ -310,3 +318,6 @@ def meshgrid(
     if not sparse:
         grids = np.broadcast_arrays(*grids)
     return tuple(np.copy(grid) for grid in grids) if copy else tuple(grids)
+
+
+permute_dims = transpose

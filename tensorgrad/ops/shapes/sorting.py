@@ -6,32 +6,35 @@ import numpy as np
 
 from ...core.dispatch import hint, implement
 from ...core.primitive import primitive
-from ...core.tensor import detached, wrap
-from ...core.types import Array, Operand, Option, Shape
+from ...core.tensor import Tensor, detached, wrap
+from ...core.types import Array, Operand, Option, Shape, on_tensors
 from ..support.axes import array, constant_like
-from ..support.define import composed, constant, operation
+from ..support.define import composed, constant, operation, several
 from ..support.registry import case, describe
 
-for _reference in (
-    np.argsort,
-    np.argpartition,
-    np.searchsorted,
-    np.digitize,
-    np.nonzero,
-    np.flatnonzero,
-    np.argwhere,
-    np.count_nonzero,
-    np.nanargmax,
-    np.nanargmin,
-    np.isin,
-):
-    constant(_reference)
+__all__ = [
+    "argpartition", "argsort", "argwhere", "count_nonzero", "digitize", "flatnonzero",
+    "isin", "lexsort", "nanargmax", "nanargmin", "nonzero", "partition", "searchsorted",
+    "sort", "union1d", "unique", "unique_values",
+]  # fmt: skip
+
+argsort = constant(np.argsort)
+argpartition = constant(np.argpartition)
+searchsorted = constant(np.searchsorted)
+digitize = constant(np.digitize)
+nonzero = several(np.nonzero)
+flatnonzero = constant(np.flatnonzero)
+argwhere = constant(np.argwhere)
+count_nonzero = constant(np.count_nonzero)
+nanargmax = constant(np.nanargmax)
+nanargmin = constant(np.nanargmin)
+isin = constant(np.isin)
 
 for _name in ("histogram", "histogram2d", "histogramdd", "bincount"):
     hint(_name, "counts have no derivative; apply it to tensor.detach().numpy()")
 
 
-def lexsort(keys: Any, axis: int = -1) -> Any:
+def lexsort(keys: Operand, axis: int = -1) -> Tensor:
     """Order by the last key, then the one before it, ...; a constant."""
     return wrap(np.lexsort(detached(keys), axis), None)
 
@@ -188,7 +191,8 @@ def union1d(ar1: Operand, ar2: Operand) -> Array:
     return unique(np.concatenate([array(ar1), array(ar2)], axis=None))
 
 
-def unique_values(x: Any) -> Any:
+@on_tensors
+def unique_values(x: Operand) -> Operand:
     """Distinct elements in ascending order."""
     return unique(x, equal_nan=False)
 

@@ -12,10 +12,12 @@ import numpy as np
 
 from ...core.dispatch import implement
 from ...core.primitive import primitive
-from ...core.types import Operand
+from ...core.types import Operand, as_declared
 from ..support.axes import along, kernel
 from ..support.define import composed
 from ..support.registry import case, describe
+
+__all__ = ["array_split", "dsplit", "hsplit", "split", "unstack", "vsplit"]
 
 
 @kernel("split", multiple=True)
@@ -59,6 +61,7 @@ def _split(
     return [ary[along(axis, np.ndim(ary), part)] for part in bounds]
 
 
+@as_declared
 @composed(
     np.array_split,
     kind="linear",
@@ -69,11 +72,14 @@ def _split(
         case((3, 2), indices_or_sections=5, axis=-2),
     ],
 )
-def array_split(ary: Operand, indices_or_sections: Operand, axis: int = 0) -> list[Any]:
+def array_split(
+    ary: Operand, indices_or_sections: Operand, axis: int = 0
+) -> list[Operand]:
     """The pieces of an array, as nearly equal as can be or between given points."""
     return _split(np.array_split, ary, indices_or_sections, axis)
 
 
+@as_declared
 @composed(
     np.split,
     kind="linear",
@@ -82,7 +88,7 @@ def array_split(ary: Operand, indices_or_sections: Operand, axis: int = 0) -> li
         case((2, 5), indices_or_sections=(2, 3), axis=-1),
     ],
 )
-def split(ary: Operand, indices_or_sections: Operand, axis: int = 0) -> list[Any]:
+def split(ary: Operand, indices_or_sections: Operand, axis: int = 0) -> list[Operand]:
     """The pieces of an array, of equal length or between given points."""
     return _split(np.split, ary, indices_or_sections, axis)
 
@@ -95,26 +101,29 @@ def _require_axes(name: str, ary: Any, least: int) -> None:
         )
 
 
+@as_declared
 @composed(
     np.hsplit,
     kind="linear",
     cases=[case((4,), indices_or_sections=2), case((2, 4), indices_or_sections=[1])],
 )
-def hsplit(ary: Operand, indices_or_sections: Operand) -> list[Any]:
+def hsplit(ary: Operand, indices_or_sections: Operand) -> list[Operand]:
     """Pieces beside one another: along the second axis where there are two."""
     _require_axes("hsplit", ary, 1)
     return _split(np.split, ary, indices_or_sections, 1 if np.ndim(ary) > 1 else 0)
 
 
+@as_declared
 @composed(np.vsplit, kind="linear", cases=[case((4, 2), indices_or_sections=2)])
-def vsplit(ary: Operand, indices_or_sections: Operand) -> list[Any]:
+def vsplit(ary: Operand, indices_or_sections: Operand) -> list[Operand]:
     """Pieces below one another: along the first axis."""
     _require_axes("vsplit", ary, 2)
     return _split(np.split, ary, indices_or_sections, 0)
 
 
+@as_declared
 @composed(np.dsplit, kind="linear", cases=[case((2, 1, 4), indices_or_sections=[1, 3])])
-def dsplit(ary: Operand, indices_or_sections: Operand) -> list[Any]:
+def dsplit(ary: Operand, indices_or_sections: Operand) -> list[Operand]:
     """Pieces behind one another: along the third axis."""
     _require_axes("dsplit", ary, 3)
     return _split(np.split, ary, indices_or_sections, 2)

@@ -16,6 +16,8 @@ from .gather import DISTINCT, WITHIN_THREE, along_axis, within
 from .index import plain_index
 from .joining import cast_to, operand, without_leading_ones
 
+__all__ = ["index_add", "index_update", "put", "put_along_axis"]
+
 
 @kernel("index_update")
 def _update(a, values, index):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Concatenate
+from typing import Any, Concatenate, TypeVar, cast
 
 import numpy as np
 
@@ -17,8 +17,10 @@ from ...core.saves import Rule
 from ...core.tensor import Tensor, detached, wrap
 from ...core.tree import leaves, mapped
 from ...core.types import Array, Operand, Operation, Q, R, on_tensors
-from .docstrings import complete
+from .docstrings import complete, numpy_name
 from .registry import REAL, Case, Domain, Kind, describe
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def operation(
@@ -102,14 +104,24 @@ def composed(
     domains: Domain | tuple[Domain, ...] = REAL,
     cases: Sequence[Case],
     kinks: str = "",
+    name: str | None = None,
 ) -> Callable[[Callable[Q, R]], Operation[Q, Tensor, R]]:
-    """Describe a function made of operations, and let it answer to `reference`."""
+    """Describe a function made of operations, and let it answer to `reference`.
+
+    It has a `name` besides its own where that is taken.
+    """
 
     def make(function: Callable[Q, R]) -> Operation[Q, Tensor, R]:
         function.__doc__ = complete(function, reference, cases)
-        implement(function.__name__.strip("_"), function, reference)
+        implement(name or function.__name__.strip("_"), function, reference)
         describe(
-            function, reference, kind=kind, domains=domains, cases=cases, kinks=kinks
+            function,
+            reference,
+            kind=kind,
+            domains=domains,
+            cases=cases,
+            kinks=kinks,
+            name=name,
         )
         return on_tensors(function)
 
@@ -148,7 +160,7 @@ def family(
 
 def constant(
     reference: Any, unwrap: Callable[[Any], Any] = detached
-) -> Callable[..., Any]:
+) -> Operation[Concatenate[Operand, ...], Tensor, Any]:
     """Let a NumPy function without a derivative work on tensors, giving constants.
 
     With `plain` as `unwrap`, none of its arguments may need a gradient.
@@ -171,8 +183,22 @@ def constant(
             return y
         return mapped(y, _constant) if isinstance(y, tuple | list) else _constant(y)
 
+    name = numpy_name(function, reference)
+    function.__doc__ = f"As ``{name}``; of Tensors the result is a constant."
     implement(reference.__name__, function, reference)
-    return function
+    return cast("Any", function)
+
+
+def several(
+    reference: Any, unwrap: Callable[[Any], Any] = detached
+) -> Operation[Concatenate[Operand, ...], tuple[Tensor, ...], Any]:
+    """As `constant`, of a function that returns several arrays."""
+    return cast("Any", constant(reference, unwrap))
+
+
+def answer(reference: F) -> F:
+    """As `constant`, of a function whose answer is no array: it is the same answer."""
+    return cast("F", constant(reference))
 
 
 def _holds_tensor(values: Any) -> bool:

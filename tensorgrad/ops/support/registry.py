@@ -123,10 +123,11 @@ def describe(
     cases: Sequence[Case] = (),
     kinks: str = "",
     arity: int = 1,
+    name: str | None = None,
 ) -> None:
     """Enter an operation into the registry."""
     domains = domains if isinstance(domains, tuple) else (domains,)
-    name = function.__name__.strip("_")
+    name = name or function.__name__.strip("_")
     if name in registry:
         raise ValueError(f"{name} is described twice")
     if kind == "piecewise" and not kinks:

@@ -117,7 +117,7 @@ class WayBack(NamedTuple):
         Whether that einsum is large enough to search for matrix products.
     sums : bool
         Whether it is more than a product, element by element.
-    kept : tuple of int
+    own_shape : tuple of int
         Shape of its result, with length 1 for labels nobody else has.
     shape : tuple of int
         Shape over the operand's labels, each once.

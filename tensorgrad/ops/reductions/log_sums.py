@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from ...core.dispatch import implement, implement_method
 from ..support.axes import as_dtype, counting, kernel, number, shifted, spread
-from ..support.registry import case, describe
+from ..support.define import ufunc_method
+from ..support.registry import case
 from ..support.strong import scaled
 from . import reduce
 from .scan import backwards, recurrence, shares
@@ -46,6 +46,17 @@ _log_sum.vjp(
 )
 
 
+@ufunc_method(
+    np.logaddexp,
+    "reduce",
+    cases=[
+        case((4,)),
+        case((2, 3)),
+        case((2, 3, 2), axis=1, keepdims=True),
+        case((2, 3), axis=1, initial=0.5, where=np.array([True, False, True])),
+    ],
+    kinks=_INFINITE,
+)
 def logaddexp_reduce(
     a: Any,
     axis: Any = 0,
@@ -82,32 +93,12 @@ def _log_sums_vjp(g: Any, a: Any, y: Any, axis: int) -> Any:
 _log_sums.vjp(a=_log_sums_vjp)
 
 
-def logaddexp_accumulate(a: Any, axis: int = 0, dtype: Any = None) -> Any:
-    """Logarithms of the sums of exponentials so far."""
-    return _log_sums(as_dtype("logaddexp.accumulate", a, dtype), axis)
-
-
-for _op, _method in (
-    (logaddexp_reduce, "reduce"),
-    (logaddexp_accumulate, "accumulate"),
-):
-    implement(_op.__name__, _op)
-    implement_method(np.logaddexp, _method, _op)
-
-describe(
-    logaddexp_reduce,
-    np.logaddexp.reduce,
-    cases=[
-        case((4,)),
-        case((2, 3)),
-        case((2, 3, 2), axis=1, keepdims=True),
-        case((2, 3), axis=1, initial=0.5, where=np.array([True, False, True])),
-    ],
-    kinks=_INFINITE,
-)
-describe(
-    logaddexp_accumulate,
-    np.logaddexp.accumulate,
+@ufunc_method(
+    np.logaddexp,
+    "accumulate",
     cases=[case((4,)), case((2, 3)), case((2, 3, 2), axis=-2), case((0, 2))],
     kinks=_INFINITE,
 )
+def logaddexp_accumulate(a: Any, axis: int = 0, dtype: Any = None) -> Any:
+    """Logarithms of the sums of exponentials so far."""
+    return _log_sums(as_dtype("logaddexp.accumulate", a, dtype), axis)

@@ -131,23 +131,22 @@ _EXTREMUM_CASES = [
 ]
 
 
-nanmax = reduce.extrema(
-    np.nanmax,
-    (None, reduce.extremum_of_part("nanmax", np.nanmax, np.equal)),
-    "Largest element along axes of what is not NaN.",
+_extrema = functools.partial(
+    reduce.extrema,
     kind="piecewise",
     domains=NONZERO,
     cases=_EXTREMUM_CASES,
     kinks=_TIES,
 )
-nanmin = reduce.extrema(
+nanmax = _extrema(
+    np.nanmax,
+    (None, reduce.extremum_of_part("nanmax", np.nanmax, np.equal)),
+    "Largest element along axes of what is not NaN.",
+)
+nanmin = _extrema(
     np.nanmin,
     (None, reduce.extremum_of_part("nanmin", np.nanmin, np.equal)),
     "Smallest element along axes of what is not NaN.",
-    kind="piecewise",
-    domains=NONZERO,
-    cases=_EXTREMUM_CASES,
-    kinks=_TIES,
 )
 
 

@@ -7,6 +7,7 @@ is the position, and an element's weight falls linearly with its rank's distance
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -204,35 +205,29 @@ def _quantiles(
     return ranked(a, q, axis, method, keepdims, weights)
 
 
-quantile = _quantiles(
+_of_all = partial(_quantiles, kind="piecewise", kinks=_KINKS)
+_of_numbers = partial(_quantiles, kind="piecewise", kinks=_NAN_KINKS)
+quantile = _of_all(
     np.quantile,
     _ranked(np.quantile, skip=False),
     "Value below which the part q of the elements lies; q and weights constant.",
-    kind="piecewise",
     cases=_cases(1.0),
-    kinks=_KINKS,
 )
-percentile = _quantiles(
+percentile = _of_all(
     np.percentile,
     _ranked(np.percentile, skip=False),
     "Value below which q percent of the elements lie; q and weights constant.",
-    kind="piecewise",
     cases=_cases(100.0),
-    kinks=_KINKS,
 )
-nanquantile = _quantiles(
+nanquantile = _of_numbers(
     np.nanquantile,
     _ranked(np.nanquantile, skip=True),
     "Quantile of what is not NaN; the gradient of a NaN is 0.",
-    kind="piecewise",
     cases=_cases(1.0),
-    kinks=_NAN_KINKS,
 )
-nanpercentile = _quantiles(
+nanpercentile = _of_numbers(
     np.nanpercentile,
     _ranked(np.nanpercentile, skip=True),
     "Percentile of what is not NaN; the gradient of a NaN is 0.",
-    kind="piecewise",
     cases=_cases(100.0),
-    kinks=_NAN_KINKS,
 )

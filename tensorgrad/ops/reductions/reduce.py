@@ -4,6 +4,7 @@ Each takes the arguments of its NumPy function. The call without `dtype`, `initi
 `where` has an operation of its own, with no more to do than it needs.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -247,23 +248,22 @@ def extrema(
     return of_part(a, axis, keepdims, initial, where)
 
 
-max = extrema(
-    np.max,
-    (_max, extremum_of_part("max", np.maximum.reduce, meets)),
-    "Largest element along axes.",
+_extrema = partial(
+    extrema,
     kind="piecewise",
     domains=NONZERO,
     cases=_EXTREMUM_CASES,
     kinks=TIES,
 )
-min = extrema(
+max = _extrema(
+    np.max,
+    (_max, extremum_of_part("max", np.maximum.reduce, meets)),
+    "Largest element along axes.",
+)
+min = _extrema(
     np.min,
     (_min, extremum_of_part("min", np.minimum.reduce, meets)),
     "Smallest element along axes.",
-    kind="piecewise",
-    domains=NONZERO,
-    cases=_EXTREMUM_CASES,
-    kinks=TIES,
 )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ...core.dispatch import implement, implement_method
+from ...core.dispatch import implement_method
 from ...core.primitive import primitive
 from ...core.types import Array, Axis, Operand
 from ..support.axes import (
@@ -21,8 +21,8 @@ from ..support.axes import (
     spread,
     turned,
 )
-from ..support.define import composed, family
-from ..support.registry import case, describe
+from ..support.define import composed, family, ufunc_method
+from ..support.registry import case
 from ..support.strong import hushed, scaled, selected
 from . import reduce
 
@@ -267,40 +267,30 @@ def _running_vjp(g: Any, a: Any, y: Any, axis: int) -> Any:
     return selected(shared, ties).swapaxes(axis, 0)
 
 
-@kernel("maximum_accumulate")
-def _running_max(a, axis):
-    return np.maximum.accumulate(a, axis=axis)
+def _running(ufunc: np.ufunc, summary: str) -> Any:
+    """Return the operation for ``maximum.accumulate`` or ``minimum.accumulate``."""
+    name = ufunc.__name__
 
+    @kernel(f"{name}_accumulate")
+    def extrema(a, axis):
+        return ufunc.accumulate(a, axis=axis)
 
-@kernel("minimum_accumulate")
-def _running_min(a, axis):
-    return np.minimum.accumulate(a, axis=axis)
+    def accumulate(a: Any, axis: int = 0, dtype: Any = None) -> Any:
+        return extrema(as_dtype(f"{name}.accumulate", a, dtype), axis)
 
-
-_running_max.vjp(a=_running_vjp)
-_running_min.vjp(a=_running_vjp)
-
-
-def maximum_accumulate(a: Any, axis: int = 0, dtype: Any = None) -> Any:
-    """Largest of the elements so far."""
-    return _running_max(as_dtype("maximum.accumulate", a, dtype), axis)
-
-
-def minimum_accumulate(a: Any, axis: int = 0, dtype: Any = None) -> Any:
-    """Smallest of the elements so far."""
-    return _running_min(as_dtype("minimum.accumulate", a, dtype), axis)
-
-
-for _op, _ufunc in ((maximum_accumulate, np.maximum), (minimum_accumulate, np.minimum)):
-    implement(_op.__name__, _op)
-    implement_method(_ufunc, "accumulate", _op)
-    describe(
-        _op,
-        _ufunc.accumulate,
+    extrema.vjp(a=_running_vjp)
+    accumulate.__name__, accumulate.__doc__ = extrema.name, summary
+    return ufunc_method(
+        ufunc,
+        "accumulate",
         kind="piecewise",
         cases=[case((5,)), case((2, 3)), case((2, 3, 2), axis=-2), case((0, 2))],
         kinks="several extreme elements so far: they share the gradient equally",
-    )
+    )(accumulate)
+
+
+maximum_accumulate = _running(np.maximum, "Largest of the elements so far.")
+minimum_accumulate = _running(np.minimum, "Smallest of the elements so far.")
 
 implement_method(np.add, "accumulate", cumsum)
 implement_method(np.multiply, "accumulate", cumprod)

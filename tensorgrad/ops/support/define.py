@@ -9,7 +9,7 @@ from typing import Any, Concatenate, TypeVar, cast
 
 import numpy as np
 
-from ...core.dispatch import implement
+from ...core.dispatch import implement, implement_method
 from ...core.duck import DuckArray
 from ...core.foreign import NATIVE, computed, holds_array
 from ...core.primitive import Primitive
@@ -124,6 +124,20 @@ def composed(
             name=name,
         )
         return on_tensors(function)
+
+    return make
+
+
+def ufunc_method(
+    ufunc: np.ufunc, method: str, **description: Any
+) -> Callable[[Callable[Q, R]], Callable[Q, R]]:
+    """Describe a function made of operations that stands for a method of a ufunc."""
+
+    def make(function: Callable[Q, R]) -> Callable[Q, R]:
+        implement(function.__name__, function)
+        implement_method(ufunc, method, function)
+        describe(function, getattr(ufunc, method), **description)
+        return function
 
     return make
 

@@ -100,6 +100,9 @@ class Optimizer:
     numbers: tuple[Any, ...] = ()
     """During an update, the numbers of the step, from `step_numbers`."""
 
+    _set_in_each_step = ("scratch", "numbers")
+    """What a replay need not compare with before, as nothing reads it between steps."""
+
     def __init__(
         self, params: Iterable[Tensor], lr: float | Schedule, decay: float = 0.0
     ) -> None:

@@ -77,7 +77,8 @@ class Element:
     dtype : dtype
         Of the expression.
     reduced : tuple of bool
-        For each axis, whether the elements along it are joined by `join`.
+        For each axis, whether the elements along it are joined by `join`; by default
+        none are.
     join : str
         "plus", "larger" or "smaller".
     """
@@ -90,6 +91,10 @@ class Element:
     dtype: np.dtype[Any]
     reduced: tuple[bool, ...] = ()
     join: str = ""
+
+    def __post_init__(self) -> None:
+        flags = self.reduced or (False,) * len(self.space)
+        object.__setattr__(self, "reduced", flags)
 
     @property
     def accesses(self) -> list[Access]:

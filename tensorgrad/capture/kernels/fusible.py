@@ -79,8 +79,7 @@ def _elementwise(
 
     reads = tuple(spread(operand, to.shape) for operand in operands)
     write = target(to, to.shape)
-    flags = (False,) * len(to.shape)
-    return [Element(number, to.shape, reads, write, converted, kind, flags)]
+    return [Element(number, to.shape, reads, write, converted, kind)]
 
 
 def _in_kind(operand: Any, kind: np.dtype[Any]) -> Any:
@@ -148,7 +147,7 @@ def _copy(number: int, call: Call) -> list[Element]:
     if not isinstance(source, Value) or (source.dtype.kind == "f" and kind.kind != "f"):
         raise Unfit
     kinds = [source.dtype, source.dtype]
-    return _elementwise(number, call, (source,), kinds, lambda a: a)
+    return _elementwise(number, call, (source,), kinds, _as_it_is)
 
 
 def _reduction(number: int, call: Call) -> list[Element]:
@@ -213,8 +212,7 @@ def _take(number: int, call: Call) -> list[Element]:
         raise Unfit
     read, to = _lookup(source, index), destination(call)
     write = target(to, index.shape)
-    flags = (False,) * len(index.shape)
-    return [Element(number, index.shape, (read,), write, _as_it_is, read.dtype, flags)]
+    return [Element(number, index.shape, (read,), write, _as_it_is, read.dtype)]
 
 
 def _put(number: int, call: Call) -> list[Element]:
@@ -223,14 +221,12 @@ def _put(number: int, call: Call) -> list[Element]:
     kind = weak(value)
     if kind not in (to.dtype, int, float) or isinstance(value, Number):
         raise Unfit
-    text = _elementwise_text(kind, to.dtype)
     reads = (spread(value, index.shape),)
-    flags = (False,) * len(index.shape)
-    return [Element(number, index.shape, reads, write, text, to.dtype, flags)]
 
+    def text(a: str) -> str:
+        return cast(a, kind, to.dtype)
 
-def _elementwise_text(kind: Any, to: np.dtype[Any]) -> Text:
-    return lambda a: cast(a, kind, to)
+    return [Element(number, index.shape, reads, write, text, to.dtype)]
 
 
 _MAKERS: dict[Any, Callable[[int, Call], list[Element]]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def product(number: int, call: Call) -> list[Element]:
         raise Unfit
     if n <= NARROW:
         return [
-            _inner(number, (inner, m), _row(left, r, (1,)), right, _row(into, r, (1,)))
+            _inner(number, (inner, m), _row(left, r), right, _row(into, r))
             for r in range(n)
         ]
     if m <= NARROW:
@@ -58,20 +59,13 @@ def _outer(
     ]
 
     def text(*names: str) -> str:
-        terms = [
-            f"times({x}, {y})"
-            for x, y in zip(names[:inner], names[inner:], strict=True)
-        ]
-        total = terms[0]
-        for term in terms[1:]:
-            total = f"plus({total}, {term})"
-        return total
+        terms = map(_times, names[:inner], names[inner:])
+        return reduce(lambda total, term: f"plus({total}, {term})", terms)
 
-    flags = (False, False)
-    return Element(number, (n, m), (*left, *right), into, text, a.dtype, flags)
+    return Element(number, (n, m), (*left, *right), into, text, a.dtype)
 
 
-def _row(access: Access, row: int, axes: tuple[int, ...]) -> Access:
+def _row(access: Access, row: int) -> Access:
     """Return a row of a matrix, along columns only."""
     offset = access.offset + row * access.strides[0]
     return replace(access, offset=offset, strides=(access.strides[1],))
@@ -112,13 +106,8 @@ def _dot(
     kind: np.dtype[Any],
 ) -> Element:
     flags = (True, False)
-    return Element(
-        number,
-        space,
-        (a, b),
-        write,
-        lambda x, y: f"times({x}, {y})",
-        kind,
-        flags,
-        "plus",
-    )
+    return Element(number, space, (a, b), write, _times, kind, flags, "plus")
+
+
+def _times(x: str, y: str) -> str:
+    return f"times({x}, {y})"

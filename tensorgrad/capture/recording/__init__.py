@@ -24,5 +24,6 @@ searched for and watched from then on.
     signature, bundles           arguments taken apart, results put together
     recording, compare           one recording; two side by side
     reads, bytecode, search      what Python read in the step
-    watch                        whether that is as it was
+    watch                        the table of holders: how what is in them is read
+                                 and compared, and whether all is as it was
 """

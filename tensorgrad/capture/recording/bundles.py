@@ -11,7 +11,7 @@ import numpy as np
 
 from ...core.tensor import Tensor
 from ...core.tree import Kind, container
-from .watch import changeable, own_attributes
+from .watch import changeable, own_attributes, slots
 
 CYCLE = object()
 """Stands for a container within itself: such a nest is not made again."""
@@ -29,13 +29,8 @@ def has_fields(x: Any) -> bool:
 
 def fields(x: Any) -> dict[str, Any]:
     """Return the attributes of an object itself, slots included."""
-    attributes = dict(own_attributes(x))
-    for base in type(x).__mro__:
-        slots = base.__dict__.get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            if name not in ("__dict__", "__weakref__") and hasattr(x, name):
-                attributes[name] = getattr(x, name)
-    return attributes
+    filled = {n: getattr(x, n) for n in slots(type(x)) if hasattr(x, n)}
+    return own_attributes(x) | filled
 
 
 def _refilled(x: Any, values: list[Any]) -> Any:

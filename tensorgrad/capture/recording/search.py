@@ -71,6 +71,7 @@ from .watch import (
     changeable,
     own_attributes,
     pairs,
+    slots,
     static,
 )
 
@@ -507,7 +508,7 @@ class Search:
             # Views of dicts, methods of slots and the like.
             for part in gc.get_referents(x):
                 self._on(ref, part, ref.name)
-        for slot in _slots(type(x)):
+        for slot in slots(type(x)):
             if names.all or slot in names.attributes:
                 level = FIRM if slot in names.attributes else AGAIN
                 at = ref._replace(
@@ -522,8 +523,7 @@ class Search:
         names = ref.names
         watched = names.attributes | ({"__wrapped__"} & own.keys())
         if _is_ours(type(ref.x)):
-            # Layers and optimizers: their public attributes decide what they do.
-            watched = frozenset(filter(_is_public, watched | own.keys()))
+            watched = _deciding(type(ref.x), watched | own.keys())
         self._watch(CLASS_OF, ref)
         self._attributes(ref, own, watched)
         entire = names.entire or type(ref.x).__module__.split(".")[0] in _ENTIRE
@@ -551,26 +551,22 @@ class Search:
             return
         here = Reference(kind, ref.name, ref.names, ref.outside, ref.level)
         if _is_ours(kind):
-            names = frozenset(filter(_is_public, names))
+            names = _deciding(kind, names)
         self.objects[id(kind)] = kind
         if isinstance(kind, ABCMeta):
             # Other code may register classes as its subclasses.
             self._watch(SUBCLASSES, here._replace(x=get_cache_token, level=LOOSE))
-        for some, level in self._levels(kind, ref.names, names):
+        levels = [(names, FIRM)]
+        if ref.names.all and not _is_ours(kind):
+            own = {n for base in kind.__mro__ if changeable(base) for n in vars(base)}
+            more = frozenset(n for n in own - names if not n.startswith("__"))
+            levels.append((more, AGAIN))
+        for some, level in levels:
             at = here._replace(level=max(level, ref.level))
             self._watch(CLASS, at._replace(name=kind.__qualname__), some)
             for name in sorted(some):
                 for part in _parts_of(static(kind, name)):
                     self._on(at._replace(x=ref.x), part, f"{ref.name}.{name}")
-
-    def _levels(
-        self, kind: type, names: Names, wanted: frozenset[str]
-    ) -> Iterator[tuple[frozenset[str], int]]:
-        """Yield what is read of a class by its name, and what by any other."""
-        yield wanted, FIRM
-        if names.all and not _is_ours(kind):
-            own = {n for base in kind.__mro__ if changeable(base) for n in vars(base)}
-            yield frozenset(n for n in own - wanted if not n.startswith("__")), AGAIN
 
 
 class Past:
@@ -622,8 +618,11 @@ def _is_ours(kind: type) -> bool:
     return kind.__module__.startswith(("tensorgrad.nn", "tensorgrad.optim"))
 
 
-def _is_public(name: str) -> bool:
-    return not name.startswith("_") or name == "__call__"
+def _deciding(kind: type, names: Iterable[str]) -> frozenset[str]:
+    """Return those names of a layer or optimizer that decide what it does."""
+    ignored = getattr(kind, "_set_in_each_step", ())
+    public = (n for n in names if not n.startswith("_") or n == "__call__")
+    return frozenset(n for n in public if n not in ignored)
 
 
 def _is_buffer(x: Any) -> bool:
@@ -646,14 +645,6 @@ def _is_opaque(kind: type) -> bool:
     # Functions and descriptors.
     used = static(kind, "__get__") is not MISSING
     return by_identity and not used and package not in _STATELESS
-
-
-def _slots(kind: type) -> Iterator[str]:
-    for base in kind.__mro__:
-        if changeable(base):
-            for name, value in vars(base).items():
-                if isinstance(value, MemberDescriptorType):
-                    yield name
 
 
 def _parts_of(value: Any) -> Iterator[Any]:

@@ -14,7 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
-from types import BuiltinMethodType, FunctionType, MappingProxyType, MethodType
+from types import (
+    BuiltinMethodType,
+    FunctionType,
+    MappingProxyType,
+    MemberDescriptorType,
+    MethodType,
+)
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -313,6 +319,15 @@ def own_attributes(x: Any) -> dict[str, Any]:
     except AttributeError:
         return x.__dict__ if isinstance(x, threading.local) else NOTHING
     return attributes
+
+
+def slots(kind: type) -> Iterator[str]:
+    """Yield the names of the slots of a class and its bases."""
+    for base in kind.__mro__:
+        if changeable(base):
+            for name, value in vars(base).items():
+                if isinstance(value, MemberDescriptorType):
+                    yield name
 
 
 def _defining(kind: type, name: str) -> type | None:

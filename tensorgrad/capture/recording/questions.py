@@ -12,16 +12,6 @@ from ...facts import TABLE, facts_of
 from .traced import Traced
 
 
-def asks_shapes(function: Callable[..., Any]) -> bool:
-    """Whether the answer of a function does not depend on values."""
-    return facts_of(function).kind == "question"
-
-
-def shaped_by_values(function: Callable[..., Any], args: Sequence[Any]) -> bool:
-    """Whether the number of elements of the result depends on values."""
-    return facts_of(function).counted(args)
-
-
 def written_arguments(
     function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
 ) -> list[Any]:

@@ -16,6 +16,7 @@ from ...core.place import Place, user_place
 from ...core.primitive import Primitive
 from ...core.tensor import Tensor, wrap
 from ...core.tree import leaves, mapped, refilled
+from ...facts import facts_of
 from ..program import (
     Array,
     Call,
@@ -27,16 +28,17 @@ from ..program import (
     Result,
     Value,
     View,
+    layout,
     owner,
 )
 from .outside import Outside, checksum, differs, memory, plain_array
-from .questions import asks_shapes, of_scalars, shaped_by_values, written_arguments
+from .questions import of_scalars, written_arguments
 from .reads import Draws
 from .refusal import Refused, refusal, refusal_in
 from .structure import Steady, plainly
 from .traced import Traced, TracedNumber
 from .twins import twin
-from .views import layout
+from .views import Layout
 
 Function = Callable[..., Any]
 
@@ -81,7 +83,7 @@ class Recorder:
     def input(self, argument: Any) -> Traced:
         """Return the traced value of an array argument."""
         array = plain_array(argument)
-        value = Input(*_kind(array), position=len(self.program.inputs))
+        value = Input(*layout(array), position=len(self.program.inputs))
         self.program.inputs.append(value)
         return Traced(self, array, value, argument is not array, array)
 
@@ -161,7 +163,7 @@ class Recorder:
             raise refusal("uses an array of objects", "give it a numeric dtype")
         place, contents = Place(*user_place()), checksum(array)
         kind: Any = Live if self._is_live(array, contents, place) else Constant
-        value = kind(*_kind(array), array)
+        value = kind(*layout(array), array)
         traced = Traced(self, array, value, False, array)
         return Outside(array, contents, place, traced, not self._origin)
 
@@ -173,7 +175,7 @@ class Recorder:
         then = before[len(self.outside)]
         if then.is_at(array):
             return True
-        if _kind(then.array) != _kind(array) or then.checksum != contents:
+        if layout(then.array) != layout(array) or then.checksum != contents:
             raise differs(array, place, in_part=self._mark is not None)
         return False
 
@@ -246,9 +248,10 @@ class Recorder:
         if DISPATCHED.get(function) is False:
             return self.call_opaque(function, args, kwargs or {})
         args, kwargs = mapped((tuple(args), kwargs or {}), self.adopted)
-        if asks_shapes(function):
+        known = facts_of(function)
+        if known.kind == "question":
             return function(*mapped(args, _concrete), **mapped(kwargs, _concrete))
-        if shaped_by_values(function, args):
+        if known.counted(args):
             raise self._unshaped(function, args)
         function = of_scalars(function, args)
         if function in DISPATCHED:
@@ -371,10 +374,10 @@ class Recorder:
             for x in inputs:
                 base = x.base if type(x.base) is Traced else x
                 if array.size == 0 or np.may_share_memory(array, base.array):
-                    make = layout(array, base.array)
-                    view = View(*_kind(array), base=base.value, make=make)
+                    make = Layout.of(array, base.array)
+                    view = View(*layout(array), base=base.value, make=make)
                     return Traced(self, array, view, False, base)
-        return Traced(self, array, Result(*_kind(array)), result is not array, None)
+        return Traced(self, array, Result(*layout(array)), result is not array, None)
 
 
 def _unexpected(
@@ -401,10 +404,6 @@ def _new_values(traced: Any, inputs: list[Traced]) -> Iterator[Value | Number]:
 
 def _is_view(value: Value | Number) -> bool:
     return isinstance(value, View)
-
-
-def _kind(array: Array) -> tuple[Any, Any, Any]:
-    return array.shape, array.dtype, array.strides
 
 
 def _concrete(x: Any) -> Any:

@@ -75,7 +75,8 @@ def record(
         recorder.closed = True
         _settle_gradients(recorder)
     _check_written(recorder)
-    recorder.program.returned[:] = leaves_of(returned)
+    slots = [x for x in tree.leaves(returned, _look) if type(x) is Slot]
+    recorder.program.returned[:] = [slot.value for slot in slots]
     return Recording(recorder, filled(returned, copies), returned, reads)
 
 
@@ -97,11 +98,6 @@ def _slot(x: Any, recorder: Recorder, copies: list[Any]) -> Any:
 
 def _copy(x: Traced) -> Any:
     return x.array.copy("K")[()] if x.scalar else x.array.copy("K")
-
-
-def leaves_of(returned: Any) -> list[Any]:
-    """Return the values of the program in what a step returns, in order."""
-    return [x.value for x in tree.leaves(returned, _look) if type(x) is Slot]
 
 
 def filled(returned: Any, arrays: Iterable[Any]) -> Any:

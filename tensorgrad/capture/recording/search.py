@@ -37,7 +37,7 @@ from ...core.tree import leaves
 from ..program import Constant, written_by
 from .bytecode import Names, joined, names_in
 from .outside import checksum
-from .reads import PLAIN, Draws, Ran, Reads, is_followed, is_users, reads_all
+from .reads import PLAIN, Draws, Reads, is_followed, is_users, reads_all
 from .recording import Recording, tensors_of
 from .watch import (
     AGAIN,
@@ -136,9 +136,8 @@ Place: TypeAlias = tuple[Holder, int]
 """A kind and the id of a holder."""
 
 
-def names_of(ran: Ran) -> Names:
-    """Return the names in code that ran."""
-    return names_in(ran.code, reads_all(ran.code))
+def _names_of(code: CodeType) -> Names:
+    return names_in(code, reads_all(code))
 
 
 class Reference(NamedTuple):
@@ -240,9 +239,8 @@ class Search:
         self._add(step, "the step", _CALL, SURE)
         self._follow()
         for ran in reads.ran.values():
-            names = names_in(ran.code, reads_all(ran.code))
             if not ran.code.co_filename.startswith(PACKAGE):
-                self._variables(names, ran.variables)
+                self._variables(_names_of(ran.code), ran.variables)
         self._follow()
         self._work_on(reads, before)
         self._closures(reads)
@@ -251,12 +249,12 @@ class Search:
     def _work_on(self, reads: Reads, before: dict[int, Any] | None) -> None:
         """Go through the objects of code that ran, first those surely there before."""
         left = [
-            (names_of(ran), *objects)
+            (_names_of(ran.code), *objects)
             for ran in reads.ran.values()
             for objects in ran.objects.values()
         ]
         left += [
-            (joined(names_of(lender), names_of(taker)), *objects)
+            (joined(_names_of(lender.code), _names_of(taker.code)), *objects)
             for lender, taker in reads.lent.values()
             for objects in lender.objects.values()
         ]
@@ -402,7 +400,7 @@ class Search:
             self._extras(ref)
             return
         self._met.add(id(f.__code__))
-        inner = ref._replace(names=names_in(f.__code__, reads_all(f.__code__)))
+        inner = ref._replace(names=_names_of(f.__code__))
         if is_users(f.__code__):
             self._watch(FUNCTION, ref)
             defaults = (*(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values())

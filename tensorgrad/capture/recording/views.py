@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..program import Array
+from ..program import Array, layout
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,12 @@ class Layout:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     strides: tuple[int, ...]
+
+    @classmethod
+    def of(cls, view: Array, base: Array) -> Layout:
+        """Return where `view` lies in the memory of `base`."""
+        offset = address(view) - address(base) if view.size else 0
+        return cls(offset, *layout(view))
 
     def __call__(self, base: Any) -> Array:
         """Return the view of an array that owns such memory."""
@@ -49,12 +55,6 @@ class _Memory:
             "strides": layout.strides,
             "typestr": layout.dtype.str,
         }
-
-
-def layout(view: Array, base: Array) -> Layout:
-    """Return where `view` lies in the memory of `base`."""
-    offset = address(view) - address(base) if view.size else 0
-    return Layout(offset, view.shape, view.dtype, view.strides)
 
 
 def address(array: Array) -> int:

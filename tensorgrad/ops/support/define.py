@@ -147,6 +147,9 @@ class _Member(functools.partial[Any]):
 
     __qualname__: str
 
+    def __repr__(self) -> str:
+        return f"<function {self.__qualname__}>"
+
     def __reduce__(self) -> Any:
         return self.__qualname__
 

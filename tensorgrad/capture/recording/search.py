@@ -341,8 +341,9 @@ class Search:
             return
         place = _place(kind, ref.x)
         keys = kind.keys if keys is None else sorted(keys)
-        item = self.watched.setdefault(place, Watched(kind, ref.x))
-        item.add(dict.fromkeys(keys, Part(ref.name, ref.level)))
+        if place not in self.watched:
+            self.watched[place] = Watched(kind, ref.x)
+        self.watched[place].add(dict.fromkeys(keys, Part(ref.name, ref.level)))
         if ref.outside == SURE:
             self.sure.add(place)
 

@@ -11,7 +11,8 @@ from tensorgrad.core.primitive import Primitive
 from tensorgrad.ops.support.registry import Entry, registry
 from tensorgrad.testing import gradcheck
 from tensorgrad.testing.calls import LAYOUTS, Call, calls, differentiable, forms
-from tensorgrad.testing.tensors import floating, tensor_problem
+from tensorgrad.testing.problem import Problem
+from tensorgrad.testing.tensors import TensorProblem, floating
 
 from .mutants import Mutant, planted, primitives_below
 
@@ -53,10 +54,9 @@ class Plain:
     """A central difference with one step and one tolerance, as is usual."""
 
     def __init__(self, call: Any, order: int, rng: np.random.Generator) -> None:
-        problem = tensor_problem(call, call.arrays)
+        problem: Problem = TensorProblem(call.arrays, call)
         if order == 2:
             cotangents = [np.asarray(rng.normal(size=y.shape)) for y in problem.outputs]
-            assert problem.derivative is not None
             problem = problem.derivative(cotangents)
         self.problem, x = problem, problem.point
         self.u = rng.normal(size=x.size)
@@ -143,9 +143,8 @@ def gradients(call: Any, order: int, dtype: Any) -> list[Any]:
     for turn in (1, -1, 1):
         arrays = [a.reshape(-1)[::turn].reshape(a.shape) for a in call.arrays]
         try:
-            problem = tensor_problem(call, arrays, [np.dtype(dtype)] * len(arrays))
+            problem: Problem = TensorProblem(arrays, call, [dtype] * len(arrays))
             if order == 2:
-                assert problem.derivative is not None
                 ones = [np.ones_like(y) for y in problem.outputs]
                 problem = problem.derivative(ones)
             back = problem.pulled()

@@ -7,7 +7,7 @@ from checks import verdict, wrong
 import tensorgrad as tg
 from tensorgrad.testing import GradientError, check_gradient, check_vjp, gradcheck
 from tensorgrad.testing.examine import symmetric
-from tensorgrad.testing.tensors import tensor_problem
+from tensorgrad.testing.tensors import TensorProblem
 
 X = np.array([0.5, -1.2, 2.0])
 
@@ -326,10 +326,10 @@ def test_asymmetric_second_derivative():
         return np.stack([g * x[1], g * values[0]])
 
     op.vjp(x=rule)
-    problem = tensor_problem(op, [np.array([1.5, 2.5])])
+    problem = TensorProblem([np.array([1.5, 2.5])], op)
     second = problem.derivative([np.array(1.0)])
     (finding,) = symmetric(second, 1, np.random.default_rng(0))
     assert finding.fault == "asymmetric"
-    right = tensor_problem(lambda x: x[0] * x[1], [np.array([1.5, 2.5])])
+    right = TensorProblem([np.array([1.5, 2.5])], lambda x: x[0] * x[1])
     second = right.derivative([np.array(1.0)])
     assert symmetric(second, 1, np.random.default_rng(0)) == []

@@ -17,23 +17,22 @@ from .arguments import (
     point_of,
     unnested,
 )
-from .diagnosis import Diagnosis
 from .examine import Settings
 from .experiment import LARGEST
 from .identities import adjoint
-from .model import Model, located, model_problem
+from .model import Model, ModelProblem, located
 from .plain import (
+    GradientProblem,
+    VjpProblem,
     as_arguments,
     as_outputs,
-    gradient_problem,
-    in_dtypes,
+    only,
     value_and_derivative,
-    vjp_problem,
 )
 from .problem import Array, Problem
 from .procedure import invalid, raise_failure, run
 from .result import Result
-from .tensors import tensor_problem
+from .tensors import TensorProblem
 from .verdict import Tolerance
 
 
@@ -109,7 +108,8 @@ def gradcheck(
     if not nesting.live:
         return raise_failure(_of_integers(nesting.leaves, seed), raise_on_failure)
     point = Point.of(nesting)
-    problem, dtypes = _problem(nesting.function(f), point.arrays, linear)
+    claim = TensorProblem(point.arrays, nesting.function(f), exact=linear)
+    problem, dtypes = _computable(claim, point.arrays)
     result = run(problem, point, order, settings, seed, dtypes)
     return raise_failure(result, raise_on_failure)
 
@@ -215,7 +215,7 @@ def check_gradient(
     if point.nesting:
         f, df = point.nesting.function(f), point.nesting.derivative(df)
     settings = Settings(Tolerance(atol, rtol), directions, largest, explain)
-    problem = _plain(gradient_problem, f, df, point.arrays)
+    problem, _ = _computable(GradientProblem(point.arrays, f, df), point.arrays)
     result = run(problem, point, 1, settings, as_seed(rng))
     return raise_failure(result, raise_on_failure)
 
@@ -281,7 +281,8 @@ def check_vjp(
         jvp = jvp and point.nesting.pushforward(jvp)
     settings = Settings(Tolerance(atol, rtol), directions, largest, explain)
     f, nest = unnested(f)
-    problem = _plain(vjp_problem, f, lambda g, *xs: vjp(nest(g), *xs), point.arrays)
+    claim = VjpProblem(point.arrays, f, lambda g, *xs: vjp(nest(g), *xs))
+    problem, _ = _computable(claim, point.arrays)
     seed = as_seed(rng)
     result = run(problem, point, 1, settings, seed)
     if jvp is not None and result.ok:
@@ -350,18 +351,12 @@ def check_model(
     __tracebackhide__ = True
     wrapped = Model(model, loss, X, y)
     arrays = [p.array for p in wrapped.parameters]
-    dtypes = [a.dtype for a in arrays if a.dtype.itemsize < 8]
     settings = Settings(Tolerance(atol, rtol), directions, largest, explain)
     with wrapped.borrowed():
-        problem = _plain(model_problem, wrapped.value, wrapped.vjp, arrays)
-        result = run(
-            problem,
-            Point(arrays, [], fixed=True),
-            1,
-            settings,
-            as_seed(rng),
-            list(dict.fromkeys(dtypes)),
-        )
+        claim = ModelProblem(arrays, wrapped.value, wrapped.vjp)
+        problem, dtypes = _computable(claim, arrays)
+        point = Point(arrays, [], fixed=True)
+        result = run(problem, point, 1, settings, as_seed(rng), dtypes)
     result.names = wrapped.names
     result.last.findings += located(result, wrapped.layers())
     return raise_failure(result, raise_on_failure)
@@ -371,15 +366,14 @@ def _check_adjoint(result: Result, jvp: Callable[..., Any], seed: int) -> None:
     last = result.last
 
     def pushed(us: list[Array]) -> list[Array]:
-        arguments = as_arguments(us)
-        u = arguments[0] if len(arguments) == 1 else tuple(arguments)
+        u = only(as_arguments(us))
         return as_outputs(unnested(jvp)[0](u, *as_arguments(last.problem.inputs)))
 
     findings = adjoint(last.problem, pushed, np.random.default_rng(seed))
     last.findings += findings
     if findings:
         result.verdict = "disagrees"
-        result.diagnosed = Diagnosis(findings[0].fault, findings[0].sentence)
+        result.diagnosed = findings[0]
 
 
 def _of_integers(values: Sequence[Any], seed: int) -> Result:
@@ -391,37 +385,15 @@ def _of_integers(values: Sequence[Any], seed: int) -> Result:
     return invalid("integers", sentence, [], seed)
 
 
-def _problem(
-    f: Callable[..., Any], points: list[Array], linear: bool
-) -> tuple[Problem, list[Any]]:
+def _computable(problem: Problem, points: list[Array]) -> tuple[Problem, list[Any]]:
     """Return the problem in float64, and the lower precisions to check in as well; in
     the precision of the inputs where the function takes no other.
     """
     kinds = [x.dtype for x in points]
     low = [k for k in dict.fromkeys(kinds) if k.itemsize < 8]
-    problem = tensor_problem(f, points, exact=linear)
     if low:
         try:
             _ = problem.outputs
         except Exception:
-            return tensor_problem(f, points, kinds, exact=linear), []
+            return problem.in_dtypes(kinds), []
     return problem, low
-
-
-def _plain(
-    make: Callable[..., Problem],
-    f: Callable[..., Any],
-    gradient: Callable[..., Any],
-    points: list[Array],
-) -> Problem:
-    """Return the problem in float64, or in the precision of the inputs where the
-    function takes no other.
-    """
-    problem = make(f, gradient, points)
-    if any(x.dtype.itemsize < 8 for x in points):
-        try:
-            _ = problem.outputs
-        except Exception:
-            kinds = [x.dtype for x in points]
-            return make(in_dtypes(f, kinds), in_dtypes(gradient, kinds), points)
-    return problem

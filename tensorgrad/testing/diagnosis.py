@@ -5,52 +5,56 @@ claimed one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
 
-from .block import Block, block, blocks_of, projected_block, worst_entry
 from .examine import FROZEN, Examination, stays
-from .patterns import PATTERNS, UNKNOWN, Diagnosis, factor, not_a_number, zero
-from .problem import Array, Arrays, GradientShapeError, Problem, UnusableError
-from .verdict import AGREES, DISAGREES, KINK, NOISY, Comparison
-
-__all__ = ["Diagnosis", "diagnose"]
-
-Uses = Callable[[Arrays, Arrays], list[list[Array]]]
+from .patterns import (
+    PATTERNS,
+    UNKNOWN,
+    Block,
+    block,
+    factor,
+    not_a_number,
+    worst_block,
+    zero,
+)
+from .problem import Array, Finding, GradientShapeError, Problem, Shape, UnusableError
+from .verdict import AGREES, DISAGREES, KINK, NOISY, Comparison, worst_entry
 
 
 @np.errstate(all="ignore")
-def diagnose(examination: Examination) -> Diagnosis | None:
+def diagnose(examination: Examination) -> Finding | None:
     """Return the likeliest fault, None where nothing is wrong."""
     if examination.error is not None:
         return _of_error(examination, examination.error)
     findings = {f.fault: f for f in examination.fatal}
     for fault in (*findings, "stale"):
         if fault in findings and fault in FIRST:
-            return Diagnosis(fault, findings[fault].sentence)
+            return findings[fault]
     if examination.numbers == "disagrees":
         return _of_numbers(examination)
-    for fault, finding in findings.items():
-        return Diagnosis(fault, finding.sentence)
+    if findings:
+        return next(iter(findings.values()))
     worst = max(examination.comparisons, key=lambda c: c.worst_state, default=None)
     if worst is None or worst.worst_state == AGREES:
         return None
     return _kink(worst) if worst.worst_state == KINK else _noise(worst)
 
 
-def _of_error(examination: Examination, error: UnusableError) -> Diagnosis:
+def _of_error(examination: Examination, error: UnusableError) -> Finding:
     problem = examination.problem
     try:
         outputs = problem.out.shapes
     except Exception:
         outputs = []
     wrong = wrong_shape(error, problem.packing.shapes, outputs)
-    return Diagnosis(*(wrong or (error.fault, error.sentence)))
+    return wrong or Finding(error.fault, error.sentence)
 
 
-def _kink(comparison: Comparison) -> Diagnosis:
+def _kink(comparison: Comparison) -> Finding:
     at = comparison.state == KINK
     low, high = comparison.low[at], comparison.high[at]
     if np.isinf(low).any() or np.isinf(high).any():
@@ -59,19 +63,19 @@ def _kink(comparison: Comparison) -> Diagnosis:
         what = "the function ends at this point: there is a slope on one side only"
     else:
         what = "the function has a kink at this point: the slopes on its sides differ"
-    return Diagnosis("kink", f"{what}; the gradient is between them, a valid choice")
+    return Finding("kink", f"{what}; the gradient is between them, a valid choice")
 
 
-def _noise(comparison: Comparison) -> Diagnosis:
+def _noise(comparison: Comparison) -> Finding:
     at = comparison.state == NOISY
     if not np.isfinite(comparison.experiment.lines.base).all():
-        return Diagnosis(
+        return Finding(
             "not finite",
             "the function is NaN or infinite at this point: nothing to tell",
         )
     if np.isfinite(comparison.numerical[at]).any():
-        return Diagnosis("noise", _why_noisy(comparison))
-    return Diagnosis("not finite", "the function is NaN or infinite around this point")
+        return Finding("noise", _why_noisy(comparison))
+    return Finding("not finite", "the function is NaN or infinite around this point")
 
 
 def _why_noisy(comparison: Comparison) -> str:
@@ -94,7 +98,7 @@ FIRST = ("no tensor", "mutates", "nondeterministic", "stale", "nonlinear")
 """Faults that explain whatever the numbers are."""
 
 
-def _of_numbers(examination: Examination) -> Diagnosis:
+def _of_numbers(examination: Examination) -> Finding:
     first = examination.comparisons[0]
     others = {c.experiment.name: c for c in examination.comparisons[1:]}
     second = others.get("a second point")
@@ -109,32 +113,32 @@ def _of_numbers(examination: Examination) -> Diagnosis:
 
 def _of_two_points(
     first: Comparison, second: Comparison, others: dict[str, Comparison]
-) -> Diagnosis | None:
+) -> Finding | None:
     here = first.worst_state == DISAGREES or any(
         c.worst_state == DISAGREES for c in others.values() if c is not second
     )
     there = second.worst_state == DISAGREES
     wrong = first.analytic[first.state == DISAGREES]
     if here and not there and wrong.size and not np.isfinite(wrong).any():
-        return Diagnosis(
+        return Finding(
             "not a number",
             "NaN or infinite only at this point, right close by: a special value (x = "
             "0, equal elements, overflow) needs a case of its own",
         )
     if here and not there and _would_show(first, second):
-        return Diagnosis(
+        return Finding(
             "tie",
             "wrong only at this point, right close by: a kink, a tie or a special "
             "value (x = 0, equal elements) is handled wrongly",
         )
     if there and not here:
-        return Diagnosis(
+        return Finding(
             "stale",
             "right at the first point and wrong at the next: the gradient is computed "
             "from a stale or frozen copy of an input, kept from an earlier call",
         )
     if first.experiment.entries and stays(first, second):
-        return Diagnosis("stale", FROZEN)
+        return Finding("stale", FROZEN)
     return None
 
 
@@ -145,42 +149,39 @@ def _would_show(first: Comparison, second: Comparison) -> bool:
     return bool(not apart.size or not np.max(apart) <= 10 * bar)
 
 
-def of_projections(comparison: Comparison) -> Diagnosis:
+def of_projections(comparison: Comparison) -> Finding:
     """Return the likeliest fault that random projections of a Jacobian show."""
-    flat = projected_block(comparison)
+    flat = worst_block(comparison)
     for pattern in (not_a_number, zero, factor):
         diagnosis = pattern(flat)
         if diagnosis is not None:
             return diagnosis
-    return Diagnosis(UNKNOWN, "wrong along random directions, in no pattern known")
+    return Finding(UNKNOWN, "wrong along random directions, in no pattern known")
 
 
-def of_entries(comparison: Comparison, examination: Examination) -> Diagnosis:
+def of_entries(comparison: Comparison, examination: Examination) -> Finding:
     """Return the likeliest fault in the worst block of a Jacobian."""
-    line, row = worst_entry(comparison)
-    problem = comparison.experiment.problem
-    number, output = problem.packing.entry(line)[0], problem.out.entry(row)[0]
-    wrong = block(comparison, output, number)
+    wrong = worst_block(comparison)
     for diagnosis in _candidates(comparison, examination, wrong):
         if diagnosis is not None:
             return _not_recorded(examination, diagnosis)
     off = int((~wrong.like(wrong.numerical)).sum())
     scalar = wrong.analytic.shape[0] == 1 < wrong.analytic.shape[1]
     hint = "; what f sums up last, checked before that sum, tells more" * scalar
-    unknown = Diagnosis(
+    unknown = Finding(
         UNKNOWN,
-        f"{off} of {wrong.analytic.size} derivatives of output {output} in input "
-        f"{number} are wrong, in no pattern known{hint}",
+        f"{off} of {wrong.analytic.size} derivatives of output {wrong.output} in "
+        f"input {wrong.input} are wrong, in no pattern known{hint}",
     )
     return _not_recorded(examination, unknown)
 
 
-def _not_recorded(examination: Examination, diagnosis: Diagnosis) -> Diagnosis:
+def _not_recorded(examination: Examination, diagnosis: Finding) -> Finding:
     """Name what is missing in a higher derivative where the lower ones are right."""
     missing = (UNKNOWN, "zero", "overwritten", "missing sum", "partly zero")
     if examination.order == 1 or diagnosis.fault not in missing:
         return diagnosis
-    return Diagnosis(
+    return Finding(
         "not recorded",
         f"right to order {examination.order - 1}, and part of the next derivative is "
         "missing: a rule takes a value as a constant (plain NumPy, .numpy(), a "
@@ -190,37 +191,41 @@ def _not_recorded(examination: Examination, diagnosis: Diagnosis) -> Diagnosis:
 
 def _candidates(
     comparison: Comparison, examination: Examination, wrong: Block
-) -> Iterator[Diagnosis | None]:
+) -> Iterator[Finding | None]:
     yield not_a_number(wrong)
-    if examination.problem.uses is None:
+    problem = examination.problem
+    v = np.random.default_rng(60902).normal(size=problem.out.size)
+    uses = problem.uses(problem.out.unpack(v))
+    if uses is None:
         yield _one_output_only(comparison, wrong)
     else:
-        yield _one_use_only(examination.problem, wrong.input, examination.problem.uses)
+        yield _one_use_only(problem, wrong.input, v, uses[wrong.input])
     for pattern in PATTERNS:
         yield pattern(wrong)
     yield _exchanged(comparison, wrong)
     yield _kinks_only(comparison)
 
 
-def _one_output_only(comparison: Comparison, wrong: Block) -> Diagnosis | None:
+def _one_output_only(comparison: Comparison, wrong: Block) -> Finding | None:
     """Of several outputs, the gradients of some arrive and are right, others not."""
     if wrong.analytic.any():
         return None
-    others = [b for b in blocks_of(comparison, wrong.input) if b.output != wrong.output]
-    right = [b.output for b in others if b.right and b.numerical.any()]
+    outputs = range(len(comparison.experiment.problem.out.shapes))
+    blocks = [block(comparison, k, wrong.input) for k in outputs if k != wrong.output]
+    right = [b.output for b in blocks if b.right and b.numerical.any()]
     if not right:
         return None
-    return Diagnosis(
+    return Finding(
         "overwritten",
         f"the gradient of input {wrong.input} is that of output {right[0]} alone: it "
         "is overwritten (=) where it should be accumulated (+=) over the outputs",
     )
 
 
-def _one_use_only(problem: Problem, number: int, uses: Uses) -> Diagnosis | None:
+def _one_use_only(
+    problem: Problem, number: int, v: Array, parts: list[Array]
+) -> Finding | None:
     """Of several uses of an input, the gradient of one arrives."""
-    v = np.random.default_rng(60902).normal(size=problem.out.size)
-    parts = uses(problem.inputs, problem.out.unpack(v))[number]
     if len(parts) < 2:
         return None
     claimed = problem.pull_back(problem.pulled(), v)[problem.packing.part(number)]
@@ -228,20 +233,20 @@ def _one_use_only(problem: Problem, number: int, uses: Uses) -> Diagnosis | None
     total = sum(part.ravel() for part in parts)
     if not alone or np.allclose(total, claimed, rtol=1e-9, atol=0):
         return None
-    return Diagnosis(
+    return Finding(
         "overwritten",
         f"input {number} is used {len(parts)} times and its gradient is that of one "
         "use alone: it is overwritten (=) where it should be accumulated (+=)",
     )
 
 
-def _exchanged(comparison: Comparison, wrong: Block) -> Diagnosis | None:
+def _exchanged(comparison: Comparison, wrong: Block) -> Finding | None:
     """The gradient of one input is that of another."""
     for k, shape in enumerate(comparison.experiment.problem.packing.shapes):
         if k != wrong.input and shape == wrong.in_shape:
             other = block(comparison, wrong.output, k)
             if wrong.is_like(other.numerical):
-                return Diagnosis(
+                return Finding(
                     "exchanged",
                     f"the gradient of input {wrong.input} is that of input {k}: they "
                     "are exchanged",
@@ -249,7 +254,7 @@ def _exchanged(comparison: Comparison, wrong: Block) -> Diagnosis | None:
     return None
 
 
-def _kinks_only(comparison: Comparison) -> Diagnosis | None:
+def _kinks_only(comparison: Comparison) -> Finding | None:
     wrong = comparison.state == DISAGREES
     kinks = ~np.isnan(comparison.low)
     if not kinks[wrong].all():
@@ -257,13 +262,11 @@ def _kinks_only(comparison: Comparison) -> Diagnosis | None:
     others = comparison.state[~wrong]
     if not np.isin(others, (AGREES, KINK)).all():
         return None
-    return Diagnosis(
+    return Finding(
         "tie",
         "wrong only at kinks or ties, where it must lie between the one-sided slopes",
     )
 
-
-Shape = tuple[int, ...]
 
 _CONTRACTIONS = ("core dimension", "not aligned", "shape-mismatch for sum", "remapped")
 _MISFITS = (
@@ -276,16 +279,8 @@ _MISFITS = (
 
 def wrong_shape(
     error: UnusableError, inputs: Sequence[Shape], outputs: Sequence[Shape]
-) -> tuple[str, str] | None:
-    """Return the fault behind a gradient of the wrong shape and its sentence.
-
-    Parameters
-    ----------
-    error : UnusableError
-        What the gradient raised, or what is wrong with it.
-    inputs, outputs : sequence of tuple of int
-        Their shapes.
-    """
+) -> Finding | None:
+    """Return the fault behind a gradient of the wrong shape."""
     if isinstance(error, GradientShapeError):
         who = f"the gradient of input {error.number}"
         shape = error.gradient.shape
@@ -307,20 +302,21 @@ def _shapes(sentence: str) -> list[Shape]:
 
 def _shape_fault(
     who: str, shape: Shape, expected: Shape, sentence: str, outputs: Sequence[Shape]
-) -> tuple[str, str]:
+) -> Finding:
     what = f"{who} has shape {shape} where the input has {expected}"
     turned = any(sorted(shape) == sorted(s) and shape != s for s in outputs)
     if sorted(shape) == sorted(expected) or turned:
-        return "transposed", f"{what}: it is transposed"
+        return Finding("transposed", f"{what}: it is transposed")
     axes = _stretched(shape, expected)
     if axes:
-        return "missing sum", (
+        return Finding(
+            "missing sum",
             f"{what}: the sum over axis {', '.join(map(str, axes))}, along which the "
-            "input was broadcast, is missing"
+            "input was broadcast, is missing",
         )
     if any(_stretched(s, expected) for s in _turned(shape)):
-        return "transposed", f"{what}: it is transposed"
-    return "shape", sentence
+        return Finding("transposed", f"{what}: it is transposed")
+    return Finding("shape", sentence)
 
 
 def _stretched(shape: Shape, expected: Shape) -> list[int]:
@@ -346,20 +342,21 @@ def _turned(shape: Shape) -> Iterator[Shape]:
 
 def _misfit(
     sentence: str, shapes: Sequence[Shape], expected: set[Shape]
-) -> tuple[str, str] | None:
+) -> Finding | None:
     """Distinguish a transposed operand from one of another shape."""
     if any(s in sentence for s in _CONTRACTIONS):
-        return "transposed", (
-            f"an operand is transposed, or the operands are exchanged: {sentence}"
+        return Finding(
+            "transposed",
+            f"an operand is transposed, or the operands are exchanged: {sentence}",
         )
     if not any(s in sentence for s in _MISFITS):
         return None
-    return _one_turned(sentence, shapes, expected) or ("shape", sentence)
+    return _one_turned(sentence, shapes, expected) or Finding("shape", sentence)
 
 
 def _one_turned(
     sentence: str, shapes: Sequence[Shape], expected: set[Shape]
-) -> tuple[str, str] | None:
+) -> Finding | None:
     for k, shape in enumerate(shapes):
         for turned in _turned(shape):
             others = [*shapes[:k], *shapes[k + 1 :]]
@@ -368,7 +365,8 @@ def _one_turned(
                 shape not in expected and turned in expected
             )
             if sure and _fit(turned, *others):
-                return "transposed", f"the operand {shape} is transposed: {sentence}"
+                what = f"the operand {shape} is transposed: {sentence}"
+                return Finding("transposed", what)
     return None
 
 

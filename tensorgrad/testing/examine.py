@@ -88,8 +88,7 @@ def examine(
     examination = Examination(problem, order=order)
     try:
         with np.errstate(all="ignore"):
-            if problem.inspect is not None:
-                examination.findings += problem.inspect()
+            examination.findings += problem.inspect()
             if not examination.fatal:
                 _examine(examination, settings, rng)
     except UnusableError as error:
@@ -375,9 +374,8 @@ def in_low_precision(
 
     What the rounding of the inputs does to the gradient is measured, and allowed.
     """
-    if problem.lowered is None:
-        return []
-    low, back = problem.lowered(dtype), problem.pulled()
+    low = problem.in_dtypes([dtype] * len(problem.inputs))
+    back = problem.pulled()
     eps = float(np.finfo(dtype).eps)
     try:
         low_back = low.pulled()

@@ -98,14 +98,15 @@ def _names(arrays: Sequence[Any]) -> str:
     return ", ".join(sorted({str(a.dtype) for a in arrays}))
 
 
-def unreached(gradients: Sequence[Array | None]) -> list[Finding]:
+def present(gradients: Sequence[Array | None]) -> list[Array]:
+    """Return the gradients that arrived."""
+    return [g for g in gradients if g is not None]
+
+
+def unreached(gradients: Sequence[Array | None], sentence: str) -> list[Finding]:
     """Return a note for each input to which no gradient arrives."""
     return [
-        Finding(
-            "unreached",
-            f"input {k} does not reach the output: no gradient arrives at it",
-            fatal=False,
-        )
+        Finding("unreached", sentence.format(k), fatal=False)
         for k, g in enumerate(gradients)
         if g is None
     ]
@@ -209,9 +210,7 @@ def adjoint(
 def forward_by_transposing(problem: Problem) -> Callable[[list[Array]], list[Array]]:
     """Return u -> Ju: the gradient of J'v, which is linear, in v."""
     cotangents = [np.zeros_like(y, dtype=np.float64) for y in problem.outputs]
-    assert problem.derivative is not None
-    second = problem.derivative(cotangents)
-    back = second.pullback([*problem.inputs, *cotangents])
+    back = problem.derivative(cotangents).pullback([*problem.inputs, *cotangents])
     count = len(problem.inputs)
 
     def jvp(us: list[Array]) -> list[Array]:

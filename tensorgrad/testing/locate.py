@@ -7,10 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .block import worst_entry
 from .differences import check_step
 from .problem import Array, Packing, Problem
-from .verdict import Comparison
+from .verdict import Comparison, worst_entry
 
 Measure = Callable[[Array], tuple[float, float]]
 """From entries to how far the claim is off in their sum, and how far it may be."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,8 @@ from ..core.node import Leaf
 from ..core.tensor import Tensor
 from ..core.tree import mapped, nest
 from .arguments import nested
-from .plain import as_array, in_dtypes, vjp_problem
-from .problem import Array, Finding, Problem
+from .plain import VjpProblem, as_array
+from .problem import Array, Finding
 from .report import name_of, shares
 from .result import Result
 
@@ -229,17 +229,12 @@ def _modules(name: str, module: Any) -> Iterator[tuple[str, Any]]:
         yield from _modules(*part)
 
 
-def model_problem(
-    f: Callable[..., Any], vjp: Callable[..., Any], arrays: list[Array]
-) -> Problem:
-    """Return the problem of a loss: real, and in lower precision too."""
+class ModelProblem(VjpProblem):
+    """The problem of a loss of real numbers."""
 
-    def lowered(dtype: Any) -> Problem:
-        kinds = [dtype] * len(arrays)
-        return model_problem(in_dtypes(f, kinds), in_dtypes(vjp, kinds), arrays)
-
-    doubles = [a.astype(np.float64) for a in arrays]
-    return replace(vjp_problem(f, vjp, doubles), analytic=None, lowered=lowered)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.originals, self.takes_complex = self.inputs, False
 
 
 def located(result: Result, layers: list[tuple[str, str]]) -> list[Finding]:

@@ -5,51 +5,107 @@ derivative into the claimed one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations, product
-from typing import NamedTuple
 
 import numpy as np
 
-from .block import Block
-from .problem import Array
+from .problem import Array, Finding, Shape
+from .verdict import Comparison, neighbours, sizes, worst_entry
 
 
-class Diagnosis(NamedTuple):
-    """The name of a fault, and what it is in one sentence."""
+@dataclass(frozen=True)
+class Block:
+    """The derivatives of one output in one input, (rows, columns), as claimed and as
+    differences say.
+    """
 
-    fault: str
-    sentence: str
+    output: int
+    input: int
+    analytic: Array
+    numerical: Array
+    bar: Array
+    out_shape: Shape
+    in_shape: Shape
+
+    def like(self, expected: Array) -> Array:
+        """Return where the claimed derivatives are those `expected`."""
+        size = sizes(self.analytic, expected)
+        scale = neighbours(sizes(self.analytic, self.numerical))
+        allowed = 1e-6 * size + 1e-9 * scale + 4 * self.bar
+        return np.asarray(np.abs(self.analytic - expected) <= allowed)
+
+    def is_like(self, expected: Array) -> bool:
+        """Whether all claimed derivatives are those `expected`."""
+        return bool(self.like(expected).all())
+
+    @property
+    def finite(self) -> Array:
+        """Where there is a numerical derivative."""
+        return np.isfinite(self.numerical) & np.isfinite(self.bar)
+
+    @property
+    def needed(self) -> Array:
+        """Where there should be a derivative other than 0."""
+        return np.asarray(self.numerical != 0)
+
+    @property
+    def right(self) -> bool:
+        """Whether the whole block agrees."""
+        return self.is_like(self.numerical)
+
+
+def block(comparison: Comparison, output: int, number: int) -> Block:
+    """Return one block of a comparison."""
+    experiment, packing = comparison.experiment, comparison.experiment.problem.packing
+    lines = np.array([c.number == number for c in experiment.columns])
+    rows = np.array([r.number == output for r in experiment.rows])
+    units = experiment.units[lines, None]
+    parts = (comparison.analytic, comparison.numerical, comparison.error)
+    analytic, numerical, bar = ((p[np.ix_(lines, rows)] / units).T for p in parts)
+    out_shape = experiment.problem.out.shapes[output]
+    in_shape = packing.shapes[number]
+    return Block(output, number, analytic, numerical, bar, out_shape, in_shape)
+
+
+def worst_block(comparison: Comparison) -> Block:
+    """Return the block of the entry that is furthest off."""
+    line, row = worst_entry(comparison)
+    experiment = comparison.experiment
+    return block(
+        comparison, experiment.rows[row].number, experiment.columns[line].number
+    )
 
 
 UNKNOWN = "unknown"
 
-Pattern = Callable[[Block], Diagnosis | None]
+Pattern = Callable[[Block], Finding | None]
 
 
-def not_a_number(wrong: Block) -> Diagnosis | None:
+def not_a_number(wrong: Block) -> Finding | None:
     """The gradient is not finite where the function has a slope."""
     if np.isfinite(wrong.analytic).all():
         return None
-    return Diagnosis(
+    return Finding(
         "not a number",
         f"the gradient of input {wrong.input} is NaN or infinite where the function "
         "has a finite slope",
     )
 
 
-def zero(wrong: Block) -> Diagnosis | None:
+def zero(wrong: Block) -> Finding | None:
     """Nothing arrives."""
     if wrong.analytic.any():
         return None
-    return Diagnosis(
+    return Finding(
         "zero",
         f"the gradient of input {wrong.input} is zero and should not be: its path to "
         f"output {wrong.output} is cut, or its rule returns zeros",
     )
 
 
-def factor(wrong: Block) -> Diagnosis | None:
+def factor(wrong: Block) -> Finding | None:
     """All of it is too large, or too small, by one factor."""
     finite = wrong.finite
     n, a = wrong.numerical[finite], wrong.analytic[finite]
@@ -57,7 +113,7 @@ def factor(wrong: Block) -> Diagnosis | None:
     c = float(a @ n) / norm if norm else 0.0
     if not c or abs(c - 1) < 1e-9 or not wrong.is_like(c * wrong.numerical):
         return None
-    return Diagnosis("factor", factor_text(c, wrong))
+    return Finding("factor", factor_text(c, wrong))
 
 
 def _masked(wrong: Block) -> Array | None:
@@ -69,7 +125,7 @@ def _masked(wrong: Block) -> Array | None:
     return np.asarray(nonzero)
 
 
-def missing_sum(wrong: Block) -> Diagnosis | None:
+def missing_sum(wrong: Block) -> Finding | None:
     """One index of an axis of the output contributes, the others do not."""
     masked = _masked(wrong)
     if masked is None:
@@ -88,7 +144,7 @@ def missing_sum(wrong: Block) -> Diagnosis | None:
     index = tuple(single.get(axis, slice(None)) for axis in range(len(shape)))
     if not single or not np.array_equal(nonzero[index], needed[index]):
         return None
-    return Diagnosis("missing sum", _missing_text(wrong, single))
+    return Finding("missing sum", _missing_text(wrong, single))
 
 
 def _only_index(nonzero: Array, needed: Array, axis: int) -> int | None:
@@ -116,7 +172,7 @@ def _missing_text(wrong: Block, single: dict[int, int]) -> str:
     )
 
 
-def overwritten(wrong: Block) -> Diagnosis | None:
+def overwritten(wrong: Block) -> Finding | None:
     """Of several outputs that use an entry of the input, not all contribute."""
     nonzero = _masked(wrong)
     if nonzero is None:
@@ -127,7 +183,7 @@ def overwritten(wrong: Block) -> Diagnosis | None:
         return None
     if not np.asarray(nonzero.any(axis=0))[lost > 0].all():
         return None
-    return Diagnosis(
+    return Finding(
         "overwritten",
         f"where an entry of input {wrong.input} is used more than once, its gradient "
         "is that of some of the uses: it is overwritten (=) where it should be "
@@ -135,20 +191,20 @@ def overwritten(wrong: Block) -> Diagnosis | None:
     )
 
 
-def partly_zero(wrong: Block) -> Diagnosis | None:
+def partly_zero(wrong: Block) -> Finding | None:
     """Some derivatives are zero, the others right."""
     nonzero = _masked(wrong)
     if nonzero is None:
         return None
     lost = np.count_nonzero(wrong.needed & ~nonzero)
-    return Diagnosis(
+    return Finding(
         "partly zero",
         f"{lost} derivatives in input {wrong.input} are zero and should not be; the "
         "others are right: part of the gradient does not arrive",
     )
 
 
-def transposed(wrong: Block) -> Diagnosis | None:
+def transposed(wrong: Block) -> Finding | None:
     """Two axes of one length are exchanged, of input, output or both."""
     shape = wrong.out_shape + wrong.in_shape
     real = wrong.numerical.reshape(shape)
@@ -159,19 +215,19 @@ def transposed(wrong: Block) -> Diagnosis | None:
             continue
         turned = np.swapaxes(real, p, q).reshape(wrong.numerical.shape)
         if wrong.is_like(turned):
-            return Diagnosis("transposed", _transposed_text(wrong, p, q, split))
+            return Finding("transposed", _transposed_text(wrong, p, q, split))
     for (p, q), (r, s) in product(_pairs(wrong.out_shape), _pairs(wrong.in_shape)):
         turned = np.swapaxes(real.swapaxes(p, q), split + r, split + s)
         if wrong.is_like(turned.reshape(wrong.numerical.shape)):
-            return Diagnosis("transposed", _transposed_text(wrong, p, split + r, split))
+            return Finding("transposed", _transposed_text(wrong, p, split + r, split))
     backwards = [*range(split), *reversed(range(split, len(shape)))]
     turned = real.transpose(backwards)
     if turned.shape == shape and wrong.is_like(turned.reshape(wrong.numerical.shape)):
-        return Diagnosis("transposed", _transposed_text(wrong, split, split + 1, split))
+        return Finding("transposed", _transposed_text(wrong, split, split + 1, split))
     return None
 
 
-def crossed(wrong: Block) -> Diagnosis | None:
+def crossed(wrong: Block) -> Finding | None:
     """A row met a column where the function works element by element: both stretched,
     and their product was summed to the shape of the input.
     """
@@ -180,7 +236,7 @@ def crossed(wrong: Block) -> Diagnosis | None:
         return None
     for axis in (k for k, n in enumerate(shape) if n > 1):
         if any(map(wrong.is_like, _stretched(wrong, axis))):
-            return Diagnosis(
+            return Finding(
                 "transposed",
                 f"in the gradient of input {wrong.input} an operand is transposed: "
                 f"a row meets a column, and their product is summed over axis {axis}",
@@ -206,7 +262,7 @@ def _selects(wrong: Block) -> bool:
     return all(np.count_nonzero(needed, axis=k).max() == 1 for k in (0, 1))
 
 
-def _pairs(shape: tuple[int, ...]) -> list[tuple[int, int]]:
+def _pairs(shape: Shape) -> list[tuple[int, int]]:
     """Return the pairs of axes of one length."""
     pairs = combinations(range(len(shape)), 2)
     return [(p, q) for p, q in pairs if shape[p] == shape[q] > 1]
@@ -225,7 +281,7 @@ def _transposed_text(wrong: Block, p: int, q: int, split: int) -> str:
     )
 
 
-def permuted(wrong: Block) -> Diagnosis | None:
+def permuted(wrong: Block) -> Finding | None:
     """The right numbers are in the wrong places."""
     # A seed that nobody draws inputs with: equal numbers would hide a permutation.
     directions = np.random.default_rng(60902)
@@ -238,7 +294,7 @@ def permuted(wrong: Block) -> Diagnosis | None:
         order, as_claimed = np.argsort(real), np.argsort(claimed)
         apart = np.abs(claimed[as_claimed] - real[order])
         if (apart <= allowed[order]).all() and (order != as_claimed).any():
-            return Diagnosis(
+            return Finding(
                 "permuted",
                 f"the gradient of input {wrong.input} holds the right numbers in the "
                 f"wrong places: {what} are permuted",
@@ -295,7 +351,7 @@ def _lengths(wrong: Block) -> list[tuple[int, str]]:
     ]
 
 
-def _shapes(wrong: Block) -> list[tuple[str, tuple[int, ...]]]:
+def _shapes(wrong: Block) -> list[tuple[str, Shape]]:
     return [
         (f"input {wrong.input}", wrong.in_shape),
         (f"output {wrong.output}", wrong.out_shape),

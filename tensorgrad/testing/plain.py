@@ -7,13 +7,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import Any
 
 import numpy as np
 
-from .identities import changed, coarse, shared, varying
+from .identities import changed, coarse, present, shared, unreached, varying
 from .problem import (
     Array,
     Arrays,
@@ -21,6 +21,7 @@ from .problem import (
     Finding,
     GradientShapeError,
     Problem,
+    Shape,
     UnusableError,
     reported,
 )
@@ -28,55 +29,77 @@ from .problem import (
 Function = Callable[..., Any]
 
 
-def vjp_problem(f: Function, vjp: Function, inputs: Sequence[Array]) -> Problem:
-    """Return the problem of `f` with the gradient ``vjp(g, *inputs)``."""
+@dataclass
+class VjpProblem(Problem):
+    """The problem of `f` with the gradient ``claim(g, *inputs)``."""
 
-    def call(arrays: list[Array]) -> list[Array]:
-        return as_outputs(f(*_numbers(arrays)))
+    f: Function
+    claim: Function
+    # The inputs in the precision in which they came.
+    originals: Sequence[Array] = ()
+    takes_complex: bool = field(default=True, kw_only=True)
 
-    def pullback(arrays: list[Array]) -> Back:
-        def back(cotangents: Arrays) -> list[Array | None]:
-            seeds = as_arguments(cotangents)
-            g = seeds[0] if len(seeds) == 1 else tuple(seeds)
-            return as_gradients(vjp(g, *as_arguments(arrays)), arrays)
+    def __post_init__(self) -> None:
+        self.originals = self.originals or self.inputs
+        super().__post_init__()
 
-        return back
+    def call(self, arrays: list[Array]) -> list[Array]:
+        """Return the values."""
+        return as_outputs(self.f(*_numbers(arrays)))
 
-    def analytic(arrays: list[Array]) -> list[Array]:
-        return [as_array(y) for y in _several(f(*_numbers(arrays)))]
+    def analytic(self, arrays: list[Array]) -> list[Array]:
+        """Return the values, of any kind of numbers."""
+        return [as_array(y) for y in _several(self.f(*_numbers(arrays)))]
 
-    def inspect() -> list[Finding]:
-        return inspected(f, vjp, inputs)
+    def pullback(self, arrays: list[Array]) -> Back:
+        """Return the claim for the arrays, called for each cotangent."""
+        return lambda cotangents: self.gradients(
+            as_arguments(cotangents), as_arguments(arrays)
+        )
 
-    points = [np.asarray(x, dtype=np.float64) for x in inputs]
-    return Problem(points, call, pullback, analytic=analytic, inspect=inspect)
+    def gradients(self, seeds: list[Any], arguments: list[Any]) -> list[Array | None]:
+        """Return the gradients claimed for cotangents and arguments."""
+        shapes = [a.shape for a in arguments]
+        return as_gradients(self.claim(only(seeds), *arguments), shapes)
+
+    def in_dtypes(self, kinds: Sequence[Any]) -> Problem:
+        """Return the problem of functions called with arrays of some dtypes."""
+        f, claim = _cast_first(self.f, kinds), _cast_first(self.claim, kinds)
+        return replace(self, f=f, claim=claim)
+
+    def inspect(self) -> list[Finding]:
+        """Return what one call of `f` and one of the claim do besides."""
+        inputs, arguments = self.originals, as_arguments(self.originals)
+        outputs = as_outputs(self.f(*arguments))
+        again = as_arguments(inputs)
+        findings = changed(arguments, inputs, "f")
+        findings = findings or varying(outputs, as_outputs(self.f(*again)))
+        findings += shared(outputs, arguments, "output", "input")
+        findings += coarse(outputs, arguments, "output") + _integer_outputs(outputs)
+        if any(f.fatal for f in findings):
+            return findings
+        return findings + self._of_claim(outputs, as_arguments(inputs))
+
+    def _of_claim(self, outputs: Arrays, arguments: list[Any]) -> list[Finding]:
+        """Return what one call of the claim does besides."""
+        inputs, cotangents = self.originals, [np.ones_like(y) for y in outputs]
+        seeds = as_arguments(cotangents)
+        with reported():
+            gradients = self.gradients(seeds, arguments)
+        who, arrived = "the gradient function", present(gradients)
+        # Where the function itself computes in lower precision its gradient may, too.
+        fine = not coarse(outputs, arguments, "output")
+        return [
+            *changed(arguments, inputs, who),
+            *changed(seeds, cotangents, who, "cotangent"),
+            *coarse(arrived, arguments, "gradient", fatal=fine),
+            *unreached(gradients, CONSTANT),
+            *shared(arrived, arguments, "gradient", "input"),
+            *shared(arrived, seeds, "gradient", "cotangent"),
+        ]
 
 
-def inspected(f: Function, vjp: Function, inputs: Sequence[Array]) -> list[Finding]:
-    """Return findings about the side effects of one call of `f` and one of `vjp`."""
-    arguments = as_arguments(inputs)
-    outputs = as_outputs(f(*arguments))
-    findings = changed(arguments, inputs, "f")
-    findings = findings or varying(outputs, as_outputs(f(*as_arguments(inputs))))
-    findings += shared(outputs, arguments, "output", "input")
-    findings += coarse(outputs, arguments, "output") + _integer_outputs(outputs)
-    if any(f.fatal for f in findings):
-        return findings
-    cotangents = [np.ones_like(y) for y in outputs]
-    arguments, seeds = as_arguments(inputs), as_arguments(cotangents)
-    g = seeds[0] if len(seeds) == 1 else tuple(seeds)
-    with reported():
-        gradients = as_gradients(vjp(g, *arguments), inputs)
-    findings += changed(arguments, inputs, "the gradient function")
-    findings += changed(seeds, cotangents, "the gradient function", "cotangent")
-    arrived = [a for a in gradients if a is not None]
-    # Where the function itself computes in lower precision its gradient may, too.
-    fine = not coarse(outputs, arguments, "output")
-    findings += coarse(arrived, arguments, "gradient", fatal=fine) + _constants(
-        gradients
-    )
-    findings += shared(arrived, arguments, "gradient", "input")
-    return findings + shared(arrived, seeds, "gradient", "cotangent")
+CONSTANT = "the gradient of input {} is None: it is taken not to reach the output"
 
 
 def _integer_outputs(outputs: Arrays) -> list[Finding]:
@@ -85,15 +108,6 @@ def _integer_outputs(outputs: Arrays) -> list[Finding]:
         Finding("dtype", sentence.format(k, y.dtype))
         for k, y in enumerate(outputs)
         if y.dtype.kind != "f"
-    ]
-
-
-def _constants(gradients: Sequence[Array | None]) -> list[Finding]:
-    sentence = "the gradient of input {} is None: it is taken not to reach the output"
-    return [
-        Finding("unreached", sentence.format(k), fatal=False)
-        for k, g in enumerate(gradients)
-        if g is None
     ]
 
 
@@ -121,61 +135,60 @@ def value_and_derivative(f: Function, df: Any) -> tuple[Function, Function]:
     return part(0), part(1)
 
 
-def gradient_problem(f: Function, df: Function, inputs: Sequence[Array]) -> Problem:
-    """Return the problem of `f` with the derivative ``df(*inputs)``."""
+class GradientProblem(VjpProblem):
+    """The problem of `f` with the derivative ``claim(*inputs)``."""
 
-    def derivatives_at(arrays: Sequence[Any]) -> list[Any]:
-        several = _several(df(*arrays), len(arrays))
-        if len(several) != len(arrays):
-            raise _count(len(several), len(arrays))
-        # Copies: df may write what it returns next into the same memory.
+    def _at(self, arguments: list[Any]) -> tuple[list[Any], list[Shape]]:
+        """Return the derivatives, and the shapes of the arguments."""
+        shapes = [a.shape for a in arguments]
+        several = _several(self.claim(*arguments), len(arguments))
+        if len(several) != len(arguments):
+            raise _count(len(several), len(arguments))
+        # Copies: the claim may write what it returns next into the same memory.
         return [
             copy(d) if d is None or is_operator(d) else as_array(d).copy()
             for d in several
+        ], shapes
+
+    def pullback(self, arrays: list[Array]) -> Back:
+        """Return the derivative times each cotangent."""
+        derivatives, shapes = self._at(as_arguments(arrays))
+        return lambda cotangents: _all_applied(
+            only(as_arguments(cotangents)), derivatives, shapes
+        )
+
+    def gradients(self, seeds: list[Any], arguments: list[Any]) -> list[Array | None]:
+        """Return the derivative at the arguments times the cotangents."""
+        return _all_applied(only(seeds), *self._at(arguments))
+
+    def inspect(self) -> list[Finding]:
+        """Return what function and derivative do besides, and what cuts fractions."""
+        findings = super().inspect()
+        with reported():
+            several, _ = self._at(as_arguments(self.originals))
+        sentence = "the derivative in input {} is {}: fractions are cut off"
+        return findings + [
+            Finding("dtype", sentence.format(k, d.dtype), fatal=False)
+            for k, d in enumerate(several)
+            if isinstance(d, np.ndarray) and d.dtype.kind in "iub" and d.any()
         ]
 
-    def vjp(g: Any, *arrays: Array) -> tuple[Any, ...]:
-        return _all_applied(g, derivatives_at(arrays), arrays)
 
-    def pullback(arrays: list[Array]) -> Back:
-        derivatives = derivatives_at(as_arguments(arrays))
-
-        def back(cotangents: Arrays) -> list[Array | None]:
-            (g,) = as_arguments(cotangents)
-            return as_gradients(_all_applied(g, derivatives, arrays), arrays)
-
-        return back
-
-    def inspect() -> list[Finding]:
-        return inspected(f, vjp, inputs) + _coarse_derivatives(derivatives_at, inputs)
-
-    return replace(vjp_problem(f, vjp, inputs), pullback=pullback, inspect=inspect)
-
-
-def _coarse_derivatives(derivative: Function, inputs: Arrays) -> list[Finding]:
-    """Return a note for each derivative that is cut off to whole numbers."""
-    with reported():
-        several = derivative(as_arguments(inputs))
-    sentence = "the derivative in input {} is {}: fractions are cut off"
-    return [
-        Finding("dtype", sentence.format(k, d.dtype), fatal=False)
-        for k, d in enumerate(several)
-        if isinstance(d, np.ndarray) and d.dtype.kind in "iub" and d.any()
-    ]
-
-
-def _all_applied(g: Any, derivatives: list[Any], arrays: Arrays) -> tuple[Any, ...]:
+def _all_applied(
+    g: Any, derivatives: list[Any], shapes: Sequence[Shape]
+) -> list[Array | None]:
     if isinstance(g, tuple):
         raise UnusableError(
             "shape",
             f"f returns {len(g)} outputs and check_gradient takes functions of one; "
             "return one array, or use check_vjp",
         )
-    pairs = enumerate(zip(derivatives, arrays, strict=True))
-    return tuple(
-        None if d is None else _in_its_dtype(d, _applied(k, g, d, np.shape(x)))
-        for k, (d, x) in pairs
+    pairs = enumerate(zip(derivatives, shapes, strict=True))
+    gradients = tuple(
+        None if d is None else _in_its_dtype(d, _applied(k, g, d, shape))
+        for k, (d, shape) in pairs
     )
+    return as_gradients(gradients, shapes)
 
 
 def _in_its_dtype(derivative: Array, gradient: Array) -> Array:
@@ -185,7 +198,7 @@ def _in_its_dtype(derivative: Array, gradient: Array) -> Array:
     )
 
 
-def _applied(k: int, g: Any, derivative: Array, shape: tuple[int, ...]) -> Array:
+def _applied(k: int, g: Any, derivative: Array, shape: Shape) -> Array:
     """Return the gradient for cotangent `g`: of a gradient, of the derivative of a
     function of single elements, or of a Jacobian.
     """
@@ -214,7 +227,7 @@ def is_operator(derivative: Any) -> bool:
     return hasattr(derivative, "toarray") or hasattr(derivative, "rmatvec")
 
 
-def _by_operator(g: Any, jacobian: Any, shape: tuple[int, ...]) -> Array:
+def _by_operator(g: Any, jacobian: Any, shape: Shape) -> Array:
     """Return the gradient by a Jacobian of two axes: all of `f` by all of the input."""
     if jacobian.shape == shape and np.ndim(g) == 0:
         return np.asarray(g * jacobian.toarray())
@@ -228,7 +241,7 @@ def _by_operator(g: Any, jacobian: Any, shape: tuple[int, ...]) -> Array:
     return np.asarray(jacobian.T @ np.ravel(g)).reshape(shape)
 
 
-def in_dtypes(function: Function, kinds: Sequence[Any]) -> Function:
+def _cast_first(function: Function, kinds: Sequence[Any]) -> Function:
     """Return a function that calls `function` with arrays of the given dtypes, and
     cotangents before them of the first.
     """
@@ -251,6 +264,11 @@ def as_arguments(arrays: Arrays) -> list[Any]:
     return _numbers([a.copy("K") for a in arrays])
 
 
+def only(several: Sequence[Any]) -> Any:
+    """Return one array by itself, more of them as a tuple."""
+    return several[0] if len(several) == 1 else tuple(several)
+
+
 def _numbers(arrays: Arrays) -> list[Any]:
     return [a if a.ndim else a[()] for a in arrays]
 
@@ -263,13 +281,7 @@ def _several(result: Any, count: int = 2) -> list[Any]:
 
 
 def as_outputs(result: Any) -> list[Array]:
-    """Return what a plain function gave as a list of floating-point arrays.
-
-    Raises
-    ------
-    UnusableError
-        If it is not real numbers.
-    """
+    """Return what a plain function gave as a list of floating-point arrays."""
     try:
         # A list of numbers is one output, a tuple or a list of arrays several.
         listed = isinstance(result, list) and any(map(_has_axes, result))
@@ -305,30 +317,22 @@ def as_array(result: Any) -> Array:
     return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 
-def as_gradients(result: Any, arrays: Arrays) -> list[Array | None]:
-    """Return checked gradients, one for each of `arrays`.
-
-    Raises
-    ------
-    UnusableError
-        If their number or their kind is wrong.
-    GradientShapeError
-        If one has another shape than its input.
-    """
-    gradients = _several(result, len(arrays))
-    if len(gradients) != len(arrays):
-        raise _count(len(gradients), len(arrays))
-    pairs = enumerate(zip(gradients, arrays, strict=True))
-    return [None if g is None else _checked(k, g, x) for k, (g, x) in pairs]
+def as_gradients(result: Any, shapes: Sequence[Shape]) -> list[Array | None]:
+    """Return gradients, one for each of the shapes, and real."""
+    gradients = _several(result, len(shapes))
+    if len(gradients) != len(shapes):
+        raise _count(len(gradients), len(shapes))
+    pairs = enumerate(zip(gradients, shapes, strict=True))
+    return [None if g is None else _checked(k, g, shape) for k, (g, shape) in pairs]
 
 
-def _checked(k: int, gradient: Any, x: Array) -> Array:
+def _checked(k: int, gradient: Any, shape: Shape) -> Array:
     sparse = hasattr(gradient, "toarray")
     g = as_array(gradient.toarray() if sparse else gradient)
     if g.dtype.kind not in "fiub":
         raise _not_real(k, g)
-    if g.shape != x.shape:
-        raise GradientShapeError(k, g, x.shape)
+    if g.shape != shape:
+        raise GradientShapeError(k, g, shape)
     return g
 
 

@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -17,21 +17,17 @@ from ..core.errors import RuleError
 
 @dataclass(frozen=True)
 class Finding:
-    """A fact about a function or its gradient.
-
-    Attributes
-    ----------
-    fault : str
-        Its name, as in ``"mutates"`` or ``"unreached"``.
-    sentence : str
-        The fact, and the remedy.
-    fatal : bool
-        Whether the check fails for it; otherwise it is a note.
-    """
+    """A fact about a function or its gradient, and its remedy; a note if not fatal."""
 
     fault: str
     sentence: str
     fatal: bool = True
+
+    def renamed(self, names: Mapping[str, str]) -> Finding:
+        """Return it with names for numbers, unless it quotes the user's code."""
+        if self.fault in ("raises", "rule"):
+            return self
+        return replace(self, sentence=renamed(self.sentence, names))
 
 
 def renamed(sentence: str, names: Mapping[str, str]) -> str:
@@ -40,27 +36,19 @@ def renamed(sentence: str, names: Mapping[str, str]) -> str:
     return re.sub(pattern, lambda match: names.get(match[0], match[0]), sentence)
 
 
-def renamed_unless_quoted(fault: str, sentence: str, names: Mapping[str, str]) -> str:
-    """As :func:`renamed`, but leave sentences that quote the user's code."""
-    return sentence if fault in ("raises", "rule") else renamed(sentence, names)
-
-
 Array = np.ndarray[Any, Any]
 Arrays = Sequence[Array]
+Shape = tuple[int, ...]
 Back = Callable[[Arrays], "list[Array | None]"]
 """From cotangents, one for each output, to gradients, None for an input not reached."""
 
 
 class UnusableError(Exception):
-    """The function or its gradient breaks a condition that every check rests on.
-
-    `fault` is the name of the condition, `sentence` says what is wrong and the remedy.
-    """
+    """The function or its gradient breaks a condition that every check rests on."""
 
     def __init__(self, fault: str, sentence: str) -> None:
         super().__init__(sentence)
-        self.fault = fault
-        self.sentence = sentence
+        self.fault, self.sentence = fault, sentence
 
     def __reduce__(self) -> tuple[Any, ...]:
         return UnusableError, (self.fault, self.sentence)
@@ -69,7 +57,7 @@ class UnusableError(Exception):
 class GradientShapeError(UnusableError):
     """A gradient came in another shape than its input."""
 
-    def __init__(self, number: int, gradient: Array, shape: tuple[int, ...]) -> None:
+    def __init__(self, number: int, gradient: Array, shape: Shape) -> None:
         super().__init__(
             "shape",
             f"the gradient of input {number} has shape {gradient.shape}, expected "
@@ -112,47 +100,53 @@ class Packing:
 
 @dataclass
 class Problem:
-    """A function of float64 arrays, with the gradient that is claimed for it.
+    """A function of float64 arrays at a point, with the gradient claimed for it.
 
-    Attributes
-    ----------
-    inputs : list of arrays
-        The point at which it is checked.
-    call : callable
-        From arrays, which it may write to, to the outputs, arrays; records nothing.
-    pullback : callable
-        From arrays to a :data:`Back`: the forward pass is made once, then any number
-        of cotangents are taken back through it.
-    derivative : callable, optional
-        From cotangents to the problem one order higher: the gradient as a function of
-        inputs and cotangents.
-    analytic : callable, optional
-        As `call`, and takes complex arrays too.
-    lowered : callable, optional
-        From a dtype to the same problem computed in that dtype.
-    inspect : callable, optional
-        Calls the function and its gradient once, and finds what they do besides.
-    uses : callable, optional
-        From inputs and cotangents to what arrives at each input from each use of it.
-    exact : bool
-        Whether along every axis the function is linear, so that any step is exact.
+    A kind of function is a subclass with :meth:`call` and :meth:`pullback`, and what
+    else of the methods before `packing` it knows of.
     """
 
     inputs: list[Array]
-    call: Callable[[list[Array]], list[Array]]
-    pullback: Callable[[list[Array]], Back]
-    derivative: Callable[[list[Array]], Problem] | None = None
-    analytic: Callable[[list[Array]], list[Array]] | None = None
-    lowered: Callable[[Any], Problem] | None = None
-    inspect: Callable[[], list[Finding]] | None = None
-    uses: Callable[[Arrays, Arrays], list[list[Array]]] | None = None
-    exact: bool = False
-    evaluations: int = 0
-    claimed_eps: float = 0.0
+    evaluations: int = field(default=0, kw_only=True)
+    claimed_eps: float = field(default=0.0, kw_only=True)
+    takes_complex: bool = field(default=False, kw_only=True)
+    # Whether along every axis the function is linear, so that any step is exact.
+    exact: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self.inputs = [np.asarray(x, dtype=np.float64) for x in self.inputs]
 
     def __getstate__(self) -> dict[str, Any]:
         # The functions of a user cannot be pickled in general, and a report needs none.
         return {k: None if callable(v) else v for k, v in vars(self).items()}
+
+    def call(self, arrays: list[Array]) -> list[Array]:
+        """Return the outputs, recording nothing; it may write to the arrays."""
+        raise NotImplementedError
+
+    def pullback(self, arrays: list[Array]) -> Back:
+        """Return the way back from a forward pass made once."""
+        raise NotImplementedError
+
+    def derivative(self, cotangents: list[Array]) -> Problem:
+        """Return the problem of the gradient, in the inputs and the cotangents."""
+        raise ValueError("order: derivatives of plain functions are checked one by one")
+
+    def analytic(self, arrays: list[Array]) -> list[Array]:
+        """As :meth:`call`, for complex arrays too."""
+        raise NotImplementedError
+
+    def in_dtypes(self, kinds: Sequence[Any]) -> Problem:
+        """Return the same problem computed in the dtype of each input."""
+        raise NotImplementedError
+
+    def inspect(self) -> list[Finding]:
+        """Return what function and gradient do besides, in one call of each."""
+        return []
+
+    def uses(self, cotangents: Arrays) -> list[list[Array]] | None:
+        """Return what arrives at each input from each use of it; None if unknown."""
+        return None
 
     def at(self, inputs: list[Array]) -> Problem:
         """Return the same problem at another point."""
@@ -224,7 +218,7 @@ class Problem:
         """Return the derivative along a direction by a step in the imaginary direction,
         Im f(x + ihd) / h, or None where f does not take complex numbers.
         """
-        if self.analytic is None:
+        if not self.takes_complex:
             return None
         size = np.abs(self.point[(direction != 0) & (self.point != 0)])
         h = 1e-30 * float(np.min(size, initial=1.0))
@@ -241,29 +235,17 @@ class Problem:
             derivative = self.out.pack([y.imag / h for y in outputs])
         # A function need not take complex numbers, and may say so as it likes.
         except (Exception, SystemExit):
-            self.analytic = None
+            self.takes_complex = False
             return None
         return derivative if derivative.size == self.out.size else None
 
     def pulled(self) -> Back:
-        """Return the way back from the point.
-
-        Raises
-        ------
-        UnusableError
-            If the gradient, or the recording of the function, raises.
-        """
+        """Return the way back from the point; whatever raises is an UnusableError."""
         with reported():
             return self.pullback(self.packing.unpack(self.point))
 
     def pull_back(self, back: Back, cotangent: Array) -> Array:
-        """Return the gradient for a vector of cotangents as one vector.
-
-        Raises
-        ------
-        UnusableError
-            If the gradient raises.
-        """
+        """Return the gradient for a vector of cotangents as one vector."""
         with reported(), np.errstate(all="ignore"):
             gradients = back(self.out.unpack(cotangent))
         for g in gradients:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .arguments import Point
-from .diagnosis import Diagnosis, diagnose
+from .diagnosis import diagnose
 from .examine import (
     Examination,
     Settings,
@@ -34,12 +34,9 @@ def invalid(
     names: Mapping[str, str] = MappingProxyType({}),
 ) -> Result:
     """Return the result for inputs at which nothing can be checked."""
-    problem = Problem(inputs, lambda xs: [], lambda xs: lambda vs: [])
-    examination = Examination(problem, findings=[Finding(fault, sentence)])
-    diagnosed = Diagnosis(fault, sentence)
-    return Result(
-        "invalid", 1, seed, inputs, [examination], diagnosed, names=dict(names)
-    )
+    finding = Finding(fault, sentence)
+    examination = Examination(Problem(inputs), findings=[finding])
+    return Result("invalid", 1, seed, inputs, [examination], finding, names=dict(names))
 
 
 _MANY = 10_000
@@ -96,8 +93,6 @@ def run(
 
 def _next(lower: Problem, rng: np.random.Generator) -> Problem:
     """Return the problem one order higher, with random cotangents."""
-    if lower.derivative is None:
-        raise ValueError("order: derivatives of plain functions are checked one by one")
     return lower.derivative(
         [np.asarray(rng.normal(size=y.shape)) for y in lower.outputs]
     )

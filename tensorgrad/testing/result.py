@@ -10,12 +10,10 @@ import numpy as np
 
 from ..core.errors import TensorgradError
 from ..core.terminal import printable
-from .block import worst_entry
-from .diagnosis import Diagnosis
 from .examine import Examination
-from .problem import Array, Finding, renamed, renamed_unless_quoted
+from .problem import Array, Finding, renamed
 from .report import as_dict, page, report
-from .verdict import NAMES, Comparison, Verdict
+from .verdict import NAMES, Comparison, Verdict, worst_entry
 
 
 class GradientError(TensorgradError, AssertionError):
@@ -96,7 +94,7 @@ class Result:
         Where it was checked.
     examinations : list of Examination
         One for each order.
-    diagnosed : Diagnosis or None
+    diagnosed : Finding or None
         The likeliest fault; None where it agrees.
     shrunk : list of arrays or None
         A smaller input that fails too; None where there is none.
@@ -112,7 +110,7 @@ class Result:
     seed: int
     inputs: list[Array] = field(repr=False)
     examinations: list[Examination] = field(repr=False)
-    diagnosed: Diagnosis | None = None
+    diagnosed: Finding | None = None
     shrunk: list[Array] | None = field(default=None, repr=False)
     names: dict[str, str] = field(default_factory=dict, repr=False)
     located: Entry | None = field(default=None, repr=False)
@@ -133,9 +131,7 @@ class Result:
     @property
     def diagnosis(self) -> str:
         """The likeliest fault in one sentence, empty where there is none."""
-        if self.diagnosed is None:
-            return ""
-        return renamed_unless_quoted(self.fault, self.diagnosed.sentence, self.names)
+        return self.diagnosed.renamed(self.names).sentence if self.diagnosed else ""
 
     @property
     def last(self) -> Examination:
@@ -148,10 +144,7 @@ class Result:
         first, *higher = self.examinations
         # What a function does not depend on, or is linear in, has no second derivative.
         later = [f for e in higher for f in e.findings if f.fault != "unreached"]
-        return [
-            replace(f, sentence=renamed_unless_quoted(f.fault, f.sentence, self.names))
-            for f in dict.fromkeys(first.findings + later)
-        ]
+        return [f.renamed(self.names) for f in dict.fromkeys(first.findings + later)]
 
     @property
     def notes(self) -> list[str]:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ..core.types import Nest
 from .arguments import Seed, points_of
 from .experiment import entry_lines
-from .plain import gradient_problem, vjp_problem
+from .plain import GradientProblem, VjpProblem
 from .problem import Array, Problem, UnusableError
 from .scales import look
 
@@ -53,7 +53,7 @@ def numerical_jacobian(f: Callable[..., Any], x: ArrayLike) -> tuple[Array, Arra
             f"numerical_jacobian: x must be one array, got a tuple of {len(points)}; "
             "hold the others constant"
         )
-    problem = _of_one("numerical_jacobian", vjp_problem(f, _no_gradient, points))
+    problem = _of_one("numerical_jacobian", VjpProblem(points, f, _no_gradient))
     lines = entry_lines(problem)
     looks = [look(lines, j).both for j in range(lines.count)]
     estimates: Array = np.array(looks).reshape(lines.count, 2, -1)
@@ -113,7 +113,7 @@ def taylor_slope(
     1.0
     """
     points, _ = points_of("taylor_slope", x)
-    problem = _of_one("taylor_slope", gradient_problem(f, df, points))
+    problem = _of_one("taylor_slope", GradientProblem(points, f, df))
     draws = np.random.default_rng(rng)
     return min(_slope(problem, draws) for _ in range(4))
 

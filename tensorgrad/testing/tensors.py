@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,56 +11,22 @@ import numpy as np
 from ..core.backward import interior, walk
 from ..core.mode import enable_grad, no_grad
 from ..core.tensor import Tensor
-from .identities import changed, coarse, narrowed, shared, unreached, varying
+from .identities import changed, coarse, narrowed, present, shared, unreached, varying
 from .problem import EPS, Array, Arrays, Back, Finding, Problem, UnusableError, reported
 
 Function = Callable[..., Any]
 
 
-def tensor_problem(
-    f: Function,
-    inputs: Sequence[Array],
-    dtypes: Sequence[Any] | None = None,
-    exact: bool = False,
-) -> Problem:
-    """Return the problem of `f` at floating-point `inputs`.
+@dataclass
+class TensorProblem(Problem):
+    """The problem of a function of Tensors, in float64 or in some dtypes."""
 
-    Parameters
-    ----------
-    f : callable
-        Takes Tensors and returns a Tensor or a tuple or list of them.
-    dtypes : sequence of dtype, optional
-        What the inputs are cast to before `f` is called; float64 by default.
-    exact : bool
-        Whether `f` is linear in each entry.
-    """
-    parts = _Of(f, inputs, dtypes or [np.dtype(np.float64)] * len(inputs), exact)
-    return Problem(
-        [np.asarray(x, dtype=np.float64) for x in inputs],
-        parts.call,
-        parts.pullback,
-        parts.derivative,
-        lowered=parts.lowered,
-        inspect=parts.inspect,
-        uses=parts.uses,
-        exact=exact,
-    )
-
-
-class _Of:
-    """The parts of the problem of `f`, on tensors of some dtypes."""
-
-    def __init__(
-        self, f: Function, inputs: Sequence[Array], kinds: Any, exact: bool
-    ) -> None:
-        self.f = f
-        self.inputs = inputs
-        self.kinds = kinds
-        self.exact = exact
+    f: Function
+    kinds: Sequence[Any] = ()
 
     def leaves(self, arrays: Arrays, requires_grad: bool) -> list[Tensor]:
         """Return fresh tensors of some arrays."""
-        pairs = zip(arrays, self.kinds, strict=True)
+        pairs = zip(arrays, self.kinds or [np.float64] * len(arrays), strict=True)
         return [Tensor(a, requires_grad, dtype=kind) for a, kind in pairs]
 
     def recorded(self, arrays: Arrays) -> tuple[list[Tensor], list[Tensor]]:
@@ -82,38 +49,33 @@ class _Of:
         """Return the problem of the gradient, in the inputs and the cotangents."""
         gradient = gradient_of(self.f, len(self.inputs))
         # The gradient of what is linear in every entry is so too, and in cotangents.
-        return tensor_problem(gradient, [*self.inputs, *cotangents], exact=self.exact)
+        return TensorProblem([*self.inputs, *cotangents], gradient, exact=self.exact)
 
-    def lowered(self, dtype: Any) -> Problem:
-        """Return the problem on tensors of another dtype."""
-        kinds = [np.dtype(dtype)] * len(self.inputs)
-        return tensor_problem(self.f, self.inputs, kinds)
+    def in_dtypes(self, kinds: Sequence[Any]) -> Problem:
+        """Return the problem on tensors of other dtypes."""
+        return replace(self, kinds=kinds)
+
+    def uses(self, cotangents: Arrays) -> list[list[Array]]:
+        """Return what each use of each input contributes to its gradient."""
+        return contributions(*self.recorded(self.inputs), cotangents)
 
     def inspect(self) -> list[Finding]:
-        """Return findings about the side effects of a pass."""
+        """Return what one forward and one backward pass do besides."""
         with no_grad():
             constants = self.leaves(self.inputs, False)
             first = tensors(self.f(*constants))
         written = changed([t.numpy() for t in constants], self.inputs, "f")
-        return written or inspected(self.f, self.leaves(self.inputs, True), first)
+        if written:
+            return written
+        xs = self.leaves(self.inputs, True)
+        with reported(), enable_grad():
+            several = tensors(self.f(*xs))
+        unlike = varying([y.numpy() for y in first], [y.numpy() for y in several])
+        return unlike or _of_backward(xs, floating(several))
 
-    def uses(self, arrays: Arrays, cotangents: Arrays) -> list[list[Array]]:
-        """Return what each use of each input contributes to its gradient."""
-        return contributions(*self.recorded(arrays), cotangents)
 
-
-def inspected(
-    f: Function, xs: Sequence[Tensor], first: Sequence[Tensor]
-) -> list[Finding]:
-    """Return what one forward and one backward pass of `f` do besides; `first` is what
-    an earlier pass gave.
-    """
-    with reported(), enable_grad():
-        several = tensors(f(*xs))
-    unlike = varying([y.numpy() for y in first], [y.numpy() for y in several])
-    if unlike:
-        return unlike
-    ys = floating(several)
+def _of_backward(xs: Sequence[Tensor], ys: Sequence[Tensor]) -> list[Finding]:
+    """Return findings about outputs, and about one pass back from them."""
     values, outputs = [x.numpy() for x in xs], [y.numpy() for y in ys]
     findings = shared(outputs, values, "output", "input")
     findings += coarse(outputs, values, "output")
@@ -122,14 +84,12 @@ def inspected(
         gradients = backward(xs, ys, [np.ones_like(y) for y in outputs])
     findings += changed(values, before[: len(values)], "a gradient rule")
     findings += changed(outputs, before[len(values) :], "a gradient rule", "output")
-    findings += unreached(gradients)
-    arrived = [g for g in gradients if g is not None]
-    findings += coarse(
-        arrived,
-        [x for x, g in zip(values, gradients, strict=True) if g is not None],
-        "gradient",
-        fatal=True,
+    findings += unreached(
+        gradients, "input {} does not reach the output: no gradient arrives at it"
     )
+    pairs = zip(values, gradients, strict=True)
+    reached, arrived = [x for x, g in pairs if g is not None], present(gradients)
+    findings += coarse(arrived, reached, "gradient", fatal=True)
     findings += _narrow(xs, ys)
     return findings + shared(arrived, values, "gradient", "input", fatal=True)
 
@@ -195,13 +155,7 @@ def contributions(
 
 
 def tensors(result: Any) -> list[Tensor]:
-    """Return the tensors among what `f` gave; plain arrays beside them are constants.
-
-    Raises
-    ------
-    UnusableError
-        If there is none.
-    """
+    """Return the tensors in what `f` gave; plain arrays beside them are constants."""
     several = list(result) if isinstance(result, tuple | list) else [result]
     outputs = [y for y in several if isinstance(y, Tensor)]
     if not outputs:
@@ -215,17 +169,11 @@ def tensors(result: Any) -> list[Tensor]:
 
 
 def floating(result: Any) -> list[Tensor]:
-    """Return the floating-point outputs; the others have no gradient.
-
-    Raises
-    ------
-    UnusableError
-        If there is none.
-    """
+    """Return the floating-point outputs; the others have no gradient."""
     outputs = tensors(result)
     floats = [y for y in outputs if y.dtype.kind == "f"]
     if not floats:
-        kinds = ", ".join(str(y.dtype) for y in outputs) or "nothing"
+        kinds = ", ".join(str(y.dtype) for y in outputs)
         raise UnusableError(
             "dtype",
             f"f returns {kinds}, which has no gradient; return floating-point tensors",
@@ -234,14 +182,7 @@ def floating(result: Any) -> list[Tensor]:
 
 
 def gradient_of(f: Function, count: int) -> Function:
-    """Return the gradient of <v, f(x)> as a function of Tensors x and v.
-
-    Parameters
-    ----------
-    f : callable
-    count : int
-        How many of the arguments are x; the others are v.
-    """
+    """Return the gradient of <v, f(x)> as a function of `count` Tensors x, and v."""
 
     def gradient(*arguments: Tensor) -> tuple[Tensor, ...]:
         recorded = any(a.requires_grad for a in arguments)

@@ -119,6 +119,17 @@ class Comparison:
         return int(self.state.max(initial=AGREES))
 
 
+def worst_entry(comparison: Comparison, state: int = DISAGREES) -> tuple[int, int]:
+    """Return line and row of the entry that is furthest off, of those in a state."""
+    with np.errstate(all="ignore"):
+        apart = np.abs(comparison.analytic - comparison.numerical)
+        row = sizes(comparison.analytic, comparison.numerical).max(axis=0, initial=0)
+        apart = np.nan_to_num(apart / np.where(row > 0, row, 1), nan=np.inf)
+    apart = np.where(comparison.state == state, apart, -1)
+    line, at = np.unravel_index(int(np.argmax(apart)), apart.shape)
+    return int(line), int(at)
+
+
 def compare(
     experiment: Experiment, tolerance: Tolerance, brief: bool = False
 ) -> Comparison:

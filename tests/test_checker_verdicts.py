@@ -6,7 +6,7 @@ from checks import verdict, wrong
 
 import tensorgrad as tg
 from tensorgrad.testing import GradientError, check_gradient, check_vjp, gradcheck
-from tensorgrad.testing.examine import symmetric
+from tensorgrad.testing.identities import symmetric
 from tensorgrad.testing.tensors import TensorProblem
 
 X = np.array([0.5, -1.2, 2.0])

@@ -33,7 +33,6 @@ from .problem import Array, Problem
 from .procedure import invalid, raise_failure, run
 from .result import Result
 from .tensors import TensorProblem
-from .verdict import Tolerance
 
 
 def gradcheck(
@@ -103,7 +102,7 @@ def gradcheck(
     if order < 1:
         raise ValueError(f"gradcheck: order must be 1 or more, got {order}")
     seed = as_seed(rng)
-    settings = Settings(Tolerance(atol, rtol), directions, largest, explain)
+    settings = Settings((atol, rtol), directions, largest, explain)
     nesting = _tensor_inputs(f, inputs, argnums)
     if not nesting.live:
         return raise_failure(_of_integers(nesting.leaves, seed), raise_on_failure)
@@ -214,7 +213,7 @@ def check_gradient(
     point = point_of("check_gradient", f, x)
     if point.nesting:
         f, df = point.nesting.function(f), point.nesting.derivative(df)
-    settings = Settings(Tolerance(atol, rtol), directions, largest, explain)
+    settings = Settings((atol, rtol), directions, largest, explain)
     problem, _ = _computable(GradientProblem(point.arrays, f, df), point.arrays)
     result = run(problem, point, 1, settings, as_seed(rng))
     return raise_failure(result, raise_on_failure)
@@ -279,7 +278,7 @@ def check_vjp(
     if point.nesting:
         f, vjp = point.nesting.function(f), point.nesting.derivative(vjp)
         jvp = jvp and point.nesting.pushforward(jvp)
-    settings = Settings(Tolerance(atol, rtol), directions, largest, explain)
+    settings = Settings((atol, rtol), directions, largest, explain)
     f, nest = unnested(f)
     claim = VjpProblem(point.arrays, f, lambda g, *xs: vjp(nest(g), *xs))
     problem, _ = _computable(claim, point.arrays)
@@ -351,7 +350,7 @@ def check_model(
     __tracebackhide__ = True
     wrapped = Model(model, loss, X, y)
     arrays = [p.array for p in wrapped.parameters]
-    settings = Settings(Tolerance(atol, rtol), directions, largest, explain)
+    settings = Settings((atol, rtol), directions, largest, explain)
     with wrapped.borrowed():
         claim = ModelProblem(arrays, wrapped.value, wrapped.vjp)
         problem, dtypes = _computable(claim, arrays)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .problem import Array, Back, Finding, Problem
+from .problem import Array, Back, Finding, Problem, UnusableError
 
 
 def same_bits(a: Array, b: Array) -> bool:
@@ -218,3 +218,93 @@ def forward_by_transposing(problem: Problem) -> Callable[[list[Array]], list[Arr
         return [np.zeros_like(c) if g is None else g for g, c in pairs]
 
     return jvp
+
+
+def symmetric(problem: Problem, count: int, rng: np.random.Generator) -> list[Finding]:
+    """Check the derivative of a gradient in `count` inputs and in cotangents."""
+    back = problem.pulled()
+    size = problem.packing.ends[count]
+    u, w = rng.normal(size=(2, size))
+    of_u: Array = problem.pull_back(back, u)[:size]
+    of_w: Array = problem.pull_back(back, w)[:size]
+    scale = np.abs(w) @ np.abs(of_u) + np.abs(u) @ np.abs(of_w)
+    # What rounding leaves of terms of the gradient's size that cancel is not symmetric.
+    largest = max(np.max(np.abs(y), initial=0) for y in problem.outputs)
+    residue = 64 * problem.rounding * largest * np.abs(u).sum() * np.abs(w).sum()
+    if not np.abs(w @ of_u - u @ of_w) > 1e-8 * scale + residue:
+        return []
+    return [
+        Finding(
+            "asymmetric",
+            "the second derivative is not symmetric: the gradient is not the gradient "
+            "of any function, or a rule is not right when it is recorded",
+        )
+    ]
+
+
+def in_low_precision(
+    problem: Problem, dtype: np.dtype[np.floating], rng: np.random.Generator
+) -> list[Finding]:
+    """Compare the gradient computed in `dtype` with that computed in float64.
+
+    What the rounding of the inputs does to the gradient is measured, and allowed.
+    """
+    low = problem.in_dtypes([dtype] * len(problem.inputs))
+    back = problem.pulled()
+    eps = float(np.finfo(dtype).eps)
+    try:
+        low_back = low.pulled()
+        for _ in range(4):
+            v = rng.normal(size=problem.out.size).astype(dtype).astype(np.float64)
+            exact, coarse = problem.pull_back(back, v), low.pull_back(low_back, v)
+            allowed = _rounding(problem, back, v, exact, eps, rng)
+            if not (np.abs(coarse - exact) <= allowed)[np.isfinite(exact)].all():
+                return [_only_low(problem, dtype, exact, coarse, allowed)]
+    except UnusableError as error:
+        return [Finding("float32", f"right in float64; in {dtype} {error.sentence}")]
+    return []
+
+
+def _rounding(
+    problem: Problem,
+    back: Back,
+    v: Array,
+    exact: Array,
+    eps: float,
+    rng: np.random.Generator,
+) -> Array:
+    moves, size = np.zeros(exact.shape), np.abs(exact)
+    for _ in range(4):
+        # Terms that cancel in one sum do not with other signs.
+        signs = rng.choice([-1.0, 1.0], v.shape)
+        size = np.fmax(size, np.abs(problem.pull_back(back, signs * v)))
+    for _ in range(3):
+        x = problem.point * (1 + eps * rng.choice([-1.0, 1.0], problem.point.shape))
+        moved = problem.at(problem.packing.unpack(x))
+        moves = np.fmax(moves, np.abs(moved.pull_back(moved.pulled(), v) - exact))
+    largest = np.zeros(exact.shape)
+    for k in range(len(problem.inputs)):
+        part = problem.packing.part(k)
+        largest[part] = np.max(size[part], initial=0)
+        moves[part] = np.max(moves[part], initial=0)
+    allowed = 16 * moves + 64 * eps * largest + np.finfo(np.float32).tiny
+    # Terms that cancel in float64 but for rounding do no better in low precision.
+    scale = np.abs(v) @ np.abs(problem.out.pack(problem.outputs))
+    residue = np.where(np.abs(exact) <= 64 * problem.rounding * scale, eps * scale, 0)
+    return np.asarray(allowed + 64 * residue)
+
+
+def _only_low(
+    problem: Problem,
+    dtype: np.dtype[np.floating],
+    exact: Array,
+    coarse: Array,
+    allowed: Array,
+) -> Finding:
+    k = int(np.argmax(np.nan_to_num(np.abs(coarse - exact) / allowed, nan=np.inf)))
+    number, index = problem.packing.entry(k)
+    return Finding(
+        "float32",
+        f"right in float64, wrong in {dtype}: entry {list(index)} of the gradient of "
+        f"input {number} is {coarse[k]:.6g} there instead of {exact[k]:.6g}",
+    )

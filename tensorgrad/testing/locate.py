@@ -9,7 +9,7 @@ import numpy as np
 
 from .differences import check_step
 from .problem import Array, Packing, Problem
-from .verdict import Comparison, worst_entry
+from .verdict import Comparison, Entry, worst_entry
 
 Measure = Callable[[Array], tuple[float, float]]
 """From entries to how far the claim is off in their sum, and how far it may be."""
@@ -32,32 +32,10 @@ class Slopes(NamedTuple):
         return np.asarray(2 * self.error + self.jump)
 
 
-class Wrong(NamedTuple):
-    """A wrong entry: its places in all inputs and in all outputs, the claimed
-    derivative, that by differences, and its error.
-    """
+def wrong_entry(comparison: Comparison, rng: np.random.Generator) -> Entry | None:
+    """Return a wrong entry, by halving the input, then the output.
 
-    input: int
-    output: int
-    analytic: float
-    numerical: float
-    error: float
-
-
-def wrong_entry(comparison: Comparison, rng: np.random.Generator) -> Wrong | None:
-    """Return an entry that is wrong, found by halving the input, then the output.
-
-    Parameters
-    ----------
-    comparison : Comparison
-        Along random directions, some of which disagree.
-    rng : Generator
-        Of the weights with which entries are summed.
-
-    Returns
-    -------
-    Wrong or None
-        None where no single entry stands out.
+    The comparison is along random directions, some of which disagree.
     """
     problem = comparison.experiment.problem
     line, row = worst_entry(comparison)
@@ -95,7 +73,7 @@ def _along(
 
 def _of_input(
     problem: Problem, at: int, cotangent: Array, gradient: Array
-) -> Wrong | None:
+) -> Entry | None:
     """Return a wrong derivative of some output in one entry of the inputs."""
     unit = problem.unit[at]
     slope = slopes(problem, _unit(problem.packing, at) * unit, STEPS)
@@ -111,7 +89,12 @@ def _of_input(
     allowed = 4 * error + slope.jump[above] + 1e-7 * abs(numerical)
     if abs(analytic - numerical) <= allowed:
         return None
-    return Wrong(at, above, float(analytic), numerical, error)
+    (number, index), (output, output_index) = (
+        problem.packing.entry(at),
+        problem.out.entry(above),
+    )
+    places = number, output, index, output_index
+    return Entry(*places, float(analytic), numerical, error)
 
 
 def _wrong_output(

@@ -10,19 +10,12 @@ import numpy as np
 
 from .arguments import Point
 from .diagnosis import diagnose
-from .examine import (
-    Examination,
-    Settings,
-    examine,
-    in_low_precision,
-    main,
-    symmetric,
-)
+from .examine import Examination, Settings, main
 from .experiment import fits
-from .identities import adjoint, forward_by_transposing
+from .identities import adjoint, forward_by_transposing, in_low_precision, symmetric
 from .locate import shrink
 from .problem import Array, Finding, Problem
-from .result import Entry, GradientError, Result
+from .result import GradientError, Result
 from .verdict import DISAGREES
 
 
@@ -62,12 +55,14 @@ def run(
     for k in range(1, order + 1):
         if lower is not None:
             problem = _next(lower, rng)
-        examination = examine(problem, settings, rng, k)
+        examination = Examination(problem, settings, k)
+        examination.run(rng)
         examinations.append(examination)
         if k == 1:
             examination.findings[:0] = point.notes
         if lower is not None and examination.verdict == "agrees":
-            examination.findings += _of_order(lower, problem, rng)
+            examination.findings += symmetric(problem, len(lower.inputs), rng)
+            examination.findings += adjoint(lower, forward_by_transposing(lower), rng)
         if examination.verdict == "agrees":
             for dtype in dtypes:
                 examination.findings += in_low_precision(problem, dtype, rng)
@@ -82,8 +77,9 @@ def run(
         verdict, len(examinations), seed, point.arrays, examinations, names=point.names
     )
     if settings.explain and verdict != "agrees":
-        _explain(result)
-        result.located = _located(last)
+        at_kink = (e for e in examinations if e.verdict == "kink")
+        result.diagnosed = diagnose(last if verdict != "kink" else next(at_kink))
+        result.located = last.located
         # Where one entry of very many is named, smaller inputs would tell little more.
         one_entry = result.located is not None and problem.point.size > _MANY
         if not point.fixed and not one_entry:
@@ -95,38 +91,6 @@ def _next(lower: Problem, rng: np.random.Generator) -> Problem:
     """Return the problem one order higher, with random cotangents."""
     return lower.derivative(
         [np.asarray(rng.normal(size=y.shape)) for y in lower.outputs]
-    )
-
-
-def _of_order(
-    lower: Problem, problem: Problem, rng: np.random.Generator
-) -> list[Finding]:
-    """Check the identities between two orders."""
-    count = len(lower.inputs)
-    findings = symmetric(problem, count, rng)
-    return findings + adjoint(lower, forward_by_transposing(lower), rng)
-
-
-def _explain(result: Result) -> None:
-    """Find the likeliest fault."""
-    last = result.last
-    if result.verdict == "kink":
-        last = next(e for e in result.examinations if e.verdict == "kink")
-    result.diagnosed = diagnose(last)
-
-
-def _located(last: Examination) -> Entry | None:
-    """Return the wrong entry that was found, where only random directions were
-    compared.
-    """
-    if last.located is None:
-        return None
-    at, above, analytic, numerical, error = last.located
-    number, index = last.problem.packing.entry(at)
-    output, output_index = last.problem.out.entry(above)
-    nan = float("nan")
-    return Entry(
-        number, output, index, output_index, analytic, numerical, error, nan, nan
     )
 
 
@@ -153,7 +117,8 @@ def _find_smaller(result: Result, settings: Settings) -> None:
     result.shrunk = [s.astype(x.dtype) for s, x in pairs]
     if fits(last.problem, settings.largest):
         return
-    smaller = examine(last.problem.at(small), settings, rng, last.order)
+    smaller = Examination(last.problem.at(small), settings, last.order)
+    smaller.run(rng)
     diagnosis = diagnose(smaller)
     if smaller.numbers == "disagrees" and diagnosis is not None:
         result.diagnosed = diagnosis

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .problem import Array, renamed
-from .verdict import NAMES
+from .verdict import NAMES, Entry
 
 if TYPE_CHECKING:
-    from .result import Entry, Result
+    from .result import Result
 
 WIDTH, HEIGHT = 78, 24
 LONGEST = 80

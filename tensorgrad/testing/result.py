@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +12,7 @@ from ..core.terminal import printable
 from .examine import Examination
 from .problem import Array, Finding, renamed
 from .report import as_dict, page, report
-from .verdict import NAMES, Comparison, Verdict, worst_entry
+from .verdict import NAMES, Comparison, Entry, Verdict, entry, worst_entry
 
 
 class GradientError(TensorgradError, AssertionError):
@@ -32,46 +31,6 @@ class GradientError(TensorgradError, AssertionError):
     def __init__(self, result: Result) -> None:
         super().__init__(str(result))
         self.result = result
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One compared derivative.
-
-    Attributes
-    ----------
-    input, output : int
-        Numbers of the input and the output.
-    index, output_index : tuple of int or None
-        Where in them; None along a random direction.
-    analytic, numerical, error : float
-        The claimed derivative, that by differences, and its error bar.
-    low, high : float
-        The one-sided derivatives at a kink, else NaN.
-    names : dict
-        What inputs and outputs are called, where not by their numbers.
-    """
-
-    input: int
-    output: int
-    index: tuple[int, ...] | None
-    output_index: tuple[int, ...] | None
-    analytic: float
-    numerical: float
-    error: float
-    low: float
-    high: float
-    names: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
-
-    def __str__(self) -> str:
-        above = self._place("output", self.output, self.output_index)
-        return f"d {above} / d {self._place('input', self.input, self.index)}"
-
-    def _place(self, what: str, number: int, index: tuple[int, ...] | None) -> str:
-        name = renamed(f"{what} {number}", self.names)
-        if index is None:
-            return f"{name} (random direction)"
-        return f"{name}{list(index) if index else ''}"
 
 
 @dataclass
@@ -232,31 +191,6 @@ class Result:
         from .chart import draw
 
         return draw(self, ax)
-
-
-def entry(
-    comparison: Comparison, line: int, row: int, names: Mapping[str, str]
-) -> Entry:
-    """Return one entry of a comparison, in the units of the input."""
-    column = comparison.experiment.columns[line]
-    above = comparison.experiment.rows[row]
-    unit = float(comparison.experiment.units[line])
-
-    def at(part: Array) -> float:
-        return float(part[line, row] / unit) + 0.0
-
-    return Entry(
-        column.number,
-        above.number,
-        column.index,
-        above.index,
-        at(comparison.analytic),
-        at(comparison.numerical),
-        at(comparison.error),
-        at(comparison.low),
-        at(comparison.high),
-        names,
-    )
 
 
 def _idle(result: Result) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -20,7 +21,7 @@ from .differences import (
     stretched,
 )
 from .experiment import Experiment
-from .problem import EPS, Array
+from .problem import EPS, Array, renamed
 from .scales import Look, look, one_sided, straddles
 
 AGREES, KINK, NOISY, DISAGREES = range(4)
@@ -30,33 +31,8 @@ SHARP, COARSEST = 1.2e-2, 0.1
 NAMES: tuple[Verdict, ...] = ("agrees", "kink", "too noisy", "disagrees")
 
 
-@dataclass(frozen=True)
-class Tolerance:
-    """What is allowed besides the error bar.
-
-    Without `atol` and `rtol`: what the rounding of the gradient itself may come to,
-    relative to the entry, to the smaller of the largest entries of its row and its
-    column, and to what rounding may leave of terms that cancel. So a Jacobian may hold
-    entries of any scale.
-    """
-
-    atol: float | None = None
-    rtol: float | None = None
-
-    def __call__(
-        self, analytic: Array, estimate: Estimate, experiment: Experiment
-    ) -> Array:
-        """Return how far off each entry may be."""
-        bars = 2 * estimate.error
-        if self.atol is not None or self.rtol is not None:
-            numerical = np.abs(estimate.value)
-            return np.asarray(bars + (self.atol or 0) + (self.rtol or 0) * numerical)
-        size, eps = sizes(analytic, estimate.value), experiment.problem.rounding
-        floor = 1e-12 * min(eps / EPS, 1e8) * neighbours(size)
-        # A residue is not much smaller than the rounding it comes from.
-        residue = eps * terms(size, experiment.lines)
-        floor += np.where(size > 1e-4 * residue, 8 * residue, 0)
-        return np.asarray(bars + max(1e-8, 64 * eps) * size + floor)
+Tolerance = tuple[float | None, float | None]
+"""`atol` and `rtol`, allowed besides the error bar; None for what rounding may do."""
 
 
 def terms(size: Array, lines: Lines) -> Array:
@@ -78,35 +54,25 @@ def neighbours(size: Array) -> Array:
 
 @dataclass
 class Comparison:
-    """An experiment with its outcome, arrays of shape (lines, rows).
-
-    Attributes
-    ----------
-    numerical, error : arrays
-        Derivatives from differences, and their error bars.
-    low, high : arrays
-        The one-sided derivatives where they differ, else NaN.
-    state : array of int
-        AGREES, KINK, NOISY or DISAGREES.
-    noise, jumps : arrays
-        Of the values relative to their size, where they were measured, else 0; jumps
-        are those of rounding between which a value stays the same.
-    stretched, unsure, looked : arrays of bool
-        Where only a large step could tell; where none told for sure; where that was
-        looked at closely.
-    """
+    """An experiment with its outcome, arrays of shape (lines, rows)."""
 
     experiment: Experiment
+    tolerance: Tolerance
+    # Derivatives from differences, and their error bars.
     numerical: Array
     error: Array
-    low: Array
-    high: Array
-    state: Array
-    noise: Array
-    jumps: Array
-    stretched: Array
-    unsure: Array
-    looked: Array
+
+    def __post_init__(self) -> None:
+        shape = self.analytic.shape
+        # The one-sided derivatives where they differ.
+        self.low, self.high = np.full((2, *shape), np.nan)
+        self.state = np.full(shape, AGREES)
+        # Of the values relative to their size, where they were measured; jumps are
+        # those of rounding between which a value stays the same.
+        self.noise, self.jumps = np.zeros((2, *shape))
+        # Where only a large step could tell; where none told for sure; where that was
+        # looked at closely.
+        self.stretched, self.unsure, self.looked = np.zeros((3, *shape), dtype=bool)
 
     @property
     def analytic(self) -> Array:
@@ -114,20 +80,114 @@ class Comparison:
         return self.experiment.analytic
 
     @property
+    def apart(self) -> Array:
+        """How far the claimed derivatives are from the numerical ones."""
+        return np.asarray(np.abs(self.analytic - self.numerical))
+
+    @property
+    def size(self) -> Array:
+        """The larger magnitude of the two."""
+        return sizes(self.analytic, self.numerical)
+
+    @property
     def worst_state(self) -> int:
         """The state of the worst entry."""
         return int(self.state.max(initial=AGREES))
+
+    @property
+    def allowed(self) -> Array:
+        """How far off each entry may be.
+
+        Without a tolerance: what the rounding of the gradient itself may come to,
+        relative to the entry, to the smaller of the largest entries of its row and its
+        column, and to what rounding may leave of terms that cancel. So a Jacobian may
+        hold entries of any scale.
+        """
+        bars, (atol, rtol) = 2 * self.error, self.tolerance
+        if atol is not None or rtol is not None:
+            relative = (rtol or 0) * np.abs(self.numerical)
+            return np.asarray(bars + (atol or 0) + relative)
+        size, eps = self.size, self.experiment.problem.rounding
+        floor = 1e-12 * min(eps / EPS, 1e8) * neighbours(size)
+        # A residue is not much smaller than the rounding it comes from.
+        residue = eps * terms(size, self.experiment.lines)
+        floor += np.where(size > 1e-4 * residue, 8 * residue, 0)
+        return np.asarray(bars + max(1e-8, 64 * eps) * size + floor)
 
 
 def worst_entry(comparison: Comparison, state: int = DISAGREES) -> tuple[int, int]:
     """Return line and row of the entry that is furthest off, of those in a state."""
     with np.errstate(all="ignore"):
-        apart = np.abs(comparison.analytic - comparison.numerical)
-        row = sizes(comparison.analytic, comparison.numerical).max(axis=0, initial=0)
-        apart = np.nan_to_num(apart / np.where(row > 0, row, 1), nan=np.inf)
+        row = comparison.size.max(axis=0, initial=0)
+        apart = np.nan_to_num(comparison.apart / np.where(row > 0, row, 1), nan=np.inf)
     apart = np.where(comparison.state == state, apart, -1)
     line, at = np.unravel_index(int(np.argmax(apart)), apart.shape)
     return int(line), int(at)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One compared derivative.
+
+    Attributes
+    ----------
+    input, output : int
+        Numbers of the input and the output.
+    index, output_index : tuple of int or None
+        Where in them; None along a random direction.
+    analytic, numerical, error : float
+        The claimed derivative, that by differences, and its error bar.
+    low, high : float
+        The one-sided derivatives at a kink, else NaN.
+    names : dict
+        What inputs and outputs are called, where not by their numbers.
+    """
+
+    input: int
+    output: int
+    index: tuple[int, ...] | None
+    output_index: tuple[int, ...] | None
+    analytic: float
+    numerical: float
+    error: float
+    low: float = math.nan
+    high: float = math.nan
+    names: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def __str__(self) -> str:
+        above = self._place("output", self.output, self.output_index)
+        return f"d {above} / d {self._place('input', self.input, self.index)}"
+
+    def _place(self, what: str, number: int, index: tuple[int, ...] | None) -> str:
+        name = renamed(f"{what} {number}", self.names)
+        if index is None:
+            return f"{name} (random direction)"
+        return f"{name}{list(index) if index else ''}"
+
+
+def entry(
+    comparison: Comparison, line: int, row: int, names: Mapping[str, str]
+) -> Entry:
+    """Return one entry of a comparison, in the units of the input."""
+    column = comparison.experiment.columns[line]
+    above = comparison.experiment.rows[row]
+    unit = float(comparison.experiment.units[line])
+
+    def at(part: Array) -> float:
+        return float(part[line, row] / unit) + 0.0
+
+    return Entry(
+        column.number,
+        above.number,
+        column.index,
+        above.index,
+        at(comparison.analytic),
+        at(comparison.numerical),
+        at(comparison.error),
+        at(comparison.low),
+        at(comparison.high),
+        names,
+    )
 
 
 def compare(
@@ -136,53 +196,47 @@ def compare(
     """Return the verdict on every entry of an experiment; `brief` where a wrong one
     need not be beyond doubt.
     """
-    shape = experiment.analytic.shape
     estimate, unsettled = derivatives(experiment.lines)
-    low, high = np.full((2, *shape), np.nan)
-    state, noise = np.zeros(shape, dtype=int), np.zeros((2, *shape))
-    flags = np.zeros((3, *shape), dtype=bool)
-    result = Comparison(experiment, *estimate, low, high, state, *noise, *flags)
+    result = Comparison(experiment, tolerance, *estimate)
     with np.errstate(all="ignore"):
         _resolve(result)
-        _clear_doubts(result, tolerance, unsettled, brief)
-        _judge(result, tolerance)
+        _clear_doubts(result, unsettled, brief)
+        _judge(result)
     return result
 
 
-def _clear_doubts(
-    result: Comparison, tolerance: Tolerance, unsettled: Array, brief: bool
-) -> None:
+def _clear_doubts(result: Comparison, unsettled: Array, brief: bool) -> None:
     """Look closely at lines in doubt, the smooth and the worst first, until all are
     clear or one is wrong beyond doubt.
     """
     coarse = Estimate(result.numerical.copy(), result.error.copy())
     sharp = _bends(result.experiment.lines)
-    doubted = ~_within(result, tolerance) | sharp | unsettled[:, None]
+    doubted = ~(result.apart <= result.allowed) | sharp | unsettled[:, None]
     doubted |= (~_resolved(result) | hidden(result)) & ~result.stretched
-    apart = np.nan_to_num(np.abs(result.analytic - result.numerical), nan=np.inf)
+    apart = np.nan_to_num(result.apart, nan=np.inf)
     which = np.flatnonzero(doubted.any(axis=1))
     order = -apart[which].max(axis=1, initial=0), sharp[which].any(axis=1)
     which = which[np.lexsort(order)]
     for some in _growing(which):
         looks = {j: _look_again(result, j, thin=True) for j in some.tolist()}
-        _judge(result, tolerance)
+        _judge(result)
         if brief and (result.state[some] == DISAGREES).any():
             return
         settled = np.isin(result.state, (AGREES, KINK)) & ~_loose(result)
         left = some[~(settled[some].all(axis=1) | _plainly_wrong(result, some))]
         looks |= {j: _look_again(result, j) for j in left.tolist()}
-        _judge(result, tolerance)
+        _judge(result)
         wrong = some[(result.state[some] == DISAGREES).any(axis=1)].tolist()
         for j in wrong:
             _look_around(result, j, looks[j])
         if wrong:
-            _judge(result, tolerance)
+            _judge(result)
         if (result.state[some] == DISAGREES).any():
             break
     if _was_off(result, coarse):
         for j in which[~result.looked[which].any(axis=1)][:REST].tolist():
             _look_again(result, j, thin=True)
-        _judge(result, tolerance)
+        _judge(result)
 
 
 REST = 64
@@ -200,9 +254,9 @@ def _was_off(result: Comparison, coarse: Estimate) -> bool:
 
 def _loose(result: Comparison) -> Array:
     """Return which entries agree only because their error bars are wide."""
-    apart = np.abs(result.analytic - result.numerical)
     wide = 2 * result.error > 1e-4 * np.abs(result.numerical)
-    return np.asarray((result.state == AGREES) & wide & (apart > result.error / 4))
+    wide &= result.apart > result.error / 4
+    return np.asarray((result.state == AGREES) & wide)
 
 
 def _plainly_wrong(result: Comparison, which: Array) -> Array:
@@ -211,7 +265,7 @@ def _plainly_wrong(result: Comparison, which: Array) -> Array:
     """
     if result.experiment.entries:
         return np.zeros(len(which), dtype=bool)
-    apart = np.abs(result.analytic - result.numerical)[which]
+    apart = result.apart[which]
     bar, size = result.error[which], np.abs(result.numerical[which])
     sharp = (bar < 1e-6 * size) & (bar < 1e-3 * apart) & np.isnan(result.low[which])
     return np.asarray((sharp & (result.state[which] == DISAGREES)).any(axis=1))
@@ -223,12 +277,6 @@ def _growing(which: Array) -> Iterator[Array]:
     while start < len(which):
         yield which[start : start + size]
         start, size = start + size, 4 * size
-
-
-def _within(result: Comparison, tolerance: Tolerance) -> Array:
-    estimate = Estimate(result.numerical, result.error)
-    allowed = tolerance(result.analytic, estimate, result.experiment)
-    return np.asarray(np.abs(result.analytic - result.numerical) <= allowed)
 
 
 def _resolve(result: Comparison) -> None:
@@ -297,13 +345,13 @@ def _look_around(result: Comparison, j: int, view: Look) -> None:
     result.high[j] = np.fmax(result.high[j], high)
 
 
-def _judge(result: Comparison, tolerance: Tolerance) -> None:
-    estimate = Estimate(result.numerical, result.error)
-    allowed = tolerance(result.analytic, estimate, result.experiment)
-    apart = np.abs(result.analytic - result.numerical)
+def _judge(result: Comparison) -> None:
+    allowed, apart = result.allowed, result.apart
     _enter(result, apart <= allowed, allowed)
-    small = _small(result, apart > allowed, apart)
-    # Beside what is wrong for sure a residue changes nothing.
+    # What is so small beside the values may be what rounding leaves of terms that
+    # cancel in the gradient; beside what is wrong for sure it changes nothing.
+    scale = terms(result.size, result.experiment.lines)
+    small = (apart > allowed) & (apart <= 1e-8 * scale)
     small[((result.state == DISAGREES) & ~small).any(axis=1)] = False
     which = np.flatnonzero(small.any(axis=1)).tolist()
     if which:
@@ -328,22 +376,13 @@ def _enter(result: Comparison, within: Array, allowed: Array) -> None:
     result.state = np.where(kink, np.where(inside, KINK, DISAGREES), state)
 
 
-def _small(result: Comparison, wrong: Array, apart: Array) -> Array:
-    """Where a difference is so small beside the values that it may be what rounding
-    leaves of terms that cancel in the gradient.
-    """
-    size = sizes(result.analytic, result.numerical)
-    scale = terms(size, result.experiment.lines)
-    return np.asarray(wrong & (apart <= 1e-8 * scale))
-
-
 def hidden(result: Comparison) -> Array:
     """Return where the error bar could hide a factor of 2 in what is claimed, and that
     is not what rounding leaves of terms that cancel.
     """
     claimed = np.abs(result.analytic)
     lines, eps = result.experiment.lines, result.experiment.problem.rounding
-    residue = eps * terms(sizes(result.analytic, result.numerical), lines)
+    residue = eps * terms(result.size, lines)
     left_over = (claimed >= 1e-4 * residue) & (claimed <= 64 * residue)
     return np.asarray((claimed > 0) & (claimed < 8 * result.error) & ~left_over)
 
@@ -361,9 +400,7 @@ def _unseen(result: Comparison) -> Array:
 
 def _resolved(result: Comparison) -> Array:
     """Whether the error bar is small enough for an agreement to mean something."""
-    bar = 2 * result.error
-    size = sizes(result.analytic, result.numerical)
-    lines = result.experiment.lines
+    bar, size, lines = 2 * result.error, result.size, result.experiment.lines
     rounding = max(1e-6, 100 * lines.eps)
     scale = terms(size, lines)
     # Of values of three digits, as in half precision, no sharper bar can be had.

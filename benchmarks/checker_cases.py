@@ -10,10 +10,11 @@ import tensorgrad as tg
 from tensorgrad.core.primitive import Primitive
 from tensorgrad.ops.support.registry import Entry, registry
 from tensorgrad.testing import gradcheck
-from tensorgrad.testing.calls import LAYOUTS, Call, calls, differentiable, forms
+from tensorgrad.testing.calls import LAYOUTS, Call
 from tensorgrad.testing.problem import Problem
 from tensorgrad.testing.tensors import TensorProblem, floating
 
+from .described import calls, differentiable, forms
 from .mutants import Mutant, planted, primitives_below
 
 UNORDERED = ("partition",)

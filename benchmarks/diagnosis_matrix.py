@@ -20,11 +20,11 @@ import numpy as np
 
 from tensorgrad.ops.support.registry import Entry
 from tensorgrad.testing import Result, gradcheck
-from tensorgrad.testing.calls import calls
 
 from .checker_cases import Target, described, gradients, repeated, steady, targets
 from .checker_power import kind_of, same
 from .conditional_faults import CONDITIONAL
+from .described import calls
 from .mutants import (
     MUTANTS,
     Mutant,

@@ -5,9 +5,10 @@ import numpy as np
 from tensors import as_tuple
 
 import tensorgrad as tg
+from benchmarks.described import calls
 from tensorgrad.ops.support.registry import registry
 from tensorgrad.testing import gradcheck
-from tensorgrad.testing.calls import LAYOUTS, calls
+from tensorgrad.testing.calls import LAYOUTS
 
 ENTRIES = sorted(registry)
 SMOOTH = [n for n in ENTRIES if registry[n].kind != "constant"]

@@ -85,7 +85,7 @@ def test_overwriting_walk_is_undone():
 
 
 def test_keywords_that_take_tensors_are_arguments_of_some_calls():
-    from tensorgrad.testing.calls import calls
+    from benchmarks.described import calls
 
     rng = np.random.default_rng(0)
     lifted = [c.lifted for c in calls(registry["sum"], rng) if c.lifted]

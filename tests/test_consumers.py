@@ -25,8 +25,8 @@ from battery import ENTRIES
 from profiles import NIGHTLY
 
 import tensorgrad as tg
+from benchmarks.described import calls
 from tensorgrad.ops.support.registry import registry
-from tensorgrad.testing.calls import calls
 
 VALUES = {
     "number": np.array(0.7),

@@ -25,23 +25,14 @@ def as_seed(rng: Seed) -> int:
 
 @dataclass(frozen=True)
 class Point:
-    """Where a plain function is checked.
-
-    Attributes
-    ----------
-    arrays : list of arrays
-        Floating-point ones.
-    notes : list of Finding
-        What was done to make them so.
-    nesting : Nesting or None
-        How the function takes them, where it is not one by one.
-    fixed : bool
-        Whether no smaller arrays can stand for these.
-    """
+    """The floating-point arrays at which a function is checked."""
 
     arrays: list[Array]
+    # What was done to make them so.
     notes: list[Finding]
+    # How the function takes them, where it is not one by one.
     nesting: Nesting | None = None
+    # Whether no smaller arrays can stand for these.
     fixed: bool = False
 
     @classmethod
@@ -59,11 +50,6 @@ class Point:
 def point_of(who: str, f: Callable[..., Any], x: Any) -> Point:
     """Return the point `x`: an array, a nest of arrays, or a tuple of them for a
     function of several arguments. Whole numbers beside others are held constant.
-
-    Raises
-    ------
-    TypeError
-        For what is not real numbers.
     """
     arguments = x if type(x) is tuple else (x,)
     if not any(map(nested, arguments)) and not _mixed(arguments):
@@ -78,13 +64,7 @@ def _mixed(arguments: Sequence[Any]) -> bool:
 
 
 def points_of(who: str, x: Any) -> tuple[list[Array], list[Finding]]:
-    """Return the arrays to check at, and a note for each that was not floating point.
-
-    Raises
-    ------
-    TypeError
-        For what is not real numbers, or no arrays at all.
-    """
+    """Return the arrays to check at, and a note for each that was not floating."""
     points = [np.asarray(a) for a in (x if isinstance(x, tuple) else (x,))]
     if not points:
         raise TypeError(
@@ -140,34 +120,11 @@ def unnested(f: Function) -> tuple[Function, Function]:
 
 
 class Nesting:
-    """The arguments of a function, as a row of leaves.
+    """The arguments of a function, as a row of leaves, each with a name: its path, such
+    as ``params['w']``, or if not `named` the number of its argument.
 
-    Parameters
-    ----------
-    who : str
-        The check, for messages.
-    f : callable
-        Its parameters name the arguments.
-    arguments : sequence
-    argnums : int or sequence of int, optional
-        Arguments to check, where not all.
-    named : bool
-        Whether leaves are called by their path, or by the number of the argument.
-
-    Attributes
-    ----------
-    names : list of str
-        Path of each leaf, such as ``params['w']``, or ``input 0``.
-    leaves : list
-        Arrays where they are real numbers, else as they are.
-    live : list of int
-        Which leaves are floating point: those are checked.
-
-    Raises
-    ------
-    TypeError
-        If an argument that is asked for holds nothing that is floating point; where
-        leaves have names, if one is complex, or none is floating point.
+    Those leaves are `live`, and checked, that are floating point, of the arguments
+    that `argnums` names; `who` is the check, for messages.
     """
 
     def __init__(
@@ -243,13 +200,7 @@ class Nesting:
         return flat
 
     def select(self, gradient: Any) -> tuple[Any, ...]:
-        """Return what a gradient nested as the arguments holds for each live leaf.
-
-        Raises
-        ------
-        UnusableError
-            If it is nested in another way.
-        """
+        """Return what a gradient nested as the arguments holds for each live leaf."""
         several = len(self.arguments) > 1
         tree = tuple(self.arguments) if several else self.arguments[0]
         parts = list(_matched(tree, gradient))
@@ -322,13 +273,7 @@ def _array(leaf: Any) -> Any:
 
 
 def chosen(argnums: int | Sequence[int] | None, count: int) -> list[int]:
-    """Return which of `count` arguments are asked for: all of them, but for argnums.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer arguments.
-    """
+    """Return which of `count` arguments are asked for: all of them, but for argnums."""
     if argnums is None:
         return list(range(count))
     numbers = [argnums] if isinstance(argnums, int) else list(argnums)

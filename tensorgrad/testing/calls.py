@@ -1,13 +1,12 @@
-"""Calls of a described operation, drawn from its description in the registry."""
+"""A call of a described operation, with arrays drawn from its description."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..core.tensor import Tensor
 from ..ops.support.registry import Entry
 from .problem import Array
 
@@ -33,29 +32,12 @@ def lay_out(x: Array, layout: str) -> Array:
 
 
 class Call:
-    """One call of an operation: a function of its floating-point arrays.
+    """One call of an operation: a function of its floating-point `arrays`.
 
-    Parameters
-    ----------
-    entry : Entry
-        Of the registry.
-    shapes : sequence
-        Shape of each array argument, or a list of shapes for a list of arrays.
-    kwargs : mapping
-        The other arguments.
-    rng : Generator
-    layout : str
-    tied : bool
-        Whether to draw values that meet kinks and each other.
-    lifted : sequence of str
-        The keywords that the call is a function of as well.
-
-    Attributes
-    ----------
-    arrays : list of arrays
-        What the call is a function of; call it with others in their place.
-    linear : bool
-        Whether it is linear in every single entry of these.
+    `shapes` holds the shape of each array argument, or a list of shapes for a list of
+    arrays; `kwargs` the other arguments. If `tied` it draws values that meet kinks and
+    each other. It is a function of the keywords that are `lifted` as well, and `linear`
+    if it is so in every single entry.
     """
 
     def __init__(
@@ -113,70 +95,3 @@ class Call:
         return f"{self.entry.name}{shapes} {self.kwargs} {self.layout}" + (
             f" of {', '.join(self.lifted)} too" if self.lifted else ""
         )
-
-
-BROADCASTS: Mapping[int, Sequence[Shapes]] = {
-    1: [[()], [(3,)], [(3, 3)], [(2, 1, 3)], [(0, 2)]],
-    2: [
-        [(3, 3), (3, 3)],
-        [(2, 3), (3,)],
-        [(), (4,)],
-        [(2, 1), (1, 3)],
-        [(), ()],
-        [(3,), (2, 0, 3)],
-    ],
-    3: [[(3, 3), (3, 3), (3, 3)], [(2, 3), (3,), (2, 1)], [(), (2,), (3, 1)]],
-}
-"""Shapes for operations that work element by element, by the number of arguments."""
-
-
-def forms(entry: Entry) -> list[tuple[Shapes, Mapping[str, Any]]]:
-    """Return the shapes and keywords of the calls to make of an operation."""
-    if not entry.elementwise:
-        return [(c.shapes, c.kwargs) for c in entry.cases]
-    one: list[Shapes] = [[(2, 3)] * entry.arity]
-    return [(s, {}) for s in BROADCASTS.get(entry.arity, one)]
-
-
-def calls(
-    entry: Entry, rng: np.random.Generator, layout: str = "C", tied: bool = False
-) -> Iterator[Call]:
-    """Yield one call of each form of an operation, with newly drawn values, and one as
-    a function of its keywords too, where a gradient arrives at them.
-    """
-    for shapes, kwargs in forms(entry):
-        yield Call(entry, shapes, kwargs, rng, layout, tied)
-        names = differentiable(entry, shapes, kwargs)
-        if names:
-            yield Call(entry, shapes, kwargs, rng, layout, tied, names)
-
-
-def differentiable(
-    entry: Entry, shapes: Shapes, kwargs: Mapping[str, Any]
-) -> list[str]:
-    """Return the floating-point keywords at which a gradient arrives."""
-    return [
-        name
-        for name, value in kwargs.items()
-        if _is_floating(value) and _arrives(entry, shapes, kwargs, name)
-    ]
-
-
-def _is_floating(value: Any) -> bool:
-    if isinstance(value, np.ndarray):
-        return bool(value.dtype.kind == "f")
-    return isinstance(value, float)
-
-
-def _arrives(
-    entry: Entry, shapes: Shapes, kwargs: Mapping[str, Any], name: str
-) -> bool:
-    call = Call(entry, shapes, kwargs, np.random.default_rng(0), lifted=[name])
-    *rest, last = call.arrays
-    leaf = Tensor(last, requires_grad=True)
-    try:
-        y = call(*(Tensor(a) for a in rest), leaf)
-    except (TypeError, ValueError):
-        return False
-    several = y if isinstance(y, tuple) else (y,)
-    return any(isinstance(t, Tensor) and t.requires_grad for t in several)

@@ -29,8 +29,8 @@ from .plain import (
     only,
     value_and_derivative,
 )
-from .problem import Array, Problem
-from .procedure import invalid, raise_failure, run
+from .problem import Array
+from .procedure import computable, of_integers, raise_failure, run
 from .result import Result
 from .tensors import TensorProblem
 
@@ -105,10 +105,10 @@ def gradcheck(
     settings = Settings((atol, rtol), directions, largest, explain)
     nesting = _tensor_inputs(f, inputs, argnums)
     if not nesting.live:
-        return raise_failure(_of_integers(nesting.leaves, seed), raise_on_failure)
+        return raise_failure(of_integers(nesting.leaves, seed), raise_on_failure)
     point = Point.of(nesting)
     claim = TensorProblem(point.arrays, nesting.function(f), exact=linear)
-    problem, dtypes = _computable(claim, point.arrays)
+    problem, dtypes = computable(claim, point.arrays)
     result = run(problem, point, order, settings, seed, dtypes)
     return raise_failure(result, raise_on_failure)
 
@@ -214,7 +214,7 @@ def check_gradient(
     if point.nesting:
         f, df = point.nesting.function(f), point.nesting.derivative(df)
     settings = Settings((atol, rtol), directions, largest, explain)
-    problem, _ = _computable(GradientProblem(point.arrays, f, df), point.arrays)
+    problem, _ = computable(GradientProblem(point.arrays, f, df), point.arrays)
     result = run(problem, point, 1, settings, as_seed(rng))
     return raise_failure(result, raise_on_failure)
 
@@ -281,7 +281,7 @@ def check_vjp(
     settings = Settings((atol, rtol), directions, largest, explain)
     f, nest = unnested(f)
     claim = VjpProblem(point.arrays, f, lambda g, *xs: vjp(nest(g), *xs))
-    problem, _ = _computable(claim, point.arrays)
+    problem, _ = computable(claim, point.arrays)
     seed = as_seed(rng)
     result = run(problem, point, 1, settings, seed)
     if jvp is not None and result.ok:
@@ -353,7 +353,7 @@ def check_model(
     settings = Settings((atol, rtol), directions, largest, explain)
     with wrapped.borrowed():
         claim = ModelProblem(arrays, wrapped.value, wrapped.vjp)
-        problem, dtypes = _computable(claim, arrays)
+        problem, dtypes = computable(claim, arrays)
         point = Point(arrays, [], fixed=True)
         result = run(problem, point, 1, settings, as_seed(rng), dtypes)
     result.names = wrapped.names
@@ -373,26 +373,3 @@ def _check_adjoint(result: Result, jvp: Callable[..., Any], seed: int) -> None:
     if findings:
         result.verdict = "disagrees"
         result.diagnosed = findings[0]
-
-
-def _of_integers(values: Sequence[Any], seed: int) -> Result:
-    kinds = ", ".join(str(getattr(v, "dtype", type(v).__name__)) for v in values)
-    sentence = (
-        f"no input is floating point ({kinds or 'there is none'}), and other numbers "
-        "have no gradient; pass x.astype(float)"
-    )
-    return invalid("integers", sentence, [], seed)
-
-
-def _computable(problem: Problem, points: list[Array]) -> tuple[Problem, list[Any]]:
-    """Return the problem in float64, and the lower precisions to check in as well; in
-    the precision of the inputs where the function takes no other.
-    """
-    kinds = [x.dtype for x in points]
-    low = [k for k in dict.fromkeys(kinds) if k.itemsize < 8]
-    if low:
-        try:
-            _ = problem.outputs
-        except Exception:
-            return problem.in_dtypes(kinds), []
-    return problem, low

@@ -40,40 +40,27 @@ class Estimate(NamedTuple):
 
 
 class Lines:
-    """Values of a function along several lines through one point, kept for reuse.
-
-    Parameters
-    ----------
-    along : callable
-        From the number of a line and a step to the values there, a vector.
-    count : int
-        How many lines there are.
-    magnitude : array, optional
-        Size of the terms each value is summed from, where that is more than the value.
-    eps : float
-        Relative rounding error of the values.
-    imaginary : callable, optional
-        From the number of a line to the derivative by a step in the imaginary
-        direction, or None where the function does not take complex numbers.
-    exact : bool
-        Whether the values are linear along each line.
-    sizes : array, optional
-        The step along each line at which the point moves by its own size, 0 at 0.
-    snap : callable, optional
-        From the number of a line and a step to one close by that is exact: the point
-        moves by it without rounding.
-    """
+    """Values of a function along several lines through one point, kept for reuse."""
 
     def __init__(
         self,
+        # From the number of a line and a step to the values there, a vector.
         along: Callable[[int, float], Array],
         count: int,
         *,
+        # Size of the terms each value is summed from, where more than the value.
         magnitude: Array | None = None,
+        # Relative rounding error of the values.
         eps: float = EPS,
+        # From the number of a line to the derivative by a step in the imaginary
+        # direction, or None where the function does not take complex numbers.
         imaginary: Callable[[int], Array | None] | None = None,
+        # Whether the values are linear along each line.
         exact: bool = False,
+        # The step along each line at which the point moves by its own size, 0 at 0.
         sizes: Array | None = None,
+        # From the number of a line and a step to one close by that is exact: the point
+        # moves by it without rounding.
         snap: Callable[[int, float], float] | None = None,
     ) -> None:
         self.along, self.count, self.eps = along, count, eps
@@ -104,18 +91,10 @@ def extrapolate(
     power: int,
     wary: bool = False,
 ) -> Estimate:
-    """Return the limit of `slopes` at step 0, with error bars.
+    """Return the limit of `slopes`, one for each of decreasing steps, at step 0.
 
-    Parameters
-    ----------
-    steps : sequence of float
-        Decreasing.
-    slopes, rounding : arrays
-        First axis over steps; what is extrapolated, and its rounding error.
-    power : int
-        The slopes are a polynomial in ``step**power``.
-    wary : bool
-        Whether they may be anything else, as a fractional power or noise.
+    They are a polynomial in ``step**power``; `wary` where they may be anything else, as
+    a fractional power or noise.
     """
     value = np.full(slopes.shape[1:], np.nan)
     error, high = np.full((2, *slopes.shape[1:]), np.inf)
@@ -356,27 +335,13 @@ def nearby(
     noise: Array,
     counts: Sequence[int] = ASKED,
 ) -> tuple[Array, Array, Array]:
-    """Return the least and the greatest derivative along a line at points close by, and
-    where that is for a kink: there these differ as much at a tenth of the distance.
+    """Return the least and the greatest derivative along line `j` at points close by,
+    and where that is for a kink: these differ as much at a tenth of the distance then.
 
     Between them lies what is a generalised derivative in the sense of Clarke
-    ("Optimization and Nonsmooth Analysis", 1983), whatever the kink.
-
-    Parameters
-    ----------
-    lines : Lines
-    around : callable
-        As :data:`Around`.
-    j : int
-        The line.
-    claimed : array
-        What is looked for between the two: once it is, that is enough.
-    step : float
-        The smallest with which differences tell.
-    noise : array
-        Of the values.
-    asked : sequence of int
-        After how many points it is asked whether that is enough.
+    ("Optimization and Nonsmooth Analysis", 1983), whatever the kink. `step` is the
+    smallest with which differences tell; after so many points as each of the `counts`
+    it is enough if what is `claimed` lies between the two.
     """
     low, high = np.full((2, 2, lines.base.size), np.nan)
     differ = np.zeros(lines.base.size, dtype=bool)

@@ -27,35 +27,21 @@ class Direction:
 
 @dataclass
 class Experiment:
-    """The derivative of the outputs, by rows, along lines through the point.
-
-    Attributes
-    ----------
-    name : str
-        Which part of the check this is.
-    problem : Problem
-    lines : Lines
-        The function along each line.
-    analytic : array, (lines, rows)
-        What the claimed gradient says.
-    columns, rows : sequences of Direction
-        Along what in the inputs a line goes, what of the outputs a row takes.
-    claim : callable
-        From a problem to `analytic` at its point.
-    values : callable
-        From all inputs, as one vector, to the rows.
-    entries : bool
-        Whether lines and rows are single entries of inputs and outputs.
-    """
+    """The derivative of the outputs, by rows, along lines through the point."""
 
     name: str
     problem: Problem
     lines: Lines
+    # What the claimed gradient says, (lines, rows).
     analytic: Array
+    # Along what in the inputs a line goes, what of the outputs a row takes.
     columns: Sequence[Direction]
     rows: Sequence[Direction]
+    # From a problem to `analytic` at its point.
     claim: Callable[[Problem], Array]
+    # From all inputs, as one vector, to the rows.
     values: Callable[[Array], Array]
+    # Whether lines and rows are single entries of inputs and outputs.
     entries: bool
 
     def __getstate__(self) -> dict[str, Any]:

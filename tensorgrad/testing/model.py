@@ -109,20 +109,7 @@ class TorchParameter:
 
 
 class Model:
-    """The loss of a model as a plain function of its parameters, and its gradient.
-
-    Attributes
-    ----------
-    names : dict of str
-        What the report calls inputs and output of the check.
-    parameters : list of Parameter or TorchParameter
-        Those that need a gradient.
-
-    Raises
-    ------
-    TypeError
-        If there is none.
-    """
+    """The loss of a model as a plain function of its parameters, and its gradient."""
 
     def __init__(self, model: Any, loss: Callable[..., Any], x: Any, y: Any) -> None:
         self.model, self.loss = model, loss
@@ -248,17 +235,10 @@ def located(result: Result, layers: list[tuple[str, str]]) -> list[Finding]:
 
 
 def suspects(layers: list[tuple[str, str]], wrong: set[str], right: set[str]) -> str:
-    """Say in which layers the fault is likely to be.
+    """Say in which layers, of those with wrong and with right parameters, the fault is.
 
     The gradient passes from the last layer to the first: it is wrong before the fault,
     and right behind it.
-
-    Parameters
-    ----------
-    layers : list of (str, str)
-        Names and kinds, in order.
-    wrong, right : set of str
-        Layers with parameters whose gradients are wrong, and right.
     """
     order = [name for name, _ in layers]
     titles = {name: f"{name} ({kind})" if name else kind for name, kind in layers}

@@ -32,6 +32,30 @@ def invalid(
     return Result("invalid", 1, seed, inputs, [examination], finding, names=dict(names))
 
 
+def of_integers(values: Sequence[Any], seed: int) -> Result:
+    """Return the result where no input is floating point."""
+    kinds = ", ".join(str(getattr(v, "dtype", type(v).__name__)) for v in values)
+    sentence = (
+        f"no input is floating point ({kinds or 'there is none'}), and other numbers "
+        "have no gradient; pass x.astype(float)"
+    )
+    return invalid("integers", sentence, [], seed)
+
+
+def computable(problem: Problem, points: list[Array]) -> tuple[Problem, list[Any]]:
+    """Return the problem in float64, and the lower precisions to check in as well; in
+    the precision of the inputs where the function takes no other.
+    """
+    kinds = [x.dtype for x in points]
+    low = [k for k in dict.fromkeys(kinds) if k.itemsize < 8]
+    if low:
+        try:
+            _ = problem.outputs
+        except Exception:
+            return problem.in_dtypes(kinds), []
+    return problem, low
+
+
 _MANY = 10_000
 """Numbers in all inputs, of which a check does not try many other points."""
 

@@ -46,15 +46,24 @@ def _wrapped(text: str, indent: str = "  ") -> list[str]:
 
 
 def _of_worst(result: Result) -> list[str]:
+    heading, rows = worst_rows(result)
+    return [*_wrapped(heading), *(f"    {name:9}  {value}" for name, value in rows)]
+
+
+def worst_rows(result: Result) -> tuple[str, list[tuple[str, str]]]:
+    """Return what the worst entry is, and its derivatives by their names."""
     worst = result.worst
     if worst is None or result.verdict == "invalid":
-        return []
-    lines = _wrapped(f"{what_worst(result)}: {worst}{among(result)}")
-    lines.append(f"    analytic   {worst.analytic: .12g}")
-    lines.append(f"    numerical  {worst.numerical: .12g} ± {worst.error:.1e}")
+        return "", []
+    rows = [
+        ("analytic", f"{worst.analytic: .12g}"),
+        ("numerical", f"{worst.numerical: .12g} ± {worst.error:.1e}"),
+    ]
     if not np.isnan(worst.low):
-        lines.append(f"    one-sided  {worst.low: .6g} and {worst.high:.6g}")
-    return lines
+        rows.append(("one-sided", f"{worst.low: .6g} and {worst.high:.6g}"))
+    what = {"agrees": "widest entry", "kink": "at a kink"}
+    name = what.get(result.verdict, "worst entry")
+    return f"{name}: {worst}{among(result)}", rows
 
 
 def by_input(result: Result) -> str:
@@ -84,12 +93,6 @@ def shares(result: Result) -> list[tuple[int, tuple[int, int]]]:
 def _few(names: list[str], most: int = 8) -> str:
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + rest
-
-
-def what_worst(result: Result) -> str:
-    """Return the name of the worst entry."""
-    names = {"agrees": "widest entry", "kink": "at a kink"}
-    return names.get(result.verdict, "worst entry")
 
 
 def among(result: Result) -> str:
@@ -239,20 +242,13 @@ def page(result: Result) -> str:
 
 
 def _worst(result: Result) -> list[str]:
-    worst = result.worst
-    if worst is None or result.verdict == "invalid":
+    heading, rows = worst_rows(result)
+    if not rows:
         return []
-    rows = [
-        ("analytic", f"{worst.analytic:.12g}"),
-        ("numerical", f"{worst.numerical:.12g} ± {worst.error:.1e}"),
-    ]
-    if not np.isnan(worst.low):
-        rows.append(("one-sided", f"{worst.low:.6g} and {worst.high:.6g}"))
-    heading = f"{what_worst(result)}: {worst}{among(result)}"
     cell = '<td style="text-align:left;padding:1px 1em 1px 0;border:0">'
     lines = "".join(
-        f'<tr style="background:none">{cell}{name}</td>{cell}<code>{escape(value)}'
-        "</code></td></tr>"
+        f'<tr style="background:none">{cell}{name}</td>{cell}'
+        f"<code>{escape(value.strip())}</code></td></tr>"
         for name, value in rows
     )
     table = f'<table style="border:0;margin:.3em 0;font-size:inherit">{lines}</table>'

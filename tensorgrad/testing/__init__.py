@@ -1,6 +1,22 @@
 """Checks of gradients, of functions of Tensors and of plain NumPy functions.
 
-``strategies`` (of Hypothesis, an extra) is imported when asked for.
+``strategies`` (of Hypothesis, an extra) is imported when asked for. What a check does,
+file by file::
+
+    check          what is called: its arguments become a Point and a Problem
+    arguments      Point: the floating-point arrays in nests of inputs
+    problem        Problem: a function, and the gradient that is claimed for it;
+                   of Tensors (tensors), plain (plain), a loss of a model (model)
+    procedure      order after order, then the diagnosis: the Result
+    examine        Examination: all comparisons and identities at one order
+    identities     what holds without differences
+    experiment     Experiment: lines through the point, and what of the outputs to take
+    differences    derivatives along these lines, with error bars
+    scales         one line in doubt at every scale, with the noise of the values
+    verdict        Comparison: agrees, kink, too noisy or disagrees, entry by entry
+    locate         the wrong entry of a large Jacobian, the smallest input that fails
+    diagnosis      the likeliest fault, by patterns of single blocks (patterns)
+    result         Result: with its report (report) and its picture (chart)
 """
 
 from importlib import import_module

@@ -30,7 +30,7 @@ from .plain import (
     value_and_derivative,
 )
 from .problem import Array
-from .procedure import computable, of_integers, raise_failure, run
+from .procedure import of_integers, raise_failure, run
 from .result import Result
 from .tensors import TensorProblem
 
@@ -108,9 +108,7 @@ def gradcheck(
         return raise_failure(of_integers(nesting.leaves, seed), raise_on_failure)
     point = Point.of(nesting)
     claim = TensorProblem(point.arrays, nesting.function(f), exact=linear)
-    problem, dtypes = computable(claim, point.arrays)
-    result = run(problem, point, order, settings, seed, dtypes)
-    return raise_failure(result, raise_on_failure)
+    return raise_failure(run(claim, point, settings, seed, order), raise_on_failure)
 
 
 def _tensor_inputs(
@@ -214,8 +212,8 @@ def check_gradient(
     if point.nesting:
         f, df = point.nesting.function(f), point.nesting.derivative(df)
     settings = Settings((atol, rtol), directions, largest, explain)
-    problem, _ = computable(GradientProblem(point.arrays, f, df), point.arrays)
-    result = run(problem, point, 1, settings, as_seed(rng))
+    claim = GradientProblem(point.arrays, f, df)
+    result = run(claim, point, settings, as_seed(rng))
     return raise_failure(result, raise_on_failure)
 
 
@@ -281,9 +279,8 @@ def check_vjp(
     settings = Settings((atol, rtol), directions, largest, explain)
     f, nest = unnested(f)
     claim = VjpProblem(point.arrays, f, lambda g, *xs: vjp(nest(g), *xs))
-    problem, _ = computable(claim, point.arrays)
     seed = as_seed(rng)
-    result = run(problem, point, 1, settings, seed)
+    result = run(claim, point, settings, seed)
     if jvp is not None and result.ok:
         _check_adjoint(result, jvp, seed)
     return raise_failure(result, raise_on_failure)
@@ -353,9 +350,7 @@ def check_model(
     settings = Settings((atol, rtol), directions, largest, explain)
     with wrapped.borrowed():
         claim = ModelProblem(arrays, wrapped.value, wrapped.vjp)
-        problem, dtypes = computable(claim, arrays)
-        point = Point(arrays, [], fixed=True)
-        result = run(problem, point, 1, settings, as_seed(rng), dtypes)
+        result = run(claim, Point(arrays, [], fixed=True), settings, as_seed(rng))
     result.names = wrapped.names
     result.last.findings += located(result, wrapped.layers())
     return raise_failure(result, raise_on_failure)

@@ -31,9 +31,9 @@ def diagnose(examination: Examination) -> Finding | None:
     if examination.error is not None:
         return _of_error(examination, examination.error)
     findings = {f.fault: f for f in examination.fatal}
-    for fault in (*findings, "stale"):
-        if fault in findings and fault in FIRST:
-            return findings[fault]
+    for fault, finding in findings.items():
+        if fault in FIRST:
+            return finding
     if examination.numbers == "disagrees":
         return _of_numbers(examination)
     if findings:

@@ -62,7 +62,7 @@ class Experiment:
         column = self.columns[line]
         if column.index is None:
             return column.vector
-        return _unit(self.problem.packing.size, line, float(column.vector[0]))
+        return unit(self.problem.packing.size, line, float(column.vector[0]))
 
     @cached_property
     def unsteady(self) -> Array:
@@ -101,7 +101,7 @@ def full(
         back = back or problem.pulled()
         jacobian = np.empty((m, x.size))
         for i, w in enumerate(weights):
-            jacobian[i] = problem.pull_back(back, _unit(m, i, w)) / w
+            jacobian[i] = problem.pull_back(back, unit(m, i, w)) / w
         return (jacobian * scale).T
 
     columns = [Direction(*e, unit) for e, unit in _entries(problem.packing, scale)]
@@ -130,7 +130,7 @@ def entry_lines(problem: Problem) -> Lines:
         along,
         x.size,
         eps=problem.precision,
-        imaginary=lambda j: problem.imaginary(_unit(x.size, j, scale[j])),
+        imaginary=lambda j: problem.imaginary(unit(x.size, j, scale[j])),
         exact=problem.exact,
         # An entry that is 0 in an array of ordinary size has no scale of its own.
         sizes=np.where((x == 0) & (problem.unit > 0.01), 0.0, problem.unit) / scale,
@@ -144,10 +144,11 @@ def _entries(
     return [(packing.entry(k), sizes[k : k + 1]) for k in range(packing.size)]
 
 
-def _unit(size: int, k: int, length: float) -> Array:
-    unit = np.zeros(size)
-    unit[k] = length
-    return unit
+def unit(size: int, k: int, length: float = 1.0) -> Array:
+    """Return a vector of one entry that is not 0."""
+    vector = np.zeros(size)
+    vector[k] = length
+    return vector
 
 
 def projected(

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .differences import check_step
-from .problem import Array, Packing, Problem
+from .experiment import unit
+from .problem import Array, Problem
 from .verdict import Comparison, Entry, worst_entry
 
 Measure = Callable[[Array], tuple[float, float]]
@@ -75,16 +76,16 @@ def _of_input(
     problem: Problem, at: int, cotangent: Array, gradient: Array
 ) -> Entry | None:
     """Return a wrong derivative of some output in one entry of the inputs."""
-    unit = problem.unit[at]
-    slope = slopes(problem, _unit(problem.packing, at) * unit, STEPS)
-    slope = Slopes(*(part / unit for part in slope))
+    size = problem.unit[at]
+    slope = slopes(problem, unit(problem.packing.size, at, size), STEPS)
+    slope = Slopes(*(part / size for part in slope))
     above: int | None = int(np.argmax(np.abs(slope.value * cotangent)))
     if np.isfinite(gradient[at]):
         above = _wrong_output(problem, at, cotangent, slope)
     if above is None:
         return None
     back = problem.pulled()
-    analytic = problem.pull_back(back, _unit(problem.out, above))[at]
+    analytic = problem.pull_back(back, unit(problem.out.size, above))[at]
     numerical, error = float(slope.value[above]), float(slope.error[above])
     allowed = 4 * error + slope.jump[above] + 1e-7 * abs(numerical)
     if abs(analytic - numerical) <= allowed:
@@ -162,12 +163,6 @@ def slopes(
     best = np.argmin(np.nan_to_num(apart, nan=np.inf), axis=0)[None]
     parts = (central[1:], apart, jump)
     return Slopes(*(np.take_along_axis(part, best, 0)[0] for part in parts))
-
-
-def _unit(packing: Packing, k: int) -> Array:
-    unit = np.zeros(packing.size)
-    unit[k] = 1.0
-    return unit
 
 
 Fails = Callable[[list[Array]], bool]

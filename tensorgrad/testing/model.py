@@ -219,6 +219,8 @@ def _modules(name: str, module: Any) -> Iterator[tuple[str, Any]]:
 class ModelProblem(VjpProblem):
     """The problem of a loss of real numbers."""
 
+    compares_precisions = True
+
     def __post_init__(self) -> None:
         super().__post_init__()
         self.originals, self.takes_complex = self.inputs, False

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -112,6 +112,8 @@ class Problem:
     takes_complex: bool = field(default=False, kw_only=True)
     # Whether along every axis the function is linear, so that any step is exact.
     exact: bool = field(default=False, kw_only=True)
+    # Whether the gradient in the precision of the inputs is compared with this one.
+    compares_precisions: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         self.inputs = [np.asarray(x, dtype=np.float64) for x in self.inputs]

@@ -42,18 +42,18 @@ def of_integers(values: Sequence[Any], seed: int) -> Result:
     return invalid("integers", sentence, [], seed)
 
 
-def computable(problem: Problem, points: list[Array]) -> tuple[Problem, list[Any]]:
+def _computable(problem: Problem, point: Point) -> tuple[Problem, list[Any]]:
     """Return the problem in float64, and the lower precisions to check in as well; in
     the precision of the inputs where the function takes no other.
     """
-    kinds = [x.dtype for x in points]
+    kinds = [x.dtype for x in point.arrays]
     low = [k for k in dict.fromkeys(kinds) if k.itemsize < 8]
     if low:
         try:
             _ = problem.outputs
         except Exception:
             return problem.in_dtypes(kinds), []
-    return problem, low
+    return problem, low if problem.compares_precisions else []
 
 
 _MANY = 10_000
@@ -61,14 +61,10 @@ _MANY = 10_000
 
 
 def run(
-    problem: Problem,
-    point: Point,
-    order: int,
-    settings: Settings,
-    seed: int,
-    dtypes: Sequence[Any] = (),
+    claim: Problem, point: Point, settings: Settings, seed: int, order: int = 1
 ) -> Result:
     """Return the result of examining order after order, up to the first that fails."""
+    problem, dtypes = _computable(claim, point)
     for k, x in enumerate(problem.inputs):
         if not np.isfinite(x).all():
             sentence = f"input {k} holds NaN or infinity: there is no derivative there"

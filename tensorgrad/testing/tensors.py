@@ -23,6 +23,7 @@ class TensorProblem(Problem):
 
     f: Function
     kinds: Sequence[Any] = ()
+    compares_precisions = True
 
     def leaves(self, arrays: Arrays, requires_grad: bool) -> list[Tensor]:
         """Return fresh tensors of some arrays."""
@@ -127,10 +128,20 @@ def backward(
     xs: Sequence[Tensor], ys: Sequence[Tensor], cotangents: Arrays
 ) -> list[Array | None]:
     """Return the gradients of <cotangents, ys> in leaves `xs`, which keep none."""
+    gradients = _backward(xs, ys, cotangents)
+    return [None if g is None else g.numpy() for g in gradients]
+
+
+def _backward(
+    xs: Sequence[Tensor],
+    ys: Sequence[Tensor],
+    cotangents: Sequence[Any],
+    create_graph: bool = False,
+) -> list[Tensor | None]:
     for y, v in zip(ys, cotangents, strict=True):
         if y.requires_grad:
-            y.backward(v, retain_graph=True)
-    gradients = [None if x.grad is None else x.grad.numpy() for x in xs]
+            y.backward(v, retain_graph=True, create_graph=create_graph)
+    gradients = [x.grad for x in xs]
     for x in xs:
         x.grad = None
     return gradients
@@ -191,14 +202,10 @@ def gradient_of(f: Function, count: int) -> Function:
             xs = [Tensor(x, requires_grad=True) for x in xs]
         with enable_grad():
             ys = floating(f(*xs))
-            for y, v in zip(ys, arguments[count:], strict=True):
-                if y.requires_grad:
-                    y.backward(v, retain_graph=True, create_graph=recorded)
-        gradients = tuple(
-            Tensor(np.zeros_like(x.numpy())) if x.grad is None else x.grad for x in xs
+            gradients = _backward(xs, ys, arguments[count:], create_graph=recorded)
+        pairs = zip(gradients, xs, strict=True)
+        return tuple(
+            Tensor(np.zeros_like(x.numpy())) if g is None else g for g, x in pairs
         )
-        for x in xs:
-            x.grad = None
-        return gradients
 
     return gradient

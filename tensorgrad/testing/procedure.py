@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -70,26 +70,9 @@ def run(
             sentence = f"input {k} holds NaN or infinity: there is no derivative there"
             return invalid("not finite", sentence, problem.inputs, seed, point.names)
     rng = np.random.default_rng(seed)
-    examinations: list[Examination] = []
-    lower: Problem | None = None
-    for k in range(1, order + 1):
-        if lower is not None:
-            problem = _next(lower, rng)
-        examination = Examination(problem, settings, k)
-        examination.run(rng)
-        examinations.append(examination)
-        if k == 1:
-            examination.findings[:0] = point.notes
-        if lower is not None and examination.verdict == "agrees":
-            examination.findings += symmetric(problem, len(lower.inputs), rng)
-            examination.findings += adjoint(lower, forward_by_transposing(lower), rng)
-        if examination.verdict == "agrees":
-            for dtype in dtypes:
-                examination.findings += in_low_precision(problem, dtype, rng)
-        lower = problem
-        if examination.verdict not in ("agrees", "kink"):
-            break
+    examinations = list(_orders(problem, dtypes, settings, order, rng))
     last = examinations[-1]
+    examinations[0].findings[:0] = point.notes
     verdict = last.verdict
     if verdict == "agrees" and any(e.verdict == "kink" for e in examinations):
         verdict = "kink"
@@ -107,11 +90,30 @@ def run(
     return result
 
 
-def _next(lower: Problem, rng: np.random.Generator) -> Problem:
-    """Return the problem one order higher, with random cotangents."""
-    return lower.derivative(
-        [np.asarray(rng.normal(size=y.shape)) for y in lower.outputs]
-    )
+def _orders(
+    problem: Problem,
+    dtypes: Sequence[Any],
+    settings: Settings,
+    order: int,
+    rng: np.random.Generator,
+) -> Iterator[Examination]:
+    """Yield the examination of each order, up to the first that fails."""
+    lower: Problem | None = None
+    for k in range(1, order + 1):
+        examination = Examination(problem, settings, k)
+        examination.run(rng)
+        if lower is not None and examination.verdict == "agrees":
+            examination.findings += symmetric(problem, len(lower.inputs), rng)
+            examination.findings += adjoint(lower, forward_by_transposing(lower), rng)
+        if examination.verdict == "agrees":
+            for dtype in dtypes:
+                examination.findings += in_low_precision(problem, dtype, rng)
+        yield examination
+        if k == order or examination.verdict not in ("agrees", "kink"):
+            return
+        # One order higher, with random cotangents.
+        v = [np.asarray(rng.normal(size=y.shape)) for y in problem.outputs]
+        lower, problem = problem, problem.derivative(v)
 
 
 def _find_smaller(result: Result, settings: Settings) -> None:

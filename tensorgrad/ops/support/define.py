@@ -200,6 +200,8 @@ def constant(
             return y
         return mapped(y, _constant) if isinstance(y, tuple | list) else _constant(y)
 
+    # Ufuncs have had none before NumPy 2.1, and functions are pickled by it.
+    function.__qualname__ = reference.__name__
     name = numpy_name(function, reference)
     function.__doc__ = f"As ``{name}``; of Tensors the result is a constant."
     implement(reference.__name__, function, reference)

@@ -77,6 +77,7 @@ class Plain:
 
     def __init__(self, form, arrays, lr, decay):
         self.form, self.lr, self.decay, self.steps = form, lr, decay, 0
+        self.begun = [0] * len(arrays)
         self.momentum = 0.9 if form in ("momentum", "velocity") else 0.0
         self.arrays = arrays
         self.state = [self.zeros(w) for w in arrays]
@@ -93,12 +94,15 @@ class Plain:
     def step(self, gradients):
         rate = self.lr * (1 / (1 + self.decay * self.steps))
         self.steps += 1
-        for w, g, state in zip(self.arrays, gradients, self.state, strict=True):
+        for w, g, state, begun in zip(
+            self.arrays, gradients, self.state, self.begun, strict=True
+        ):
+            t = self.steps - begun
             if self.form in LOOPS:
-                LOOPS[self.form](w, g, state, rate, self.steps)
+                LOOPS[self.form](w, g, state, rate, t)
             else:
                 inside = self.form != "velocity"
-                descent(w, g, state, rate, self.steps, self.momentum, inside)
+                descent(w, g, state, rate, t, self.momentum, inside)
 
 
 seeds = st.integers(0, 2**32 - 1)
@@ -128,7 +132,7 @@ class State(RuleBasedStateMachine):
         self.params = [over(w, requires_grad=True) for w in ours]
         self.optimizer = kind(self.params, 0.1, decay=decay, **options)
         self.plain = Plain(form, theirs, 0.1, decay)
-        self.held, self.changes = [], 0
+        self.held, self.changes, self.new = [], 0, set()
 
     def array(self, shape=None):
         if shape is None:
@@ -159,9 +163,16 @@ class State(RuleBasedStateMachine):
             if self.changes < 2 or "state" not in str(error):
                 raise
             self.optimizer.state = [[a.copy() for a in s] for s in self.plain.state]
+            self.with_state()
             self.optimizer.__getstate__()
             self.held = []
-        self.changes = 0
+        self.changes, self.new = 0, set()
+
+    def with_state(self):
+        """Note that new parameters have got their state: they do not begin afresh."""
+        for i in self.new:
+            self.plain.begun[i] = 0
+        self.new = set()
 
     # What the attributes are set to.
 
@@ -172,6 +183,8 @@ class State(RuleBasedStateMachine):
         self.changes += 1
         new = [[self.positive(a) for a in row] for row in self.plain.state]
         self.plain.state = [[a.copy() for a in row] for row in new]
+        if how != "in place":
+            self.with_state()
         if how == "list":
             self.optimizer.state = new
         elif how == "tuple":
@@ -231,6 +244,9 @@ class State(RuleBasedStateMachine):
     def assign_momentum(self, momentum):
         self.changes += 1
         self.optimizer.momentum = self.plain.momentum = momentum
+        if not momentum:
+            for i in self.new:
+                self.plain.state[i] = []
         for row, w in zip(self.plain.state, self.plain.arrays, strict=True):
             if momentum and not row:
                 row.append(np.zeros_like(w))
@@ -245,6 +261,8 @@ class State(RuleBasedStateMachine):
         self.plain.arrays.append(self.plain.arrays[0] if shared else w.copy())
         self.optimizer.params.append(self.params[-1])
         self.plain.state.append(self.plain.zeros(w))
+        self.plain.begun.append(self.plain.steps)
+        self.new.add(len(self.params) - 1)
 
     @precondition(lambda self: len(self.params) > 1)
     @rule(with_state=st.booleans())
@@ -253,8 +271,10 @@ class State(RuleBasedStateMachine):
             self.settled()
         self.changes += 1
         i = self.pick()
-        for values in (self.params, self.plain.arrays, self.plain.state):
+        lists = (self.params, self.plain.arrays, self.plain.state, self.plain.begun)
+        for values in lists:
             del values[i]
+        self.new = {j - (j > i) for j in self.new if j != i}
         del self.optimizer.params[i]
         if with_state:
             self.optimizer.state = list(self.optimizer.state)
@@ -270,6 +290,8 @@ class State(RuleBasedStateMachine):
         self.params[i] = self.optimizer.params[i] = over(w, requires_grad=True)
         self.plain.arrays[i] = w.copy()
         self.plain.state[i] = self.plain.zeros(w)
+        self.plain.begun[i] = self.plain.steps
+        self.new.add(i)
         self.held = []
 
     @rule(with_state=st.booleans())
@@ -277,7 +299,8 @@ class State(RuleBasedStateMachine):
         self.settled()
         self.changes += 1
         order = self.rng.permutation(len(self.params))
-        for values in (self.params, self.plain.arrays, self.plain.state):
+        lists = (self.params, self.plain.arrays, self.plain.state, self.plain.begun)
+        for values in lists:
             values[:] = [values[i] for i in order]
         self.optimizer.params = iter(self.params)
         if with_state:

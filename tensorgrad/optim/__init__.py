@@ -5,11 +5,19 @@ state, and a step allocates nothing the size of a parameter.
 """
 
 from ..core.public import publish
-from . import recurrences
-from .optimizer import Optimizer, inverse_time
-from .recurrences import *  # noqa: F403
+from . import adam, adaptive, clipping, schedules, sgd
+from .adam import *  # noqa: F403
+from .adaptive import *  # noqa: F403
+from .averages import EMA
+from .clipping import *  # noqa: F403
+from .lbfgs import LBFGS
+from .optimizer import Optimizer
+from .param_groups import Groups
+from .schedules import inverse_time
+from .sgd import *  # noqa: F403
 
-__all__ = ["Optimizer", "inverse_time"]
-__all__ += recurrences.__all__
+__all__ = ["EMA", "LBFGS", "Groups", "Optimizer", "inverse_time", "schedules"]
+for _module in (adam, adaptive, clipping, sgd):
+    __all__ += _module.__all__
 
 publish(globals())

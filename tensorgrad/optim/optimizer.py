@@ -2,59 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
-from itertools import chain
-from operator import is_not, length_hint
-from typing import Any
+import inspect
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, repeat
+from operator import is_, is_not, length_hint
+from typing import Any, Self
 
 import numpy as np
 
-from ..core.errors import GraphError
-from ..core.node import Leaf
+from ..core.errors import CaptureError, GraphError
 from ..core.observe import Recorder, current_recorder, host, observers
 from ..core.tensor import Tensor, memories
-from ..core.writes import addresses, record_write, stamp, watched
+from ..core.writes import record_write, stamp, watched
+from .checks import check_parameters, check_saved, check_state
 from .joined import joined, share_memory, shared_scratch
-from .settings import at_least_zero
+from .param_groups import groups_of
+from .schedules import Schedule, inverse_time
+from .settings import StateDict, at_least_zero
 
 Array = np.ndarray[Any, Any]
-Schedule = Callable[[int], float]
-Group = tuple[Array, Array, list[Array], list[Array]]
+Present = tuple[int, ...] | None
+"""Which parameters take part in a step, None for all alike."""
+
+Part = tuple[Array, Array, list[Array], list[Array]]
 """Weights, gradients, state and scratch of what is updated at once."""
 
 
 _DERIVED = ("_scratch", "_joined", "_taken", "_rows", "_arrays", "_memory")
 """Attributes that follow from the parameters and their state."""
-
-
-def inverse_time(lr: float, decay: float) -> Schedule:
-    """Learning rate lr / (1 + decay * step), as a function of the step from 0.
-
-    Parameters
-    ----------
-    lr : float
-        The rate at step 0.
-    decay : float
-        How fast it falls: it is halved at step ``1 / decay``.
-
-    Returns
-    -------
-    callable
-        Takes the step, returns the rate.
-
-    Examples
-    --------
-    >>> import tensorgrad as tg
-    >>> rate = tg.optim.inverse_time(1.0, 0.01)
-    >>> rate(0), rate(100)
-    (1.0, 0.5)
-    """
-    return partial(_inverse_time, lr, decay)
-
-
-def _inverse_time(lr: float, decay: float, step: int) -> float:
-    return lr * (1 / (1 + decay * step))
 
 
 class Optimizer:
@@ -65,11 +40,18 @@ class Optimizer:
     Parameters
     ----------
     params : iterable of Tensor
-        Leaves that need a gradient.
+        Leaves that need a gradient; or a list of dicts, one for each group of them
+        that has settings of its own: ``[{"params": weights, "lr": 0.1}, {"params":
+        biases}]`` makes `Groups`.
     lr : float, or callable of the step
         Learning rate, or a schedule that gives it for each step from 0.
     decay : float
         With it, the rate is lr / (1 + decay * step).
+    weight_decay : float
+        What the parameter adds to its gradient, times this; where weight decay is
+        decoupled, what it shrinks by in each step, times this and the rate.
+    maximize : bool
+        Go up instead of down.
 
     Attributes
     ----------
@@ -100,25 +82,47 @@ class Optimizer:
     numbers: tuple[Any, ...] = ()
     """During an update, the numbers of the step, from `step_numbers`."""
 
-    _set_in_each_step = ("scratch", "numbers")
-    """What a replay need not compare with before, as nothing reads it between steps."""
+    _set_in_each_step = ("decay", "numbers", "scratch")
+    """What a replay need not compare with before: it is read, or set, in each step."""
+    decoupled_weight_decay = False
+    """Whether weights decay beside the gradient, not in it."""
+
+    def __init_subclass__(cls) -> None:
+        _show_signature(cls)
+
+    def __new__(  # noqa: D102
+        cls, params: Any = (), *args: Any, **settings: Any
+    ) -> Self:
+        # Or `Groups`, where dicts are given: no subclass, so __init__ is not called.
+        groups: Any = groups_of(cls, params, args, settings)
+        return groups or super().__new__(cls)
 
     def __init__(
-        self, params: Iterable[Tensor], lr: float | Schedule, decay: float = 0.0
+        self,
+        params: Iterable[Tensor],
+        lr: float | Schedule,
+        decay: float = 0.0,
+        *,
+        weight_decay: float = 0.0,
+        maximize: bool = False,
     ) -> None:
         self.params: list[Tensor] = list(params)
-        name = type(self).__name__
-        _check_parameters(name, self.params)
-        self.decay = at_least_zero(name, "decay", decay)
+        check_parameters(type(self).__name__, self.params)
+        self.decay = at_least_zero(self, "decay", decay)
+        self.weight_decay = at_least_zero(self, "weight_decay", weight_decay)
+        self.maximize = maximize
         self._steps = 0
+        self._t: Any = None
+        self._shrink: Any = None
+        self._late: dict[Tensor, int] = {}
         self.lr = lr
         self.state = [self._fresh(p, []) for p in self.params]
         self._begin()
 
     def _begin(self) -> None:
         """Compute what depends on the parameters and their state."""
-        self._scratch = shared_scratch(self.params, self.temporaries)
-        self._joined = joined(self.params, self.state, self.temporaries)
+        self._scratch = shared_scratch(self.params, self._temporaries())
+        self._joined = joined(self.params, self.state, self._temporaries())
         self._take()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -134,7 +138,7 @@ class Optimizer:
         vars(twin).update(vars(self))
         return twin
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: StateDict) -> None:
         vars(self).update(state)
         self._begin()
 
@@ -149,15 +153,28 @@ class Optimizer:
         _set_rate(self, lr)
 
     def _begin_with(self, lr: float | Schedule) -> None:
-        rate = lr if callable(lr) else at_least_zero(type(self).__name__, "lr", lr)
+        rate = lr if callable(lr) else at_least_zero(self, "lr", lr)
         self._initial: float | Schedule = rate
         self._rate = self._rate_now()
 
     @property
     def steps(self) -> int:
         """Steps taken, with the one that is being taken."""
-        steps: int = _read(self, "_steps")
+        steps: int = _read(self, "_steps") if self._t is None else self._t
         return steps
+
+    @property
+    def param_groups(self) -> list[Optimizer]:
+        """The optimizer itself, for code that goes through groups of parameters."""
+        return [self]
+
+    # Of whatever type the attribute is.
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name)
+
+    # Of whatever type the attribute is.
+    def __setitem__(self, name: str, value: Any) -> None:
+        setattr(self, name, value)
 
     def zero_grad(self) -> None:
         """Forget the gradients, so that the next backward starts afresh."""
@@ -165,43 +182,73 @@ class Optimizer:
             p._grad = None
 
     def step(self) -> None:
-        """Update every parameter from its gradient, in place.
+        """Update every parameter that has a gradient, in place.
+
+        The others stay as they are: those that are frozen, with ``requires_grad =
+        False``, or that the loss does not depend on.
 
         Raises
         ------
         GraphError
-            If a parameter has no gradient. Nothing has been updated then.
+            If no parameter has a gradient.
         ValueError, TypeError
             If `params` or `state` were assigned what they cannot be.
         """
         self._note_changes()
-        gradients, name = self._gradients(), f"{type(self).__name__}.step"
+        gradients = self._gradients()
+        absent = sum(map(is_, gradients, repeat(None)))
+        if absent == len(gradients):
+            raise GraphError(
+                f"{type(self).__name__}.step: none of the parameters has a gradient; "
+                "call backward() on a loss that depends on them first"
+            )
+        self._take_step(gradients, absent)
+
+    def _take_step(self, gradients: list[Any], absent: int) -> None:
+        """Update the parameters that have a gradient, and count the step."""
+        name, present = f"{type(self).__name__}.step", None
+        if absent or self._late:
+            present = tuple(i for i, g in enumerate(gradients) if g is not None)
+            gradients = [gradients[i] for i in present]
         if observers and (recorder := current_recorder()):
-            self._record(recorder, gradients, name)
+            self._record(recorder, memories(gradients), present, name)
             return
         arrays = memories(self.params)
         if any(map(is_not, arrays, self._arrays)):
             self._take_memory(arrays)
-        numbers = self._advance()
+        numbers = self._advance(present)
+        parts = self._parts(arrays, memories(gradients), present)
         try:
-            self._update_all(self._groups(arrays, gradients), numbers)
+            self._update_all(parts, numbers, present is None)
         finally:
-            stamp(self._memory, name)
+            if present is None:
+                stamp(self._memory, name)
+            else:
+                record_write([arrays[i] for i in present], name)
 
-    def _record(self, recorder: Recorder, gradients: list[Array], name: str) -> None:
+    def _record(
+        self, recorder: Recorder, gradients: list[Array], present: Present, name: str
+    ) -> None:
+        chosen = range(len(self.params)) if present is None else present
         with recorder.within(name):
-            arrays = [p._memory() for p in self.params]
-            state = [[*map(recorder.array, row)] for row in self.state]
-            scratch = [[*map(recorder.scratch, row)] for row in self._scratch]
-            groups = zip(arrays, gradients, state, scratch, strict=True)
-            self._update_all(groups, _advanced(self))
+            arrays = [self.params[i]._memory() for i in chosen]
+            state = [[*map(recorder.array, self.state[i])] for i in chosen]
+            scratch = [[*map(recorder.scratch, self._scratch[i])] for i in chosen]
+            parts = zip(arrays, gradients, state, scratch, strict=True)
+            self._update_all(parts, _advanced(self, present), present is None)
             record_write(arrays, name)
 
-    def _groups(self, arrays: list[Array], gradients: list[Array]) -> Iterator[Group]:
+    def _parts(
+        self, arrays: list[Array], gradients: list[Array], present: Present
+    ) -> Iterator[Part]:
         """Yield what is updated at once: small parameters together, others alone.
 
         NumPy's calls cost the small ones most.
         """
+        if present is not None:
+            for i, g in zip(present, gradients, strict=True):
+                yield arrays[i], g, self.state[i], self._scratch[i]
+            return
         alone: Iterable[int] = range(len(arrays))
         if self._joined is not None:
             alone = self._joined.others
@@ -210,34 +257,66 @@ class Optimizer:
         for i in alone:
             yield arrays[i], gradients[i], self.state[i], self._scratch[i]
 
-    def _update_all(self, groups: Iterable[Group], numbers: tuple[Any, ...]) -> None:
-        self.numbers = numbers
+    def _update_all(self, parts: Iterable[Part], numbers: Any, alike: bool) -> None:
+        """Update each part with its numbers, the t of the papers among them."""
+        changed = self.weight_decay or self.maximize
         try:
-            for w, g, state, self.scratch in groups:
+            if alike:
+                self._t, self._shrink, self.numbers = numbers
+            else:
+                parts = self._in_turn(parts, numbers)
+            for w, g, state, self.scratch in parts:
+                if changed:
+                    g = self._changed(w, g)
                 self.update(w, g, state)
         finally:
             # What a step leaves is the same after each: a captured one watches it.
             self.numbers = self.scratch = ()
+            self._t = self._shrink = None
+
+    def _in_turn(self, parts: Iterable[Part], numbers: Any) -> Iterator[Part]:
+        for part, own in zip(parts, numbers, strict=True):
+            self._t, self._shrink, self.numbers = own
+            yield part
+
+    def _changed(self, w: Array, g: Array) -> Array:
+        """Let the weights decay, and return the gradient to descend along."""
+        if self.decoupled_weight_decay and self.weight_decay:
+            w *= self._shrink
+            if not self.maximize:
+                return g
+        *self.scratch, changed = self.scratch
+        if self.decoupled_weight_decay or not self.weight_decay:
+            return np.negative(g, out=changed)
+        np.multiply(w, self.weight_decay, out=changed)
+        return (np.subtract if self.maximize else np.add)(changed, g, out=changed)
+
+    def _temporaries(self) -> int:
+        in_gradient = self.weight_decay and not self.decoupled_weight_decay
+        return self.temporaries + bool(self.maximize or in_gradient)
 
     def _note_changes(self) -> None:
         """Adopt parameters and arrays of state that were replaced."""
         # An iterator would be empty when the step comes.
         self.params, self.state = _as_list(self.params), _as_list(self.state)
         rows = self.state
-        now = (*self.params, *rows, *chain.from_iterable(rows), self._count())
+        sizes = self._count(), self._temporaries()
+        now = (*self.params, *rows, *chain.from_iterable(rows), *sizes)
         if len(now) != len(self._taken) or any(map(is_not, now, self._taken)):
             self._align()
 
     def _align(self) -> None:
         name, rows_of = type(self).__name__, self._rows
-        _check_parameters(name, self.params)
-        assigned = any(map(is_not, self.state, rows_of.values()))
+        check_parameters(name, self.params, rows_of)
+        assigned, late = any(map(is_not, self.state, rows_of.values())), self._late
         if len(self.state) == len(rows_of) and not assigned:
             rows = [self._fresh(p, rows_of.get(p, [])) for p in self.params]
             self.state[:] = rows
-        _check_state(name, self.params, self.state, self._count(), rows_of)
+            late = late | {p: self._steps for p in self.params if p not in rows_of}
+        check_state(name, self.params, self.state, self._count(), rows_of)
         self.state[:] = map(_as_list, self.state)
-        self._scratch = shared_scratch(self.params, self.temporaries)
+        self._late = {p: late[p] for p in self.params if late.get(p)}
+        self._scratch = shared_scratch(self.params, self._temporaries())
         # Assigned arrays are updated themselves, one by one, not copies of them.
         self._joined = None
         self._take()
@@ -245,7 +324,8 @@ class Optimizer:
     def _take(self) -> None:
         """Note the parameters and their state, to see when they are replaced."""
         arrays = chain.from_iterable(self.state)
-        self._taken = (*self.params, *self.state, *arrays, self._count())
+        sizes = self._count(), self._temporaries()
+        self._taken = (*self.params, *self.state, *arrays, *sizes)
         self._rows = dict(zip(self.params, self.state, strict=True))
         self._take_memory(memories(self.params))
 
@@ -258,17 +338,36 @@ class Optimizer:
         """Return how many arrays of state each parameter needs now."""
         return self.buffers
 
+    def _start(self) -> Sequence[float]:
+        """Return what each array of state is filled with at first."""
+        return [0.0] * self._count()
+
     def _fresh(self, p: Tensor, row: list[Array]) -> list[Array]:
-        """Return the state of a parameter, with zeros for what it lacks."""
-        missing = self._count() - len(row)
-        row.extend(np.zeros_like(p._value) for _ in range(missing))
+        """Return the state of a parameter, with what it lacks as it is at first."""
+        row.extend(np.full_like(p._value, x) for x in self._start()[len(row) :])
         return row
 
-    def _advance(self) -> tuple[Any, ...]:
-        """Count a step, and return its numbers."""
+    def _advance(self, present: Present) -> Any:
+        """Count a step, and return its numbers: for each parameter, if some are late.
+
+        Late by the steps that it took no part in, by which its t lags behind.
+        """
         self._rate = self._rate_now()
         self._steps += 1
-        return self.step_numbers()
+        if present is None:
+            return self._numbers_at(self._steps)
+        late, here = self._late, [self.params[i] for i in present]
+        absent = {*self.params}.difference(here)
+        self._late = late | {p: late.get(p, 0) + 1 for p in absent}
+        return [self._numbers_at(self._steps - late.get(p, 0)) for p in here]
+
+    def _numbers_at(self, t: int) -> tuple[int, float, tuple[Any, ...]]:
+        self._t = t
+        try:
+            shrink = 1 - self._rate * self.weight_decay
+            return t, shrink, self.step_numbers()
+        finally:
+            self._t = None
 
     # Of whatever types `update` reads.
     def step_numbers(self) -> tuple[Any, ...]:
@@ -291,18 +390,10 @@ class Optimizer:
         elif self.decay:
             raise ValueError("give either a schedule or decay, not both")
         rate = lr(self._steps)
-        return at_least_zero(type(self).__name__, "the scheduled lr", rate)
+        return at_least_zero(self, "the scheduled lr", rate)
 
-    def _gradients(self) -> list[Array]:
-        tensors: list[Any] = [p._grad for p in self.params]
-        for i, gradient in enumerate(tensors):
-            if gradient is None:
-                raise GraphError(
-                    f"{type(self).__name__}.step: parameter {i}, of shape "
-                    f"{self.params[i].shape}, has no gradient; call backward() on a "
-                    "loss that depends on it first"
-                )
-        return memories(tensors)
+    def _gradients(self) -> list[Tensor | None]:
+        return [p._grad for p in self.params]
 
     def update(self, w: Array, g: Array, state: list[Array]) -> None:
         """Write the updated parameter into `w`, and its new state into `state`.
@@ -323,20 +414,88 @@ class Optimizer:
             f"{type(self).__name__} defines no update(self, w, g, state)"
         )
 
-    def __repr__(self) -> str:
-        settings = {"lr": self.lr} | {
+    def state_dict(self) -> StateDict:
+        """Return a copy of settings, counts and state, to be saved.
+
+        Returns
+        -------
+        dict
+            Of strings, numbers, lists and arrays. A schedule is not part of it.
+        """
+        self._note_changes()
+        rate = {} if callable(self._initial) else {"lr": self._initial}
+        return {
+            "optimizer": type(self).__name__,
+            "settings": self._settings() | rate,
+            "rate": self.lr,
+            "steps": self.steps,
+            "late": [self._late.get(p, 0) for p in self.params],
+            "state": [[a.copy() for a in row] for row in self.state],
+        }
+
+    def load_state_dict(self, state_dict: StateDict) -> None:
+        """Go on from what `state_dict` returned, with the same parameters in order.
+
+        Arrays of state are written to, so that a compiled step sees them. A schedule
+        stays: it goes on from the step.
+
+        Parameters
+        ----------
+        state_dict : dict
+            From an optimizer of the same class.
+
+        Raises
+        ------
+        ValueError
+            If it is from another class, or does not fit the parameters.
+        """
+        self._note_changes()
+        check_saved(type(self).__name__, state_dict, self.params)
+        settings = dict(state_dict["settings"])
+        initial = settings.pop("lr", self._initial)
+        for setting, value in settings.items():
+            setattr(self, setting, value)
+        self._note_changes()
+        for ours, theirs in zip(self.state, state_dict["state"], strict=True):
+            for a, b in zip(ours, theirs, strict=True):
+                a[...] = b
+        if not callable(self._initial):
+            self._initial = initial
+        self._rate, self._steps = state_dict["rate"], state_dict["steps"]
+        late = zip(self.params, state_dict["late"], strict=True)
+        self._late = {p: n for p, n in late if n}
+
+    def _settings(self) -> dict[str, float]:
+        return {
             name: value
             for name, value in vars(self).items()
             if not name.startswith("_") and isinstance(value, bool | int | float)
         }
-        shown = (f"{name}={value:.4g}" for name, value in settings.items())
+
+    def __repr__(self) -> str:
+        settings = {"lr": self.lr} | self._settings()
+        shown = (f"{name}={value:.4g}" for name, value in settings.items() if value)
         count = length_hint(self.params)
         return f"{type(self).__name__}({', '.join(shown)}) of {count} parameters"
 
 
+def _show_signature(kind: type[Optimizer]) -> None:
+    """Let a class show the signature of its __init__, not that of __new__."""
+    arguments = [*inspect.signature(kind.__init__).parameters.values()][1:]
+    kind.__signature__ = inspect.Signature(arguments)  # type: ignore[attr-defined]
+
+
+_show_signature(Optimizer)
+
+
 @host
-def _advanced(optimizer: Optimizer) -> tuple[Any, ...]:
-    return optimizer._advance()
+def _advanced(optimizer: Optimizer, present: Present) -> Any:
+    if present is None and optimizer._late:
+        raise CaptureError(
+            f"{type(optimizer).__name__}.step: some parameters have taken fewer steps "
+            "than others since the step was captured; compile it again"
+        )
+    return optimizer._advance(present)
 
 
 @host
@@ -352,62 +511,3 @@ def _read(optimizer: Optimizer, name: str) -> Any:
 
 def _as_list(arrays: Iterable[Any]) -> list[Any]:
     return arrays if isinstance(arrays, list) else list(arrays)
-
-
-def _check_parameters(name: str, params: list[Tensor]) -> None:
-    """Raise for parameters that an optimizer cannot update."""
-    if not params:
-        raise ValueError(f"{name}: expected at least one parameter, got none")
-    for i, p in enumerate(params):
-        if type(p) is not Tensor or type(p.node) is not Leaf:
-            raise TypeError(
-                f"{name}: parameter {i} must be a Tensor made with "
-                f"requires_grad=True, got {p!r:.60}"
-            )
-    if len(set(params)) < len(params):
-        raise ValueError(f"{name}: a parameter is passed twice; pass each once")
-
-
-def _check_state(
-    name: str,
-    params: list[Tensor],
-    state: list[list[Array]],
-    count: int,
-    rows: dict[Tensor, list[Array]],
-) -> None:
-    """Raise for state that does not fit the parameters, or belongs to others."""
-    if len(state) != len(params):
-        raise ValueError(
-            f"{name}.state: expected a list for each of {len(params)} parameters, got "
-            f"{len(state)}; give the state of all, or change params alone"
-        )
-    owner = {id(row): p for p, row in rows.items()}
-    for i, (p, row) in enumerate(zip(params, state, strict=True)):
-        kinds = [(getattr(a, "shape", None), getattr(a, "dtype", None)) for a in row]
-        arrays = all(type(a) is np.ndarray for a in row)
-        if not arrays or len(row) < count or {*kinds} - {(p.shape, p.dtype)}:
-            raise ValueError(
-                f"{name}.state: expected {count} arrays of shape {p.shape} and dtype "
-                f"{p.dtype} for parameter {i}, got {row!r:.60}"
-            )
-        if owner.get(id(row), p) is not p:
-            raise ValueError(
-                f"{name}.state: the state of parameter {i} is that of another one; "
-                "keep the order of params and state the same"
-            )
-    _check_apart(name, [*memories(params), *chain.from_iterable(state)], len(params))
-
-
-def _check_apart(name: str, arrays: list[Array], count: int) -> None:
-    """Raise where state is the same memory as what comes before it among `arrays`.
-
-    The first `count` are the parameters, which may share theirs.
-    """
-    seen = {*map(addresses, arrays[:count])}
-    for a in arrays[count:]:
-        if a.size and addresses(a) in seen:
-            raise ValueError(
-                f"{name}.state: two arrays are the same memory, which an update of one "
-                "would change for the other; give each one of its own, as .copy() does"
-            )
-        seen.add(addresses(a))

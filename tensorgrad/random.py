@@ -6,10 +6,13 @@ import numpy as np
 
 
 class Normals(Protocol):
-    """What draws normal numbers: numpy's Generator, or its older RandomState."""
+    """What draws random numbers: numpy's Generator, or its older RandomState."""
 
     def standard_normal(self, size: Any = ...) -> Any:
         """Return standard normal numbers of that shape."""
+
+    def uniform(self, low: float = ..., high: float = ..., size: Any = ...) -> Any:
+        """Return numbers between two, all alike, of that shape."""
 
 
 def normals(rng: Normals | int | None) -> Normals:

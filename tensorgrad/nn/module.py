@@ -18,7 +18,7 @@ from ..core.types import Forward, Q, R
 from .summary import Summary, summarise
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 
 class Difference(NamedTuple):

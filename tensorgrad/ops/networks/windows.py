@@ -1,0 +1,405 @@
+"""Windows that slide over arrays (n, channels, ...): convolution and its relatives.
+
+Three products of three arrays are each other's gradients: of samples and weights, of
+outputs and weights, of samples and outputs. So each has derivatives of any order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from ...core.tensor import detached
+from ...core.types import Array, Operand
+from ..support.axes import kernel
+from ..support.define import operation
+from ..support.registry import case
+from ..support.scatter import zeros
+from ..support.strong import selected
+
+Lengths = tuple[int, ...]
+
+
+class Window(NamedTuple):
+    """A window, and how it slides; one number for each axis after the channels.
+
+    Attributes
+    ----------
+    kernel : tuple of int
+        Elements that it takes along each axis.
+    stride : tuple of int
+        From one window to the next.
+    padding : tuple of pairs of int
+        What surrounds the array, before and behind it.
+    dilation : tuple of int
+        From one element in a window to the next.
+    """
+
+    kernel: Lengths
+    stride: Lengths
+    padding: tuple[tuple[int, int], ...]
+    dilation: Lengths
+
+    @property
+    def spans(self) -> Lengths:
+        """From the first element of a window to behind its last."""
+        return tuple(
+            d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True)
+        )
+
+    def padded(self, lengths: Lengths) -> Lengths:
+        """Return the lengths of an array within its padding."""
+        return tuple(
+            n + before + behind
+            for n, (before, behind) in zip(lengths, self.padding, strict=True)
+        )
+
+    def inner(self, lengths: Lengths) -> Any:
+        """Return the index of an array of these lengths within its padding."""
+        pairs = zip(lengths, self.padding, strict=True)
+        return (..., *(slice(before, before + n) for n, (before, _) in pairs))
+
+    def counts(self, lengths: Lengths) -> Lengths:
+        """Return how many windows there are along each axis."""
+        counts = tuple(
+            (n - span) // s + 1
+            for n, span, s in zip(
+                self.padded(lengths), self.spans, self.stride, strict=True
+            )
+        )
+        if min(counts, default=1) < 1:
+            raise ValueError(
+                f"a window of {self.spans} does not fit into lengths of {lengths} with "
+                f"padding {self.padding}; take a smaller kernel or more padding"
+            )
+        return counts
+
+    def slices(self, counts: Lengths) -> Iterator[tuple[Lengths, Any]]:
+        """Yield the places in a window, each with the index of it in all windows."""
+        for place in np.ndindex(self.kernel):
+            steps = zip(place, self.dilation, counts, self.stride, strict=True)
+            index = (slice(i * d, i * d + s * (n - 1) + 1, s) for i, d, n, s in steps)
+            yield place, (..., *index)
+
+
+def _surrounded(x: Any, window: Window, fill: float = 0) -> Any:
+    """Return an array within its padding, itself where there is none."""
+    if not any(map(any, window.padding)):
+        return x
+    lengths = x.shape[2:]
+    padded = zeros((*x.shape[:2], *window.padded(lengths)), x.dtype, x)
+    if fill:
+        padded[...] = fill
+    padded[window.inner(lengths)] = x
+    return padded
+
+
+def _windows(x: Any, window: Window) -> Any:
+    """Return a view of all windows of an array, (n, channels, *kernel, *counts)."""
+    axes = len(window.kernel)
+    last = tuple(range(-axes, 0))
+    view = sliding_window_view(_surrounded(x, window), window.spans, axis=last)
+    steps = (slice(None, None, k) for k in (*window.stride, *window.dilation))
+    order = (*range(2), *range(2 + axes, 2 + 2 * axes), *range(2, 2 + axes))
+    return view[..., *steps].transpose(order)
+
+
+def _overlapped(columns: Any, lengths: Lengths, window: Window) -> Any:
+    """Return the array that has the sum of windows in place of each; their adjoint."""
+    axes = len(lengths)
+    shape = (*columns.shape[:2], *window.padded(lengths))
+    total = zeros(shape, columns.dtype, columns)
+    for place, index in window.slices(columns.shape[-axes:]):
+        part = total[index]
+        np.add(part, columns[:, :, *place], out=part)
+    return total[window.inner(lengths)]
+
+
+_ONE = Window((2,), (1,), ((0, 0),), (1,))
+_TWO = Window((2, 2), (1, 2), ((1, 0), (1, 1)), (2, 1))
+_DISJOINT = Window((2, 2), (2, 2), ((0, 0), (0, 0)), (1, 1))
+
+
+@operation(
+    kind="linear",
+    cases=[case((2, 3, 4), window=_ONE), case((2, 1, 4, 5), window=_TWO)],
+)
+def unfold(x: Operand, window: Window) -> Array:
+    """All windows of an array, copied out.
+
+    Parameters
+    ----------
+    x : (n, channels, *lengths) Tensor or array
+        Samples.
+    window : Window
+        How the window slides.
+
+    Returns
+    -------
+    (n, channels, *kernel, *counts) Tensor or ndarray
+        A Tensor where `x` is one.
+    """
+    window.counts(x.shape[2:])
+    return _windows(x, window).copy()
+
+
+@operation(
+    kind="linear",
+    cases=[
+        case((2, 3, 2, 3), lengths=(4,), window=_ONE),
+        case((2, 1, 2, 2, 3, 3), lengths=(4, 5), window=_TWO),
+    ],
+)
+def fold(columns: Operand, lengths: Lengths, window: Window) -> Array:
+    """The sum of windows, each added in its place; the adjoint of `unfold`.
+
+    Parameters
+    ----------
+    columns : (n, channels, *kernel, *counts) Tensor or array
+        Windows.
+    lengths : tuple of int
+        Of what they are windows of.
+    window : Window
+        How the window slides.
+
+    Returns
+    -------
+    (n, channels, *lengths) Tensor or ndarray
+        A Tensor where `columns` is one.
+    """
+    return _overlapped(columns, lengths, window)
+
+
+unfold.vjp(x=lambda g, x_shape, window: fold(g, x_shape[2:], window))
+fold.vjp(columns=lambda g, window: unfold(g, window))
+
+
+def _grouped(weight: Any, groups: int) -> Any:
+    """Return weights (out, in, *kernel) as a matrix for each group."""
+    return weight.reshape(groups, weight.shape[0] // groups, -1)
+
+
+@operation(
+    kind="multilinear",
+    cases=[
+        case((2, 2, 5), (3, 2, 2), (3,), window=_ONE, groups=1),
+        case((2, 4, 4, 5), (6, 2, 2, 2), (6,), window=_TWO, groups=2),
+        case((0, 2, 4, 4), (3, 2, 2, 2), window=_DISJOINT, groups=1, bias=None),
+    ],
+)
+def convolution(
+    x: Operand, weight: Operand, bias: Operand, window: Window, groups: int
+) -> Array:
+    """Products of each window with each filter, plus a bias for each.
+
+    Parameters
+    ----------
+    x : (n, in, *lengths) Tensor or array
+        Samples.
+    weight : (out, in / groups, *kernel) Tensor or array
+        Filters.
+    bias : (out,) Tensor or array, or None
+        Added to each channel that goes out.
+    window : Window
+        How the filters slide.
+    groups : int
+        Parts of the channels, each with filters of its own.
+
+    Returns
+    -------
+    (n, out, *counts) Tensor or ndarray
+        A Tensor where an argument is one.
+    """
+    counts = window.counts(x.shape[2:])
+    columns = _windows(x, window).reshape(
+        x.shape[0], groups, math.prod(weight.shape[1:]), math.prod(counts)
+    )
+    y = np.matmul(_grouped(weight, groups), columns)
+    y = y.reshape(x.shape[0], weight.shape[0], *counts)
+    if bias is not None:
+        y += bias.reshape(-1, *[1] * len(counts))
+    return y
+
+
+@operation(
+    kind="multilinear",
+    cases=[
+        case((2, 3, 4), (3, 2, 2), lengths=(5,), window=_ONE, groups=1),
+        case((2, 6, 3, 3), (6, 2, 2, 2), lengths=(4, 5), window=_TWO, groups=2),
+    ],
+)
+def convolution_transposed(
+    x: Operand, weight: Operand, lengths: Lengths, window: Window, groups: int
+) -> Array:
+    """Filters added up where their windows are, each times an element of `x`.
+
+    It is the gradient of a convolution in its samples, and the layer of that name.
+
+    Parameters
+    ----------
+    x : (n, out, *counts) Tensor or array
+        What a convolution would return.
+    weight : (out, in / groups, *kernel) Tensor or array
+        Its filters.
+    lengths : tuple of int
+        Of its samples.
+    window : Window
+        How its filters slide.
+    groups : int
+        Its groups.
+
+    Returns
+    -------
+    (n, in, *lengths) Tensor or ndarray
+        A Tensor where an argument is one.
+    """
+    n, out, *counts = x.shape
+    rows = x.reshape(n, groups, out // groups, math.prod(counts))
+    columns = np.matmul(_grouped(weight, groups).mT, rows)
+    inputs = groups * weight.shape[1]
+    columns = columns.reshape(n, inputs, *weight.shape[2:], *counts)
+    return _overlapped(columns, lengths, window)
+
+
+@operation(
+    kind="multilinear",
+    cases=[
+        case((2, 2, 5), (2, 3, 4), window=_ONE, groups=1),
+        case((2, 4, 4, 5), (2, 6, 3, 3), window=_TWO, groups=2),
+    ],
+)
+def convolution_filters(x: Operand, z: Operand, window: Window, groups: int) -> Array:
+    """Products of samples with what came of them, summed over samples and windows.
+
+    It is the gradient of a convolution in its filters.
+
+    Parameters
+    ----------
+    x : (n, in, *lengths) Tensor or array
+        Samples.
+    z : (n, out, *counts) Tensor or array
+        Gradient of what a convolution returned.
+    window : Window
+        How its filters slide.
+    groups : int
+        Its groups.
+
+    Returns
+    -------
+    (out, in / groups, *kernel) Tensor or ndarray
+        A Tensor where an argument is one.
+    """
+    inputs, outputs, axes = x.shape[1], z.shape[1], len(window.kernel)
+    # One product over all samples: they become the last axes, next to the windows.
+    order = (*range(1, 2 + axes), 0, *range(2 + axes, 2 + 2 * axes))
+    size = inputs // groups * math.prod(window.kernel)
+    columns = _windows(x, window).transpose(order).reshape(groups, size, -1)
+    rows = np.moveaxis(z, 0, 1).reshape(groups, outputs // groups, -1)
+    y = np.matmul(rows, columns.mT)
+    return y.reshape(outputs, inputs // groups, *window.kernel)
+
+
+def _sum_of_channel(g: Any) -> Any:
+    return np.sum(g, axis=(0, *range(2, g.ndim)))
+
+
+convolution.vjp(
+    x=lambda g, weight, x_shape, window, groups: convolution_transposed(
+        g, weight, x_shape[2:], window, groups
+    ),
+    weight=lambda g, x, window, groups: convolution_filters(x, g, window, groups),
+    bias=_sum_of_channel,
+)
+convolution_transposed.vjp(
+    x=lambda g, weight, window, groups: convolution(g, weight, None, window, groups),
+    weight=lambda g, x, window, groups: convolution_filters(g, x, window, groups),
+)
+convolution_filters.vjp(
+    x=lambda g, z, x_shape, window, groups: convolution_transposed(
+        z, g, x_shape[2:], window, groups
+    ),
+    z=lambda g, x, window, groups: convolution(x, g, None, window, groups),
+)
+
+
+def _hits(x: Any, largest: Any, window: Window) -> Iterator[tuple[Any, Any]]:
+    """Yield the index of each place in all windows, and where it holds the maximum.
+
+    Of equal elements the first does, alone.
+    """
+    x = _surrounded(x, window, -math.inf)
+    free: Any = None
+    for _, index in window.slices(largest.shape[2:]):
+        hit = x[index] == largest
+        if free is None:
+            free = ~hit
+        else:
+            hit &= free
+            free &= ~hit
+        yield index, hit
+
+
+@operation(
+    kind="piecewise",
+    cases=[
+        case((2, 3, 5), window=_ONE),
+        case((2, 1, 4, 5), window=_TWO),
+        case((2, 2, 4, 5), window=_DISJOINT),
+    ],
+    kinks="equal elements of a window: the first has the gradient, as in PyTorch",
+)
+def max_pool(x: Operand, window: Window) -> Array:
+    """The largest element of each window.
+
+    Parameters
+    ----------
+    x : (n, channels, *lengths) Tensor or array
+        Samples; around them everything is smaller.
+    window : Window
+        How the window slides.
+
+    Returns
+    -------
+    (n, channels, *counts) Tensor or ndarray
+        A Tensor where `x` is one.
+    """
+    counts = window.counts(x.shape[2:])
+    x = _surrounded(x, window, -math.inf)
+    y: Any = None
+    for _, index in window.slices(counts):
+        y = x[index].copy() if y is None else np.maximum(y, x[index], out=y)
+    return y
+
+
+# The two are each other's adjoint; where the maxima are has no gradient.
+
+
+@kernel("max_pool")
+def _into_windows(z, x, largest, window):
+    """Zeros with z in place of the largest element of each window."""
+    total = zeros((*x.shape[:2], *window.padded(x.shape[2:])), z.dtype, z)
+    for index, hit in _hits(x, largest, window):
+        part = total[index]
+        np.add(part, selected(z, hit), out=part)
+    return total[window.inner(x.shape[2:])]
+
+
+@kernel("max_pool")
+def _from_windows(z, x, largest, window):
+    """Of each window the element of z where x is largest."""
+    z = _surrounded(z, window)
+    total = zeros(largest.shape, z.dtype, z)
+    for index, hit in _hits(x, largest, window):
+        np.add(total, selected(z[index], hit), out=total)
+    return total
+
+
+max_pool.vjp(
+    x=lambda g, x, y, window: _into_windows(g, detached(x), detached(y), window)
+)
+_into_windows.vjp(z=lambda g, x, largest, window: _from_windows(g, x, largest, window))
+_from_windows.vjp(z=lambda g, x, largest, window: _into_windows(g, x, largest, window))

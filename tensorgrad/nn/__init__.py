@@ -1,7 +1,7 @@
 """Layers: small modules that own parameters and call the operations."""
 
 from ..core.public import publish as _publish
-from . import init
+from . import functional, init
 from .activation import ReLU, Softmax
 from .containers import Sequential
 from .linear import Dense, Linear
@@ -16,6 +16,7 @@ __all__ = [
     "Sequential",
     "Softmax",
     "Summary",
+    "functional",
     "init",
 ]
 

@@ -66,7 +66,8 @@ def _starts(n: int, classes: int) -> Any:
 
 
 @functools.lru_cache(maxsize=16)
-def _unsigned(dtype: Any) -> Any:
+def unsigned(dtype: Any) -> Any:
+    """Return the type of the same size without a sign."""
     return np.dtype(dtype.str.replace("i", "u"))
 
 
@@ -82,11 +83,12 @@ def _check_classes(t: Any, shape: tuple[int, int], name: str) -> None:
             f"{name}: class labels must be integers, got {t.dtype}; "
             "convert with labels.astype(int) if they are whole numbers"
         )
-    _check_range(t, _unsigned(t.dtype), shape, name)
+    check_range(t, unsigned(t.dtype), shape, name)
 
 
 @dispatched
-def _check_range(t: Any, unsigned: Any, shape: tuple[int, int], name: str) -> None:
+def check_range(t: Any, unsigned: Any, shape: tuple[int, ...], name: str) -> None:
+    """Raise IndexError where a label is not the number of a class."""
     classes = shape[1]
     # As unsigned a negative number is huge: one pass finds both kinds of outliers. To
     # NumPy, where the largest is takes a third of the time of what it is.

@@ -103,9 +103,9 @@ def _windows(x: Any, window: Window) -> Any:
     axes = len(window.kernel)
     last = tuple(range(-axes, 0))
     view = sliding_window_view(_surrounded(x, window), window.spans, axis=last)
-    steps = (slice(None, None, k) for k in (*window.stride, *window.dilation))
+    steps: Any = (slice(None, None, k) for k in (*window.stride, *window.dilation))
     order = (*range(2), *range(2 + axes, 2 + 2 * axes), *range(2, 2 + axes))
-    return view[..., *steps].transpose(order)
+    return view[(..., *steps)].transpose(order)
 
 
 def _overlapped(columns: Any, lengths: Lengths, window: Window) -> Any:

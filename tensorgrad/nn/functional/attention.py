@@ -1,0 +1,125 @@
+"""Attention, and rows of a table."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ...core.tensor import as_array
+from ...core.types import Array, Operand
+from ...ops.networks.losses import check_range, unsigned
+from ...ops.networks.neural import softmax
+from ...ops.support.axes import array
+from .arguments import cast, floating, functional
+from .noise import Random, dropout
+
+
+@functional
+def scaled_dot_product_attention(
+    query: Operand,
+    key: Operand,
+    value: Operand,
+    attn_mask: Operand = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+    *,
+    rng: Random = None,
+) -> Array:
+    """softmax(q k^T * scale + mask) v, for rows of queries, keys and values [1]_.
+
+    `scale` is 1 / sqrt(length of a query) where it is None. A mask of booleans says
+    which keys a query may look at, one of numbers is added; `is_causal` lets it look
+    at those at its place and before. A query that may look at none gets zeros.
+
+    .. [1] Vaswani et al., "Attention is all you need", NeurIPS 2017.
+    """
+    q = floating(query)
+    k, v = cast(key, q), cast(value, q)
+    if enable_gqa:
+        k, v = (np.repeat(x, q.shape[-3] // x.shape[-3], -3) for x in (k, v))
+    scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
+    scores = np.matmul(q * scale, np.swapaxes(k, -1, -2))
+    weights = _weights(scores, _mask(attn_mask, is_causal, scores))
+    if dropout_p:
+        weights = dropout(weights, dropout_p, rng=rng)
+    return np.matmul(weights, v)
+
+
+def _mask(mask: Any, is_causal: bool, scores: Any) -> Any:
+    if mask is not None and is_causal:
+        raise ValueError(
+            "scaled_dot_product_attention: is_causal is a mask of its own; leave one "
+            "of the two out"
+        )
+    if is_causal:
+        return np.tri(*scores.shape[-2:], dtype=bool)
+    return mask if mask is None else array(mask)
+
+
+def _weights(scores: Any, mask: Any) -> Any:
+    if mask is None:
+        return softmax(scores, -1)
+    if mask.dtype.kind != "b":
+        return softmax(scores + cast(mask, scores), -1)
+    mask = as_array(mask)
+    # Not minus infinity: of a row of it softmax is NaN.
+    least = float(np.finfo(scores.dtype).min)
+    return np.where(mask, softmax(np.where(mask, scores, least), -1), 0)
+
+
+@functional
+def embedding(
+    input: Operand,
+    weight: Operand,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Array:
+    """The rows of a table whose numbers stand in `input`.
+
+    The row `padding_idx` gets no gradient.
+    """
+    if max_norm is not None or scale_grad_by_freq or sparse:
+        raise ValueError(
+            "embedding: max_norm, scale_grad_by_freq and sparse are not supported; "
+            "clip the weight, or its gradient, in the training step"
+        )
+    at, table = as_array(input), array(weight)
+    if at.dtype.kind not in "iu" or table.ndim != 2:
+        raise ValueError(
+            f"embedding: expected integers and a table (rows, features), got "
+            f"{at.dtype} and shape {table.shape}"
+        )
+    at = at.astype(np.intp)
+    rows = table.shape[0]
+    check_range(at.reshape(-1), unsigned(at.dtype), (-1, rows), "embedding")
+    y = table[at]
+    if padding_idx is None:
+        return y
+    if not -rows <= padding_idx < rows:
+        raise ValueError(
+            f"embedding: padding_idx must be a row of {rows}, got {padding_idx}"
+        )
+    still = (at == padding_idx % rows)[..., None]
+    return np.where(still, table.detach()[at] if hasattr(y, "detach") else y, y)
+
+
+@functional
+def one_hot(input: Operand, num_classes: int = -1) -> Array:
+    """Rows of zeros with a one at each label, on a new last axis; integers."""
+    labels = as_array(input)
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"one_hot: labels must be integers, got {labels.dtype}")
+    if num_classes == -1:
+        if not labels.size:
+            raise ValueError("one_hot: no labels tell num_classes; pass the number")
+        num_classes = int(labels.max()) + 1
+    at = labels.astype(np.intp)
+    check_range(at.reshape(-1), unsigned(at.dtype), (-1, num_classes), "one_hot")
+    return (at[..., None] == np.arange(num_classes)).astype(np.int64)

@@ -107,9 +107,7 @@ def check(op, function, sample):
     for a, b in pairs:
         if isinstance(b, torch.Tensor) and b.grad is not None:
             found = np.zeros(a.shape) if a.grad is None else a.grad.numpy()
-            np.testing.assert_allclose(
-                found, b.grad.numpy(), rtol=1e-6, atol=1e-6
-            )
+            np.testing.assert_allclose(found, b.grad.numpy(), rtol=1e-6, atol=1e-6)
             b.grad = None
     return None
 

@@ -62,6 +62,7 @@ LONGEST_BODY = 40
 
 # Names that files of several parts have, with the meaning they share.
 SHARED_NAMES = {
+    "activations": "activation functions: the operations, and PyTorch's names for them",
     "check": "the check of a gradient: the functions, and the command that calls them",
     "errors": "the exceptions of a part",
     "pictures": "pictures of runs: the functions, and the options that ask for them",

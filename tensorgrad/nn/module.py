@@ -52,14 +52,7 @@ class Module:
         training; set by `train` and `eval`.
     """
 
-    training: bool
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Return a module that is in training."""
-        module = super().__new__(cls)
-        # An attribute of its own from the start, without super().__init__() in layers.
-        vars(module)["training"] = True
-        return module
+    training = True
 
     # A subclass says what it takes and returns.
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -229,7 +222,10 @@ class Module:
             This one.
         """
         for module in self.modules():
-            module.training = mode
+            # As it began, where a compiled step may have seen it: without its own.
+            vars(module).pop("training", None)
+            if not mode:
+                module.training = False
         return self
 
     def eval(self) -> Self:
@@ -379,13 +375,13 @@ class Module:
         layers.1  ReLU        (300, 64)           0                0   76,800
         total                                   192           38,400  154,368
         """
-        modes = [(module, module.training) for module in self.modules()]
+        trained = [module for module in self.modules() if module.training]
         try:
             with no_grad():
                 return summarise(self.eval(), example)
         finally:
-            for module, mode in modes:
-                module.training = mode
+            for module in trained:
+                del module.training
 
     def __setattr__(self, name: str, value: Any) -> None:
         old = vars(self).get(name)

@@ -41,11 +41,14 @@ class Row:
 class Summary:
     """The layers of a module as a table.
 
-    Attributes
+    Parameters
     ----------
     rows : tuple of Row
         One for each layer that was called: its path, kind, output shapes, parameters,
         multiplications in products, and bytes of its tensors and output.
+
+    Attributes
+    ----------
     parameters, multiplications, bytes : int
         Totals of all rows.
     """

@@ -51,7 +51,6 @@ from .convolutions import (
     unfold,
 )
 from .distances import cosine_similarity, normalize, pairwise_distance, pdist
-from .noise import dropout, dropout2d
 from .normalisation import (
     batch_norm,
     group_norm,
@@ -92,6 +91,7 @@ from .resampling import (
     pixel_shuffle,
     pixel_unshuffle,
 )
+from .zeros import dropout, dropout2d
 
 __all__ = [
     "adaptive_avg_pool1d",

@@ -15,7 +15,7 @@ from ...ops.networks.activations import elu as _elu
 from ...ops.networks.activations import leaky_relu as _leaky_relu
 from ...ops.networks.neural import softmax as _softmax
 from ...ops.support.axes import array, as_dtype
-from .arguments import functional
+from .common import functional
 
 _SELU = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
 """Scale and alpha that keep mean 0 and variance 1 (Klambauer et al. 2017)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,8 @@ from ...core.types import Array, Operand
 from ...ops.networks.losses import check_range, unsigned
 from ...ops.networks.neural import softmax
 from ...ops.support.axes import array
-from .arguments import cast, floating, functional
-from .noise import Random, dropout
+from .common import cast, floating, functional
+from .zeros import dropout
 
 
 @functional
@@ -27,7 +28,7 @@ def scaled_dot_product_attention(
     scale: float | None = None,
     enable_gqa: bool = False,
     *,
-    rng: Random = None,
+    rng: np.random.Generator | int | None = None,
 ) -> Array:
     """softmax(q k^T * scale + mask) v, for rows of queries, keys and values [1]_.
 
@@ -41,34 +42,45 @@ def scaled_dot_product_attention(
     k, v = cast(key, q), cast(value, q)
     if enable_gqa:
         k, v = (np.repeat(x, q.shape[-3] // x.shape[-3], -3) for x in (k, v))
-    scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
-    scores = np.matmul(q * scale, np.swapaxes(k, -1, -2))
-    weights = _weights(scores, _mask(attn_mask, is_causal, scores))
+    if attn_mask is not None and is_causal:
+        raise ValueError(
+            "scaled_dot_product_attention: is_causal is a mask of its own; leave one "
+            "of the two out"
+        )
+    mask = causal(q.shape[-2], k.shape[-2]) if is_causal else attn_mask
+    masks = [] if mask is None else [mask]
+    weights = attention_weights(q, k, masks, scale)
     if dropout_p:
         weights = dropout(weights, dropout_p, rng=rng)
     return np.matmul(weights, v)
 
 
-def _mask(mask: Any, is_causal: bool, scores: Any) -> Any:
-    if mask is not None and is_causal:
-        raise ValueError(
-            "scaled_dot_product_attention: is_causal is a mask of its own; leave one "
-            "of the two out"
-        )
-    if is_causal:
-        return np.tri(*scores.shape[-2:], dtype=bool)
-    return mask if mask is None else array(mask)
+def causal(queries: int, keys: int) -> Any:
+    """Return the mask by which a query looks at keys at its place and before."""
+    return np.tri(queries, keys, dtype=bool)
 
 
-def _weights(scores: Any, mask: Any) -> Any:
-    if mask is None:
+def attention_weights(
+    q: Any, k: Any, masks: Iterable[Any], scale: float | None = None
+) -> Any:
+    """Return softmax(q k^T * scale), under masks.
+
+    Of booleans a mask says which keys may be looked at; numbers are added.
+    """
+    scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
+    scores = np.matmul(q * scale, np.swapaxes(k, -1, -2))
+    seen: Any = None
+    for mask in map(array, masks):
+        if mask.dtype.kind != "b":
+            scores = scores + cast(mask, scores)
+        else:
+            mask = as_array(mask)
+            seen = mask if seen is None else np.logical_and(seen, mask)
+    if seen is None:
         return softmax(scores, -1)
-    if mask.dtype.kind != "b":
-        return softmax(scores + cast(mask, scores), -1)
-    mask = as_array(mask)
     # Not minus infinity: of a row of it softmax is NaN.
     least = float(np.finfo(scores.dtype).min)
-    return np.where(mask, softmax(np.where(mask, scores, least), -1), 0)
+    return np.where(seen, softmax(np.where(seen, scores, least), -1), 0)
 
 
 @functional

@@ -13,7 +13,7 @@ from ...ops.elementwise.logspace import log_softmax, softplus
 from ...ops.networks.losses import check_range, unsigned
 from ...ops.support.axes import array
 from ...ops.support.strong import scaled
-from .arguments import alike, cast, floating, functional, reduced
+from .common import alike, cast, floating, functional, reduced
 
 
 @functional

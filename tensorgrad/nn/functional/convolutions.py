@@ -10,7 +10,7 @@ import numpy as np
 from ...core.types import Array, Operand
 from ...ops.networks import windows
 from ...ops.networks.windows import Window, convolution, convolution_transposed
-from .arguments import batched, cast, floating, functional, lengths
+from .common import batched, cast, floating, functional, lengths
 
 Numbers = int | tuple[int, ...]
 

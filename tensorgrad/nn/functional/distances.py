@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...core.types import Array, Operand
-from .arguments import cast, floating, functional
+from .common import cast, floating, functional
 
 
 def _norm(x: Any, p: float, axis: int, keepdims: bool = False) -> Any:

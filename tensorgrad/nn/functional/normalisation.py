@@ -12,7 +12,7 @@ from ...core.mode import no_grad
 from ...core.tensor import Tensor, detached
 from ...core.types import Array, Operand
 from ...ops.support.axes import array
-from .arguments import cast, floating, functional
+from .common import cast, floating, functional
 from .pooling import avg_pool2d
 
 

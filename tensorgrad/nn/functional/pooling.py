@@ -11,7 +11,7 @@ import numpy as np
 
 from ...core.types import Array, Operand
 from ...ops.networks.windows import Window, max_pool, unfold
-from .arguments import along, batched, functional, lengths
+from .common import along, batched, functional, lengths
 
 Numbers = int | tuple[int, ...]
 

@@ -11,7 +11,7 @@ import numpy as np
 from ...core.tensor import detached
 from ...core.types import Array, Operand
 from ...ops.support.axes import array
-from .arguments import alike, cast, functional, reduced
+from .common import alike, cast, functional, reduced
 from .distances import cosine_similarity, pairwise_distance
 
 

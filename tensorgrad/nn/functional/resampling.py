@@ -10,7 +10,7 @@ import numpy as np
 
 from ...core.types import Array, Operand
 from ...ops.support.axes import array
-from .arguments import along, floating, functional
+from .common import along, floating, functional
 from .pooling import mean_of_parts
 
 _PADDING = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}

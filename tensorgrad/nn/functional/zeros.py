@@ -7,14 +7,16 @@ import numpy as np
 from ...core.types import Array, Operand
 from ...ops.networks.activations import dropout as _dropout
 from ...ops.support.axes import array
-from .arguments import functional
-
-Random = np.random.Generator | int | None
+from .common import functional
 
 
 @functional
 def dropout(
-    input: Operand, p: float = 0.5, training: bool = True, *, rng: Random = None
+    input: Operand,
+    p: float = 0.5,
+    training: bool = True,
+    *,
+    rng: np.random.Generator | int | None = None,
 ) -> Array:
     """x with zeros at random, a share p of them, the others divided by 1 - p.
 
@@ -25,7 +27,11 @@ def dropout(
 
 @functional
 def dropout2d(
-    input: Operand, p: float = 0.5, training: bool = True, *, rng: Random = None
+    input: Operand,
+    p: float = 0.5,
+    training: bool = True,
+    *,
+    rng: np.random.Generator | int | None = None,
 ) -> Array:
     """As dropout, of whole channels of samples (n, channels, ...)."""
     x = array(input)

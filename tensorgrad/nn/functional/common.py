@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from inspect import cleandoc
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,8 @@ def functional(function: Callable[Q, Any]) -> Operation[Q, Tensor, Array]:
     """Describe a function that has PyTorch's name and arguments."""
     if function.__doc__ is not None:  # Python was not started with -OO.
         names = ", ".join(parameter_names(function))
-        function.__doc__ += _SECTIONS.format(names=names, name=function.__name__)
+        sections = _SECTIONS.format(names=names, name=function.__name__)
+        function.__doc__ = cleandoc(function.__doc__) + sections
     return on_tensors(function)
 
 

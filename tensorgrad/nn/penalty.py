@@ -35,8 +35,8 @@ def penalty(tensors: Iterable[Tensor], *, l1: float = 0.0, l2: float = 0.0) -> T
     --------
     >>> import tensorgrad as tg
     >>> w = tg.Tensor([1.0, -2.0], requires_grad=True)
-    >>> tg.nn.penalty([w], l1=0.1, l2=0.01).item()
-    0.35
+    >>> tg.nn.penalty([w], l1=0.25, l2=0.5).item()
+    3.25
     """
     if not (l1 >= 0 and l2 >= 0):
         raise ValueError(f"penalty: l1 and l2 must be at least 0, got {l1} and {l2}")

@@ -180,7 +180,7 @@ class Model:
 
     def layers(self) -> list[tuple[str, str]]:
         """Return name and kind of the layers that hold no others, in order."""
-        if hasattr(self.model, "named_modules"):
+        if hasattr(self.model, "register_forward_hook"):  # PyTorch's
             every = [
                 (name, m)
                 for name, m in self.model.named_modules()

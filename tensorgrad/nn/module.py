@@ -14,7 +14,7 @@ from ..core.foreign import values
 from ..core.mode import no_grad
 from ..core.tensor import Tensor, detached
 from ..core.tree import nest
-from ..core.types import Forward, Q, R
+from ..core.types import Forward, Operand, Q, R
 from .summary import Summary, summarise
 
 if TYPE_CHECKING:
@@ -350,7 +350,7 @@ class Module:
                 own[name][...] = value
         return difference
 
-    def summary(self, *example: Any) -> Summary:
+    def summary(self, *example: Operand) -> Summary:
         """Return a table of the layers: output shapes, parameters, multiplications.
 
         Parameters

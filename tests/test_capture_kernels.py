@@ -43,7 +43,7 @@ def check(step=slope, fused=None, calls=4):
 def fresh(tmp_path, monkeypatch):
     """Forget what was compiled and said before."""
     monkeypatch.setenv("TENSORGRAD_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(fuse, "_told", set())
+    monkeypatch.setattr(fuse, "_warned", set())
     for cached in (kernels._compiled, kernels._broken):
         cached.cache_clear()
     yield tmp_path / "cache"
@@ -121,7 +121,7 @@ def test_no_kernels_while_numba_compiles_nothing(fresh, monkeypatch):
 
 
 @needs_numba
-def test_what_fails_while_kernels_are_built_is_told(fresh, monkeypatch):
+def test_what_fails_while_kernels_are_built_is_warned(fresh, monkeypatch):
     def fails(*args):
         raise KeyError("a fault of ours")
 

@@ -31,7 +31,9 @@ class Part(NamedTuple):
 
 PARTS = {
     "cli": Part(0, 4, 12.4, "the command: uses everything below", EDGE),
+    "formats": Part(0, 3, 1.95, "files of others"),
     "explanation": Part(2.15, 3, 1.95, "tg.explain", GREEN),
+    "train": Part(4.3, 3, 1.95, "loop, checkpoints"),
     "testing": Part(0, 2, 1.95, "checks of gradients", GREEN),
     "nn": Part(2.15, 2, 1.95, "layers of networks"),
     "linalg": Part(4.3, 2, 1.2, "of NumPy"),
@@ -41,8 +43,10 @@ PARTS = {
     "optim": Part(8.5, 1, 1.9, "optimizers"),
     "capture": Part(10.6, 1, 1.8, "tg.compile"),
     "core": Part(0, 0, 12.4, "tensor, graph, backward"),
-    "data": Part(8.5, 3, 2.2, "data sets", YELLOW),
-    "extras": Part(10.9, 3, 1.5, "optional", YELLOW),
+    "data": Part(8.5, 3, 1.2, "data sets", YELLOW),
+    "extras": Part(9.8, 3, 1.0, "optional", YELLOW),
+    "files": Part(10.9, 3, 0.85, "on disk", YELLOW),
+    "bar": Part(11.85, 3, 0.55, "tqdm", YELLOW),
     "random": Part(8.5, 2, 1.3, "generators", YELLOW),
     "facts": Part(10, 2, 1.1, "of NumPy", YELLOW),
     "loading": Part(11.3, 2, 1.1, "Ctrl-C", YELLOW),
@@ -50,6 +54,8 @@ PARTS = {
 HEIGHT = 0.62
 USES = [
     ("explanation", "nn"),
+    ("formats", "nn"),
+    ("train", "nn"),
     ("testing", "ops"),
     ("nn", "ops"),
     ("linalg", "ops"),
@@ -126,7 +132,8 @@ def draw_layers() -> Any:
     for user, used in USES:
         upper, lower = PARTS[user], PARTS[used]
         x = upper.x + upper.width / 2
-        arrow(axes, (x, upper.y), (x, lower.y + HEIGHT))
+        end = min(max(x, lower.x + 0.2), lower.x + lower.width - 0.2)
+        arrow(axes, (x, upper.y), (end, lower.y + HEIGHT))
     return figure
 
 

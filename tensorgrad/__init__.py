@@ -70,7 +70,7 @@ from .transforms import (
 
 if typing.TYPE_CHECKING:
     from . import capture as capture
-    from . import plot, testing
+    from . import formats, plot, testing, train
     from .capture import compile
     from .explanation import explain, watching
     from .testing import GradientError, gradcheck, gradgradcheck
@@ -98,6 +98,7 @@ __all__ = [
     "debug",
     "enable_grad",
     "explain",
+    "formats",
     "grad",
     "gradcheck",
     "gradgradcheck",
@@ -114,6 +115,7 @@ __all__ = [
     "primitive",
     "tensor",
     "testing",
+    "train",
     "value_and_grad",
     "vjp",
     "watching",
@@ -133,10 +135,12 @@ _LATER = {
     "capture": "capture",
     "compile": "capture",
     "explain": "explanation",
+    "formats": "formats",
     "gradcheck": "testing",
     "gradgradcheck": "testing",
     "plot": "plot",
     "testing": "testing",
+    "train": "train",
     "watching": "explanation",
 }
 

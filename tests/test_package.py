@@ -41,6 +41,10 @@ LAYERS: dict[str, set[str]] = {
     "optim": {"core"},
     "data": {"random"},
     "plot": {"core", "extras", "transforms"},
+    "files": set(),
+    "bar": set(),
+    "formats": {"core", "extras", "files", "nn"},
+    "train": {"bar", "capture", "core", "extras", "files", "nn", "optim", "random"},
     "explanation": {"core", "facts", "nn"},
 }
 # What each room of capture imports of its other files: rooms, or the modules beside

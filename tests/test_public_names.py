@@ -23,7 +23,9 @@ def numpy_names():
 NUMPY = numpy_names()
 OURS = [*tg.__all__, *(f"linalg.{name}" for name in tg.linalg.__all__)]
 LISTED = {name.rpartition(".")[2] for name in REFERENCE}
-OTHERS = {"data", "linalg", "nn", "optim", "plot", "tensor", "testing"}
+OTHERS = {
+    *("data", "formats", "linalg", "nn", "optim", "plot", "tensor", "testing", "train"),
+}
 """Parts of the package, and a second name of a class."""
 NEWER = {"astype", "cumulative_prod", "cumulative_sum", "matvec", "unstack", "vecmat"}
 """Functions that NumPy has since 2.1 or 2.2."""

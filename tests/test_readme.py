@@ -90,7 +90,7 @@ def run_alone(page: Path, where: Path) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_blocks_run(page, tmp_path):
-    if "tg.plot." in page.read_text("utf-8"):
+    if "plot" in page.read_text("utf-8"):
         pytest.importorskip("matplotlib")
     assert run_alone(page, tmp_path) == ""
 

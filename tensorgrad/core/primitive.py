@@ -349,11 +349,11 @@ class Primitive(Operation[P, T_co, R_co]):
         inputs = tuple(
             i for i, a in enumerate(args) if type(a) is Tensor and a.node is not None
         )
-        if not inputs or not is_grad_enabled():
-            plain_ = not any(type(a) is Tensor for a in args)
-            return self.constant((arrays,), y, plain_)
         rest = zip(self.names[1:], self.defaults[1:], strict=True)
         values = [arrays, *(kwargs.get(name, default) for name, default in rest)]
+        if not inputs or not is_grad_enabled():
+            plain_ = not any(type(a) is Tensor for a in args)
+            return self.constant(values, y, plain_)
         parents = tuple(args[i].node for i in inputs)
         return self.recorded(self.plans[inputs], parents, values, y)
 

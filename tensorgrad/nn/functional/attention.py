@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.mode import is_grad_enabled
 from ...core.tensor import as_array
 from ...core.types import Array, Operand
 from ...ops.networks.losses import check_range, unsigned
@@ -108,7 +109,7 @@ def embedding(
             f"embedding: expected integers and a table (rows, features), got "
             f"{at.dtype} and shape {table.shape}"
         )
-    at = at.astype(np.intp)
+    at = at.astype(np.intp, copy=False)
     rows = table.shape[0]
     check_range(at.reshape(-1), unsigned(at.dtype), (-1, rows), "embedding")
     y = table[at]
@@ -118,6 +119,8 @@ def embedding(
         raise ValueError(
             f"embedding: padding_idx must be a row of {rows}, got {padding_idx}"
         )
+    if not is_grad_enabled():
+        return y
     still = (at == padding_idx % rows)[..., None]
     return np.where(still, table.detach()[at] if hasattr(y, "detach") else y, y)
 

@@ -31,6 +31,7 @@ def save_weights(
     path : str or path
         Ending in ``.npz``, which `numpy.load` reads, or ``.safetensors``.
     model : Module
+        Whose values are written.
     pytorch : bool
         Whether to write them as a PyTorch model of the same layers has them: a layer
         of Sequential under its number alone, the weight of Dense transposed.
@@ -119,6 +120,7 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Array]:
     Returns
     -------
     dict of str to ndarray
+        As they stand in the file.
 
     Raises
     ------

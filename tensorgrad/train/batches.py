@@ -113,6 +113,7 @@ class Batches:
         Returns
         -------
         tuple of arrays
+            One for each of the data, or each field of their samples.
         """
         return self._batch(None, number)
 

@@ -89,6 +89,7 @@ class EarlyStopping:
         Returns
         -------
         dict
+            For `load_state_dict`.
         """
         return {"best": [self.best, self.best_epoch], "weights": self._weights}
 
@@ -98,5 +99,6 @@ class EarlyStopping:
         Parameters
         ----------
         state : dict
+            What `state_dict` returned.
         """
         (self.best, self.best_epoch), self._weights = state["best"], state["weights"]

@@ -88,6 +88,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     Parameters
     ----------
     path : str or path
+        Of a file that `save` has written.
 
     Returns
     -------
@@ -265,6 +266,7 @@ class Checkpoints:
         Returns
         -------
         list of Path
+            Named by the steps that had been taken.
         """
         return sorted(self.folder.glob("step-*.ckpt"), reverse=True)
 
@@ -277,15 +279,15 @@ class Checkpoints:
         nest or None
             None where there is no file.
 
-        Warns
-        -----
-        RuntimeWarning
-            For each file that is damaged.
-
         Raises
         ------
         CheckpointError
             If all are damaged.
+
+        Warns
+        -----
+        RuntimeWarning
+            For each file that is damaged.
         """
         error = None
         for path in self.paths():
@@ -302,7 +304,23 @@ class Checkpoints:
         return None
 
     def resume(self, run: Any) -> bool:
-        """Put a run where its newest checkpoint was; False where there is none."""
+        """Put a run where its newest checkpoint was.
+
+        Parameters
+        ----------
+        run : Run
+            Or whatever has `load_state_dict`.
+
+        Returns
+        -------
+        bool
+            False where there is no checkpoint.
+
+        Raises
+        ------
+        CheckpointError
+            If all are damaged, or of another training.
+        """
         state = self.latest()
         if state is None:
             return False
@@ -316,12 +334,26 @@ class Checkpoints:
         return True
 
     def after_step(self, run: Any) -> None:
-        """Write a checkpoint where one is due after a step."""
+        """Write a checkpoint where one is due after a step.
+
+        Parameters
+        ----------
+        run : Run
+            Or whatever has `steps` and `state_dict`.
+        """
         if self.every_steps is not None and run.steps % self.every_steps == 0:
             self._write(run)
 
     def after_epoch(self, run: Any, *, last: bool) -> None:
-        """Write a checkpoint where one is due after an epoch."""
+        """Write a checkpoint where one is due after an epoch.
+
+        Parameters
+        ----------
+        run : Run
+            Or whatever has `epoch`, `steps` and `state_dict`.
+        last : bool
+            Whether no other epoch follows, after which one is always due.
+        """
         if last or run.epoch % self.every_epochs == 0:
             self._write(run)
 

@@ -79,6 +79,7 @@ class Log:
         Parameters
         ----------
         path : str or path
+            What is there is replaced.
         """
         with open(path, "w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self.names)
@@ -92,6 +93,7 @@ class Log:
         Returns
         -------
         pandas.DataFrame
+            A column for each figure.
 
         Raises
         ------
@@ -113,6 +115,7 @@ class Log:
         Returns
         -------
         matplotlib Axes
+            Where it was drawn.
         """
         if ax is None:
             pyplot = extras.load("matplotlib.pyplot", "plot", "Log.plot")

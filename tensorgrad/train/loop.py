@@ -38,9 +38,11 @@ def training_step(
     Parameters
     ----------
     model : Module
+        What is trained.
     loss : callable
         Takes the model's output and the target; returns a scalar tensor.
     optimizer : Optimizer
+        Of the model's parameters.
     compile : bool or callable
         Whether to record the step and replay it, as `tensorgrad.compile` does; or what
         does so, such as ``functools.partial(tg.compile, fused=False)``.
@@ -83,16 +85,25 @@ def training_step(
 class Run:
     """A training as its callbacks see it.
 
-    Attributes
+    Parameters
     ----------
     model : Module
+        What is trained.
     optimizer : Optimizer
+        Of its parameters.
     batches : iterable
         Of an epoch, each a tuple of arrays with the target last.
+    callbacks : sequence of callables
+        Called after each epoch.
+
+    Attributes
+    ----------
     log : Log
         A row for each epoch.
     epoch, steps : int
         Epochs completed, and steps taken in all.
+    sums : dict of float
+        Figures of the present epoch, added up over its samples.
     """
 
     def __init__(
@@ -184,8 +195,12 @@ def fit(
         the batch.
     epochs : int
         Passes over the data, with those of a run that is resumed.
-    batch_size, shuffle, rng
-        As `Batches` takes them.
+    batch_size : int
+        Samples of a batch.
+    shuffle : bool
+        Whether each epoch has an order of its own.
+    rng : int, numpy.random.Generator or RandomState, optional
+        Where the order is drawn from; fresh entropy for None.
     validation : tuple of arrays, or iterable of tuples, optional
         To evaluate the model on after each epoch.
     metrics : dict of callables, optional

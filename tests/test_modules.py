@@ -178,3 +178,20 @@ def test_a_compiled_step_notices_a_change_of_mode():
         step(x)
     layer.train()
     np.testing.assert_array_equal(step(x).numpy(), expected)
+
+
+def test_summary_counts_the_products_of_convolutions():
+    down = tg.nn.Conv2d(2, 6, 5, groups=2, rng=0)
+    up = tg.nn.ConvTranspose2d(6, 1, 5, rng=0)
+    rows = Sequential(down, up).summary(np.ones((3, 2, 28, 28)))
+    assert [row.output for row in rows.rows] == [
+        "(3, 1, 28, 28)",
+        "(3, 6, 24, 24)",
+        "(3, 1, 28, 28)",
+    ]
+    pixels = 3 * 24 * 24
+    assert [row.multiplications for row in rows.rows] == [
+        0,
+        pixels * 6 * 25,
+        pixels * 6 * 25,
+    ]

@@ -44,7 +44,8 @@ def test_gradients(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "kernels"), [*((n, False) for n in LAYERS), *((n, True) for n in KERNELS)]
+    ("name", "kernels"),
+    [*((n, False) for n in LAYERS), *((n, True) for n in sorted(KERNELS))],
 )
 def test_compiled(name, kernels):
     if kernels:

@@ -137,12 +137,19 @@ def test_every_rule_is_described():
 
 
 def operations_reached(call):
-    """Return what a call records, and what its gradient does."""
+    """Return what a call records, and what its first and second gradients do."""
     xs = [tg.Tensor(a, requires_grad=True) for a in call.arrays]
     ys = [y for y in as_tuple(call(*xs)) if y.requires_grad]
-    first = operations_below(ys)
-    sum((y * y).sum() for y in ys).backward(create_graph=True)
-    return first | operations_below([x.grad for x in xs if x.grad is not None])
+    reached = operations_below(ys)
+    for _ in range(2):
+        sum((y * y).sum() for y in ys).backward(create_graph=True)
+        ys = [x.grad for x in xs if x.grad is not None and x.grad.requires_grad]
+        reached |= operations_below(ys)
+        for x in xs:
+            x.grad = None
+        if not ys:
+            break
+    return reached
 
 
 def operations_below(tensors):

@@ -197,6 +197,17 @@ unfold.vjp(x=lambda g, x_shape, window: fold(g, x_shape[2:], window))
 fold.vjp(columns=lambda g, window: unfold(g, window))
 
 
+def _check_axes(name: str, window: Window, *arrays: Any) -> None:
+    """Raise for arrays that are not of two axes and one for each of the window."""
+    axes = len(window.kernel) + 2
+    for x in arrays:
+        if np.ndim(x) != axes:
+            raise ValueError(
+                f"{name}: expected arrays of {axes} axes, the last of them those of "
+                f"the window, got shape {np.shape(x)}"
+            )
+
+
 def _grouped(weight: Any, groups: int) -> Any:
     """Return weights (out, in, *kernel) as a matrix for each group."""
     return weight.reshape(groups, weight.shape[0] // groups, -1)
@@ -233,6 +244,7 @@ def convolution(
     (n, out, *counts) Tensor or ndarray
         A Tensor where an argument is one.
     """
+    _check_axes("convolution", window, x, weight)
     counts = window.counts(x.shape[2:])
     n, outputs = x.shape[0], weight.shape[0]
     columns = _columns(_samples_last(x), window).reshape(
@@ -240,7 +252,7 @@ def convolution(
     )
     y = np.matmul(_grouped(weight, groups), columns).reshape(outputs, *counts, n)
     if bias is not None:
-        y += bias.reshape(-1, *[1] * (len(counts) + 1))
+        y += np.reshape(bias, (-1, *[1] * (len(counts) + 1)))
     return _samples_first(y)
 
 
@@ -276,6 +288,7 @@ def convolution_transposed(
     (n, in, *lengths) Tensor or ndarray
         A Tensor where an argument is one.
     """
+    _check_axes("convolution_transposed", window, x, weight)
     n, outputs, *counts = x.shape
     rows = _samples_last(x).reshape(groups, outputs // groups, math.prod(counts) * n)
     columns = np.matmul(_grouped(weight, groups).mT, rows)
@@ -311,6 +324,7 @@ def convolution_filters(x: Operand, z: Operand, window: Window, groups: int) -> 
     (out, in / groups, *kernel) Tensor or ndarray
         A Tensor where an argument is one.
     """
+    _check_axes("convolution_filters", window, x, z)
     n, outputs, *counts = z.shape
     inputs, size = x.shape[1] // groups, math.prod(counts) * n
     columns = _columns(_samples_last(x), window)

@@ -187,12 +187,12 @@ class LayerNorm(Module):
 
         Parameters
         ----------
-        x : (..., *normalized_shape) Tensor or array_like
+        x : (...) + normalized_shape Tensor or array_like
             Samples.
 
         Returns
         -------
-        (..., *normalized_shape) Tensor
+        (...) + normalized_shape Tensor
             Of the same shape.
 
         Raises
@@ -251,12 +251,12 @@ class RMSNorm(Module):
 
         Parameters
         ----------
-        x : (..., *normalized_shape) Tensor or array_like
+        x : (...) + normalized_shape Tensor or array_like
             Samples.
 
         Returns
         -------
-        (..., *normalized_shape) Tensor
+        (...) + normalized_shape Tensor
             Of the same shape.
 
         Raises

@@ -286,3 +286,17 @@ def test_a_run_that_is_killed_has_the_bits_of_one_that_is_not(tmp_path, compile)
 
 def newest(folder):
     return max(map(str, (folder / "run").glob("step-*.ckpt")), default="")
+
+
+def test_a_training_that_was_ended_stays_ended(tmp_path):
+    def trained():
+        model, optimizer = parts()
+        callbacks = [lambda run: run.epoch == 2]
+        checkpoints = Checkpoints(tmp_path)
+        options = {"callbacks": callbacks, "checkpoints": checkpoints, **OPTIONS}
+        log = fit(model, optimizer, (X, Y), epochs=5, **options)
+        return bits(model), len(log)
+
+    ended = trained()
+    assert ended[1] == 2
+    assert trained() == ended

@@ -102,6 +102,8 @@ class Run:
         A row for each epoch.
     epoch, steps : int
         Epochs completed, and steps taken in all.
+    ended : bool
+        Whether a callback has ended the training.
     sums : dict of float
         Figures of the present epoch, added up over its samples.
     """
@@ -117,6 +119,7 @@ class Run:
         self.callbacks = list(callbacks)
         self.log = Log()
         self.epoch = self.steps = 0
+        self.ended = False
         self.sums: dict[str, float] = {}
         self._generators = list(generators(model))
 
@@ -135,7 +138,7 @@ class Run:
             "batches": _state(self.batches),
             "callbacks": [_state(callback) for callback in self.callbacks],
             "random": [random_state(rng) for rng in self._generators],
-            "run": [self.epoch, self.steps, self.sums, self.log.rows],
+            "run": [self.epoch, self.steps, self.ended, self.sums, self.log.rows],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -158,7 +161,7 @@ class Run:
             _load_state(callback, its)
         for rng, its in zip(self._generators, state["random"], strict=True):
             set_random_state(rng, its)
-        self.epoch, self.steps, self.sums, self.log.rows = state["run"]
+        self.epoch, self.steps, self.ended, self.sums, self.log.rows = state["run"]
 
 
 def fit(
@@ -252,7 +255,7 @@ def fit(
         _record_again(run, step, checkpoints)
     with bar(epochs, "epoch", shown=progress) as shown:
         shown.update(run.epoch)
-        while run.epoch < epochs:
+        while run.epoch < epochs and not run.ended:
             row = _epoch(run, step, loss, metrics, checkpoints)
             if held is not None:
                 figures = evaluate(model, held, loss=loss, metrics=metrics)
@@ -260,11 +263,11 @@ def fit(
             run.log.append(row)
             shown.set_postfix({k: f"{v:.4g}" for k, v in row.items() if k != "epoch"})
             shown.update(1)
-            ended = [callback(run) for callback in run.callbacks]
+            # Each is called, also after one that ends it.
+            answers = [callback(run) for callback in run.callbacks]
+            run.ended = any(answers)
             if checkpoints is not None:
-                checkpoints.after_epoch(run, last=any(ended) or run.epoch == epochs)
-            if any(ended):
-                break
+                checkpoints.after_epoch(run, last=run.ended or run.epoch == epochs)
     model.eval()
     return run.log
 

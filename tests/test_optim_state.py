@@ -585,3 +585,29 @@ def test_a_captured_step_sees_what_changed_or_refuses(change, count):
     for ours, theirs in zip(found, trained(False), strict=True):
         for a, b in zip(ours, theirs, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+def test_a_captured_step_goes_on_from_a_state_that_is_loaded():
+    class Own(Adam):
+        def step_numbers(self):
+            return super().step_numbers()
+
+    (p,) = params_of(1)
+    optimizer = Own([p], 0.1)
+
+    @tg.compile(fused=False)
+    def step():
+        optimizer.zero_grad()
+        (p * p).sum().backward()
+        optimizer.step()
+
+    start, state = p.numpy().copy(), optimizer.state_dict()
+    ends = []
+    for _ in range(3):
+        p.numpy()[...] = start
+        optimizer.load_state_dict(state)
+        for _ in range(4):
+            step()
+        ends.append(p.numpy().copy())
+    assert all((end == ends[0]).all() for end in ends)
+    assert optimizer.steps == 4

@@ -463,7 +463,8 @@ class Optimizer:
             self._initial = initial
         self._rate, self._steps = state_dict["rate"], state_dict["steps"]
         late = zip(self.params, state_dict["late"], strict=True)
-        self._late = {p: n for p, n in late if n}
+        if (counts := {p: n for p, n in late if n}) != self._late:
+            self._late = counts
 
     def _settings(self) -> dict[str, float]:
         return {

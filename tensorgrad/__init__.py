@@ -139,6 +139,7 @@ _LATER = {
     "gradcheck": "testing",
     "gradgradcheck": "testing",
     "plot": "plot",
+    "sklearn": "sklearn",
     "testing": "testing",
     "train": "train",
     "watching": "explanation",

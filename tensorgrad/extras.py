@@ -8,6 +8,10 @@ from typing import Any
 __all__ = ["load", "missing"]
 
 
+_DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+"""What pip calls a package that is imported under another name."""
+
+
 def load(module: str, extra: str, purpose: str) -> Any:
     """Import a module by name.
 
@@ -37,6 +41,7 @@ def missing(module: str, extra: str, purpose: str) -> ImportError:
     Until there is a release, the extra is installed from a copy of the repository.
     """
     package = module.partition(".")[0].replace("_", "-")
+    package = _DISTRIBUTIONS.get(package, package)
     return ImportError(
         f"{purpose} needs {package}; type pip install -e '.[{extra}]' in a copy of the "
         f"tensorgrad repository, or pip install {package}"

@@ -27,6 +27,7 @@ PUBLIC = [
     "tensorgrad.nn.functional",
     "tensorgrad.optim",
     "tensorgrad.plot",
+    *(["tensorgrad.sklearn"] if find_spec("sklearn") else []),
     "tensorgrad.testing",
     "tensorgrad.testing.strategies",
 ]
@@ -132,7 +133,14 @@ def methods(name: str) -> list[str]:
     if not inspect.isclass(value) or issubclass(value, BaseException):
         return [name]
     own = [n for n, v in inspect.getmembers(value) if callable(v) and n[0] != "_"]
+    # Estimators have methods of scikit-learn's.
+    own = [n for n in own if not is_scikit_learns(getattr(value, n))]
     return [name, *(f"{name}.{n}" for n in own if not isinstance(value, ModuleType))]
+
+
+def is_scikit_learns(method: Any) -> bool:
+    """Whether a method was defined by scikit-learn."""
+    return getattr(method, "__module__", "").startswith("sklearn.")
 
 
 def complaints(name: str) -> list[str]:

@@ -46,6 +46,7 @@ LAYERS: dict[str, set[str]] = {
     "formats": {"core", "extras", "files", "nn"},
     "train": {"bar", "capture", "core", "extras", "files", "nn", "optim", "random"},
     "explanation": {"core", "facts", "nn"},
+    "sklearn": {"bar", "capture", "core", "extras", "nn", "ops", "optim"},
 }
 # What each room of capture imports of its other files: rooms, or the modules beside
 # them. `compiled` joins the rooms, and nothing in them imports it.

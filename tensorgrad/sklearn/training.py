@@ -1,0 +1,221 @@
+"""Training of a network: its step, recorded where that pays, and batches for it."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from .. import capture
+from ..core.tensor import Tensor
+from ..optim import Optimizer
+from .network import Loss, Network, half_square, weighted_sum
+
+Array = np.ndarray[Any, Any]
+
+REPLAY = 250
+"""Steps from which on recording two of them costs less than it saves."""
+
+KERNELS = 50_000
+"""Steps from which on compiling kernels costs less than it saves."""
+
+
+class Data:
+    """Samples, targets and weights of sum 1 that go to a step in batches of one length.
+
+    The last batch is filled up with samples of weight 0, so that all steps are alike,
+    or is shorter where samples are not independent (`ragged`).
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        y: Array,
+        weights: Array | None,
+        batch: int,
+        ragged: bool = False,
+    ) -> None:
+        self.X = X if isinstance(X, np.ndarray) else X.tocsr()
+        self.y, self.ragged = y, ragged
+        self.weights = None if weights is None else weights.astype(X.dtype)
+        self.x = np.zeros((batch, X.shape[1]), X.dtype)
+        self.targets = np.zeros((batch, y.shape[1]), X.dtype)
+        self.w = np.zeros(batch, X.dtype)
+        self.full = 0
+
+    def batches(self, order: Array) -> Iterator[tuple[int, Array, Array, Array, float]]:
+        """Yield length, samples, targets, weights and the sum these had, by batches."""
+        size = len(self.w)
+        for start in range(0, len(order), size):
+            rows = order[start : start + size]
+            n = len(rows)
+            total = self._load(rows, n)
+            if total == 0 or (self.ragged and n == 1 < len(order)):
+                continue  # Nothing to learn from, or no spread to normalise by.
+            end = n if self.ragged else size
+            yield n, self.x[:end], self.targets[:end], self.w[:end], total
+
+    def _load(self, rows: Array, n: int) -> float:
+        if isinstance(self.X, np.ndarray):
+            np.take(self.X, rows, axis=0, out=self.x[:n], mode="clip")
+        else:
+            self.x[:n] = self.X[rows].toarray()
+        np.take(self.y, rows, axis=0, out=self.targets[:n], mode="clip")
+        total = float(n)
+        if self.weights is not None:
+            np.take(self.weights, rows, out=self.w[:n], mode="clip")
+            total = float(self.w[:n].sum())
+            self.w[:n] /= total or 1
+        elif n != self.full:
+            self.full = n
+            self.w[:n] = 1 / n
+        self.w[n:] = 0
+        return total
+
+
+class Trainer:
+    """A network with its parameters as one vector, and what updates them.
+
+    Parameters
+    ----------
+    network : Network
+    loss : callable
+        Of scores and targets: of each sample, or each output of it.
+    dtype : dtype
+        Of the parameters.
+    scale : float
+        What the loss is multiplied with where it is shown.
+    optimizer : callable, optional
+        Makes one from a list of parameters; without it there are only gradients.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        dtype: Any,
+        scale: float,
+        optimizer: Callable[[list[Tensor]], Optimizer] | None,
+    ) -> None:
+        self.network, self.loss, self.scale = network, loss, scale
+        self.theta = Tensor(np.zeros(network.size, dtype), requires_grad=True)
+        self.running = [Tensor(a) for a in network.running(dtype)]
+        self.optimizer: Any = optimizer([self.theta]) if optimizer else None
+        self.rng = np.random.default_rng(0)
+        self.steps = 0
+        self.compiled: str | None = None
+        self.run: Callable[..., Any] = (
+            self._gradient if self.optimizer is None else self._step
+        )
+
+    def prepare(self, steps: int, wanted: Any, kernels: bool) -> None:
+        """Record steps from now on, if so many more make it pay, or it is wanted."""
+        self.steps += steps
+        pays = self.steps >= REPLAY if wanted == "auto" else wanted
+        if pays and self.compiled is None:
+            self.run = capture.compile(self.run, fused=None if kernels else False)
+            self.compiled = "numba" if kernels else "NumPy"
+
+    def values(self) -> list[Array]:
+        """Return the arrays that training changes, the optimizer's aside."""
+        return [tensor.numpy() for tensor in (self.theta, *self.running)]
+
+    def load(self, values: list[Array], state: Any = None, seed: int = 0) -> None:
+        """Go on from values, the state of the optimizer, and a seed for dropout."""
+        for mine, value in zip(self.values(), values, strict=True):
+            mine[...] = value
+        if self.optimizer is not None and state is not None:
+            self.optimizer.load_state_dict(state)
+        if self.network.rate:
+            fresh = np.random.default_rng(seed)
+            self.rng.bit_generator.state = fresh.bit_generator.state
+
+    def objective(self, x: Any, y: Any, w: Any, decay: Any) -> tuple[Any, Any]:
+        """Return what is minimised, and the loss that is shown."""
+        parts = self.network.parts(self.theta)
+        scores = self.network.scores(parts, self.running, x, self.rng)
+        data = weighted_sum(self._losses(scores, y), w)
+        squares = map(half_square, parts[: self.network.depth])
+        penalty = decay * functools.reduce(operator.add, squares)
+        objective = data + penalty
+        return objective, objective if self.scale == 1 else self.scale * data + penalty
+
+    def _losses(self, scores: Any, y: Any) -> Any:
+        """Return the loss of each sample."""
+        losses = self.loss(scores, y)
+        if np.shape(losses) not in ((len(y),), y.shape):
+            raise ValueError(
+                f"loss: expected the loss of each of {len(y)} samples, or of each "
+                f"output of them, {y.shape}, got shape {np.shape(losses)}; leave out "
+                'its mean, as reduction="none" does'
+            )
+        return losses.sum(axis=1) if losses.ndim == 2 else losses
+
+    def _step(self, x: Any, y: Any, w: Any, decay: Any) -> Any:
+        self.optimizer.zero_grad()
+        objective, shown = self.objective(x, y, w, decay)
+        objective.backward()
+        self.optimizer.step()
+        return shown
+
+    def _gradient(self, x: Any, y: Any, w: Any, decay: Any) -> Any:
+        self.theta.grad = None
+        objective, _ = self.objective(x, y, w, decay)
+        objective.backward()
+        return objective, self.theta.grad
+
+    def epoch(self, data: Data, order: Array, alpha: float) -> float:
+        """Go through the data once; return the mean loss."""
+        run, sum_ = self.run, 0.0
+        for n, x, y, w, total in data.batches(order):
+            sum_ += run(x, y, w, alpha / total).item() * n
+        return sum_ / len(order)
+
+    def value_and_gradient(
+        self, theta: Array, data: Data, alpha: float
+    ) -> tuple[float, Array]:
+        """Return the objective of all samples and its slope, at a point."""
+        self.theta.numpy()[...] = theta
+        ((_, *batch, total),) = data.batches(np.arange(len(data.y)))
+        value, gradient = self.run(*batch, alpha / total)
+        return value.item(), gradient.numpy().astype(np.float64)
+
+    def evaluate(self, x: Any, y: Array, w: Array) -> tuple[Array, float]:
+        """Return the scores of samples, and their mean loss without the penalty."""
+        theta, *running = self.values()
+        parts = self.network.parts(theta)
+        scores = self.network.scores(parts, running, x)
+        losses = self._losses(Tensor(scores), y).numpy()
+        return scores, self.scale * float(np.average(losses, weights=w))
+
+
+_idle: dict[Hashable, list[tuple[Trainer, Any]]] = {}
+"""Trainers that no fit uses, with the state their optimizers began in."""
+
+_MANY, _LARGE = 8, 2**20
+"""How many trainers are kept, and of how many parameters at most."""
+
+
+@contextmanager
+def borrowed(
+    key: Hashable | None, make: Callable[[], Trainer]
+) -> Iterator[tuple[Trainer, Any]]:
+    """Lend a trainer, and the state its optimizer begins in, for one fit.
+
+    One that was made and recorded for a fit with the same key, as for another fold of a
+    cross-validation, is used again. None is the key of no other.
+    """
+    try:
+        trainer, fresh = _idle[key].pop()
+    except (KeyError, IndexError):
+        trainer = make()
+        fresh = trainer.optimizer and trainer.optimizer.state_dict()
+    yield trainer, fresh
+    if key is not None and trainer.theta.size <= _LARGE:
+        _idle.setdefault(key, []).append((trainer, fresh))
+        while len(_idle) > _MANY:
+            _idle.pop(next(iter(_idle)), None)

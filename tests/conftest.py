@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 from profiles import PROFILE
 
 import tensorgrad as tg
+from tensorgrad import cli
 from tensorgrad.core.observe import observers
 
 pytest_plugins = ["pytester"]
@@ -30,7 +31,7 @@ settings.load_profile(PROFILE)
 
 SMOKE = {
     *("test_backward", "test_capture_replay", "test_checker_report", "test_data"),
-    *("test_losses", "test_nn", "test_package", "test_strong", "test_table"),
+    *("test_losses", "test_nn", "test_package", "test_strong"),
     *("test_tensor", "test_textbook", "test_transforms"),
 }
 """Files of tests that look at every part, in less than a minute together."""
@@ -126,3 +127,32 @@ def uncompiled(monkeypatch):
     monkeypatch.setattr(fuse, "prepared", lambda source, *_: in_python(source))
     # Tiles have no meaning in Python.
     monkeypatch.setattr(matmul, "registers", lambda: None)
+
+
+@pytest.fixture
+def run(capsys):
+    """Run the command; what it printed is checked for tracebacks every time."""
+
+    def run(*argv):
+        status = cli.main([str(word) for word in argv])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return status, out, err
+
+    return run
+
+
+@pytest.fixture
+def refused(run):
+    """Run what cannot be done: status 2, and one sentence on standard error."""
+
+    def refused(*argv):
+        status, out, err = run(*argv)
+        assert status == 2
+        assert out == ""
+        assert err.startswith("tensorgrad: ")
+        assert err.endswith("\n")
+        assert err.count("\n") == 1
+        return err
+
+    return refused

@@ -736,7 +736,7 @@ def run(capsys, *argv):
 
 def test_the_command_draws_and_animates(capsys, tmp_path):
     still, moving = tmp_path / "run.png", tmp_path / "run.webp"
-    options = ["--epochs", 7, "--hidden", 8, "--plot", still, "--animate", moving]
+    options = ["--epochs", 7, "--layers", 8, "--plot", still, "--animate", moving]
     status, out, err = run(capsys, "train", "spiral", *options)
     assert (status, err) == (0, "")
     assert out.endswith(f"drawn: {still}\ndrawn: {moving}\n")
@@ -747,6 +747,8 @@ def test_the_command_draws_and_animates(capsys, tmp_path):
 
 
 def test_the_command_draws_a_table_in_batches(capsys, tmp_path):
+    pytest.importorskip("pandas")
+    pytest.importorskip("sklearn")
     rng = np.random.default_rng(0)
     rows = [
         "a,b,c,kind",

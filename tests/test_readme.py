@@ -92,6 +92,9 @@ def run_alone(page: Path, where: Path) -> str:
 def test_python_blocks_run(page, tmp_path):
     if "plot" in page.read_text("utf-8"):
         pytest.importorskip("matplotlib")
+    if "import pandas" in page.read_text("utf-8"):
+        pytest.importorskip("pandas")
+        pytest.importorskip("sklearn")
     assert run_alone(page, tmp_path) == ""
 
 

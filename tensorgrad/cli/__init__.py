@@ -1,4 +1,4 @@
-"""The command `tensorgrad`: train a network, check a gradient, repeat published runs.
+"""The command `tensorgrad`: train networks and use them, check gradients.
 
 Exit status: 0 done; 1 a run that failed, or a wrong gradient; 2 a request that cannot
 be met; 130 stopped by Ctrl-C, 143 by SIGTERM; 141 the reader of the output went away.
@@ -8,6 +8,7 @@ What goes wrong is one sentence on standard error.
 from __future__ import annotations
 
 import argparse
+import importlib
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -41,10 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _complain("stopped by Ctrl-C", 130)
     except MemoryError:
-        return _complain("out of memory; try a smaller --batch-size or --hidden", 1)
+        return _complain("out of memory; try a smaller --batch-size or --layers", 1)
     except BrokenPipeError:
         drop_output()
         return 141
+    except ImportError as error:
+        return _complain(str(error), 2)
     except OSError as error:
         drop_output()
         return _complain(f"the output cannot be written: {error.strerror}", 1)
@@ -63,17 +66,12 @@ def _run(argv: Sequence[str] | None) -> int:
 
 
 def _command(name: str) -> Callable[[argparse.Namespace], int]:
-    if name == "train":
-        from .train import train
-
-        return train
-    if name == "check":
-        from .check import check
-
-        return check
-    from .reproduce import reproduce
-
-    return reproduce
+    """Import the module of a command, and return what runs it."""
+    module = name if name in ("check", "reproduce", "train") else "use"
+    run: Callable[[argparse.Namespace], int] = getattr(
+        importlib.import_module(f"{__name__}.{module}"), name
+    )
+    return run
 
 
 def _print_any_text() -> None:

@@ -1,15 +1,18 @@
-"""Checks of the columns of a table: refused, left out, or warned about."""
+"""What the columns of a table are: the target, features, and what is left out."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .table import MISSING, Table, TableError
+from .encoders import PARTS, Column, date_format
+from .errors import UsageError
+from .table import Frame, Series, Table, as_numbers, as_text
 
 FEW = 10
 """Rows below which a coincidence is likely."""
@@ -20,58 +23,161 @@ FEW_CLASSES = 5
 MOST_CLASSES = 100
 """Of numbers that are not counted from 0 or 1: more than that is a quantity."""
 
+UNKNOWN = ("-", "?", "missing", "nil", "none", "unknown")
+"""What stands for a missing number, beside the usual spellings, in lower case."""
 
-def examine(table: Table) -> tuple[Table, list[str]]:
-    """Return a table without columns that number its rows, and notes about it.
+STRANGE = 0.1
+"""Of a column of numbers, the share of cells that may be something else."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The column to predict.
+
+    Attributes
+    ----------
+    name : str
+    values : (rows,) array
+        Positions in `classes`, or the numbers of a regression.
+    classes : list of str
+        Sorted, as numbers where all are integers; none for a regression.
+    """
+
+    name: str
+    values: NDArray[Any]
+    classes: list[str]
+
+    @property
+    def about(self) -> str:
+        """What is learned, and by which sign."""
+        if self.classes:
+            return f"classification of {self.name!r}: {len(self.classes)} classes"
+        count = len(np.unique(self.values))
+        return f"regression of {self.name!r}, which holds {count} different numbers"
+
+
+def examine(
+    table: Table, name: str | None = None, task: str | None = None
+) -> tuple[Frame, Target, list[Column], list[str]]:
+    """Find out what a table holds.
+
+    Parameters
+    ----------
+    table : Table
+    name : str, optional
+        Of the column to predict; by default the last one.
+    task : {"classification", "regression"}, optional
+        By default told by the values of that column.
+
+    Returns
+    -------
+    frame : pandas.DataFrame
+        The features of the rows that have a target.
+    target : Target
+    columns : list of Column
+        Of the features to learn from, not yet encoded.
+    notes : list of str
+        What was left out or looks odd, a sentence each.
 
     Raises
     ------
-    TableError
-        If its target is no column of classes, or no feature is left.
+    UsageError
+        If nothing can be learned from it.
     """
-    notes = list(table.notes) + _about_target(table)
-    table, numbering = _without_numbering(table)
-    odd = (_identifiers, _constants, _answers)
-    return table, notes + numbering + [s for part in odd for s in part(table)]
-
-
-def _about_target(table: Table) -> list[str]:
-    """Refuse a target that is no class; return notes about one that is."""
-    rows, count = len(table.labels), len(table.classes)
-    values = _integers(table.classes)
-    many = rows >= FEW and count > rows / 2
-    if values is None:
-        if many:
-            raise TableError(
-                f"{_target(table)} holds {count} different labels in {rows} rows, as "
-                "names and dates do and classes do not; choose a column of classes "
-                "with --target"
-            )
-        return _about_names(table)
-    gaps = values[-1] - values[0] != count - 1
-    counted = values[0] in (0, 1) and not gaps
-    thin = (
-        rows < 20 * count if count > 20 else rows >= FEW and gaps and rows < 5 * count
-    )
-    if many or thin or (count > MOST_CLASSES and not counted):
-        raise TableError(
-            f"{_target(table)} holds {count} different numbers in {rows} rows, as a "
-            "quantity does and classes do not; choose a column of classes with "
-            "--target, or write the quantity as ranges: low, middle, high"
-        )
-    if count <= 20 and (counted or count < FEW_CLASSES):
-        return []
-    return [
-        f"each of the {count} numbers in column {table.target!r} is taken for a class; "
-        "if they are a quantity, write it as ranges: low, middle, high"
+    name = _position(table, name)
+    labels = _labels(table, name)
+    frame = table.frame.loc[labels.index].drop(columns=name).reset_index(drop=True)
+    target = _target(table.source, labels, task)
+    # Rows that are left out count, where a column numbers them.
+    columns, left_out = _features(table.source, table.frame.drop(columns=name))
+    missing = len(table.frame) - len(frame)
+    notes = [
+        *table.notes,
+        f"rows without a value of {name!r} left out: {missing}" if missing else "",
+        *_about_classes(target),
+        *left_out,
+        *(c.strange(frame[c.name]) for c in columns if c.kind != "category"),
     ]
+    for is_odd, what in ODD:
+        names = [c.name for c in columns if is_odd(c, frame[c.name], target)]
+        notes.append(_sentence(names, what))
+    return frame, target, columns, [note for note in notes if note]
 
 
-def _target(table: Table) -> str:
-    return f"{table.source}: column {table.target!r}"
+def labels_of(series: Series, classes: Any) -> Series:
+    """Return labels as they are spelled among classes, "" where one is missing."""
+    text = as_text(series)
+    if _integers(classes) is None:
+        return text
+    x = as_numbers(series)
+    whole = x.notna() & (x == x.round())
+    return text.mask(whole, as_text(x.where(whole)))
 
 
-def _integers(classes: tuple[str, ...]) -> list[int] | None:
+def _position(table: Table, name: str | None) -> Any:
+    names = list(table.frame.columns)
+    if len(names) < 2:
+        raise UsageError(
+            f"{table.source}: expected feature columns and a column to predict, got "
+            f"the one column {names[0]!r:.60}"
+        )
+    if name is not None and name.strip() not in names:
+        raise UsageError(
+            f"{table.source}: there is no column {name!r} to use as the target; the "
+            f"columns are {', '.join(map(repr, names)):.200}"
+        )
+    return names[-1] if name is None else name.strip()
+
+
+def _labels(table: Table, name: str) -> Series:
+    """Return the labels there are, as numbers where all are."""
+    column = table.frame[name]
+    x = as_numbers(column)
+    gaps = as_text(column[x.isna()]).str.lower().isin(("", *UNKNOWN))
+    labels = x.dropna() if x.notna().any() and gaps.all() else column.dropna()
+    if labels.empty:
+        raise UsageError(f"{table.source}: column {name!r}, to be predicted, is empty")
+    return labels
+
+
+def _target(source: str, labels: Series, task: str | None) -> Target:
+    """Decide between classification and regression, unless an option does."""
+    where, name = f"{source}: column {labels.name!r}", str(labels.name)
+    x = as_numbers(labels)
+    whole = as_text(labels) if x.isna().any() or (x % 1).any() else as_text(x)
+    classes = sorted(whole.unique())
+    values = _integers(classes)
+    if values is not None:
+        classes.sort(key=int)
+    count, rows = len(classes), len(labels)
+    if task == "regression" and x.isna().any():
+        raise UsageError(
+            f"{where} holds {labels[x.isna()].iloc[0]!r:.40}, and a regression needs "
+            "numbers; choose another column with --target"
+        )
+    if count < 2:
+        raise UsageError(
+            f"{where}: expected at least two classes, or numbers that differ, in the "
+            f"column to predict, got only {classes[0]!r:.40}"
+        )
+    quantity = not x.isna().any() and (values is None or _is_quantity(values, rows))
+    if task == "regression" or (task is None and quantity):
+        return Target(name, x.to_numpy(), [])
+    if task is None and values is None and rows >= FEW and count > rows / 2:
+        raise UsageError(
+            f"{where} holds {count} different labels in {rows} rows, as names and "
+            "dates do and classes do not; choose another column with --target"
+        )
+    if count == rows:
+        raise UsageError(
+            f"{where}: expected a class with at least two rows, so that one can be "
+            f"held out, got {rows} rows of as many classes"
+        )
+    positions = {label: i for i, label in enumerate(classes)}
+    return Target(name, whole.map(positions).to_numpy(np.int64), classes)
+
+
+def _integers(classes: Any) -> list[int] | None:
     """Return classes as sorted integers, None where they are names."""
     try:
         return sorted(int(name) for name in classes)
@@ -79,43 +185,93 @@ def _integers(classes: tuple[str, ...]) -> list[int] | None:
         return None
 
 
-def _about_names(table: Table) -> list[str]:
+def _is_quantity(values: list[int], rows: int) -> bool:
+    """Tell whether whole numbers are more likely amounts than classes."""
+    count = len(values)
+    gaps = values[-1] - values[0] != count - 1
+    counted = values[0] in (0, 1) and not gaps
+    enough = 20 * count if count > 20 else 5 * count if gaps else 0
+    many = rows >= FEW and count > rows / 2
+    thin = rows < enough and (rows >= FEW or count > 20)
+    return many or thin or (count > MOST_CLASSES and not counted)
+
+
+def _about_classes(target: Target) -> list[str]:
+    """Return notes on classes that may not be meant as such."""
+    values, count = _integers(target.classes), len(target.classes)
+    if not count:
+        return []
+    if values is not None:
+        counted = values[0] in (0, 1) and values[-1] - values[0] == count - 1
+        if count < FEW_CLASSES or (count <= 20 and counted):
+            return []
+        return [
+            f"each of the {count} numbers in column {target.name!r} is taken for a "
+            "class; if they are a quantity, add --task regression"
+        ]
     notes = []
-    missing = [name for name in table.classes if name.lower() in MISSING]
+    missing = [name for name in target.classes if name.lower() in UNKNOWN]
     if missing:
-        rows = int((table.labels == table.classes.index(missing[0])).sum())
+        rows = int((target.values == target.classes.index(missing[0])).sum())
         notes.append(
-            f"column {table.target!r} holds {missing[0]!r} in {rows} rows, and it is "
-            "taken for a class; if it stands for a missing label, leave those rows out"
+            f"column {target.name!r} holds {missing[0]!r} in {rows} rows, and it is "
+            "taken for a class; if it stands for a missing label, leave it empty"
         )
-    alike = [n for n, c in Counter(map(str.lower, table.classes)).items() if c > 1]
+    alike = [n for n, c in Counter(map(str.lower, target.classes)).items() if c > 1]
     if alike:
-        spelled = [repr(n) for n in table.classes if n.lower() == alike[0]]
+        spelled = [repr(n) for n in target.classes if n.lower() == alike[0]]
         notes.append(
-            f"column {table.target!r} holds {' and '.join(spelled)}, which are taken "
+            f"column {target.name!r} holds {' and '.join(spelled)}, which are taken "
             "for different classes; write them alike if they are one"
         )
     return notes
 
 
-def _without_numbering(table: Table) -> tuple[Table, list[str]]:
-    """Leave out the columns that count the rows."""
-    columns = table.features.T
-    counting = [
-        _counts(x, name) for x, name in zip(columns, table.columns, strict=True)
+def _features(source: str, frame: Frame) -> tuple[list[Column], list[str]]:
+    """Return the columns to learn from, and notes on the others."""
+    columns, empty, numbering, names = [], [], [], []
+    for name in frame.columns:
+        series = frame[name]
+        if series.isna().all():
+            empty.append(name)
+        elif (column := _column(name, series)) is None:
+            names.append(name)
+        elif column.kind == "number" and _counts(as_numbers(series).to_numpy(), name):
+            numbering.append(name)
+        else:
+            columns.append(column)
+    notes = [
+        _sentence(empty, "is empty"),
+        _sentence(numbering, "numbers the rows"),
+        _sentence(names, "holds another text in nearly every row"),
     ]
-    if not any(counting):
-        return table, []
-    names = [n for n, counts in zip(table.columns, counting, strict=True) if counts]
-    if all(counting):
-        raise TableError(
-            f"{table.source}: {_names(names)} only numbers the rows, and there is no "
-            "other feature to learn from; add columns of features"
+    notes = [f"{note} and is left out of the features" for note in notes if note]
+    if not columns:
+        raise UsageError(
+            f"{source}: there is no feature to learn from: {'; '.join(notes)}; add "
+            "columns of features"
         )
-    chosen = ~np.array(counting)
-    remaining = tuple(n for n, keep in zip(table.columns, chosen, strict=True) if keep)
-    note = f"{_names(names)} numbers the rows and is left out of the features"
-    return replace(table, features=table.features[:, chosen], columns=remaining), [note]
+    return columns, notes
+
+
+def _column(name: str, series: Series) -> Column | None:
+    """Return what kind of column it is; None for names and free text."""
+    x = as_numbers(series)
+    odd = as_text(series[series.notna() & x.isna()]).str.lower()
+    strange = int((~odd.isin(UNKNOWN)).sum())
+    if x.notna().any() and strange <= STRANGE * series.notna().sum():
+        return Column(name, "number", ("", "missing") if x.isna().any() else ("",))
+    if written := date_format(series):
+        dates = Column(name, "date", PARTS, written)
+        parts = [
+            part
+            for part, x in zip(PARTS, dates.numbers(series).T, strict=True)
+            if len(np.unique(x[~np.isnan(x)])) > 1
+        ]
+        return Column(name, "date", parts or PARTS[:1], written)
+    if len(series) >= FEW and series.nunique() > len(series) / 2:
+        return None
+    return Column(name, "category")
 
 
 def _counts(x: NDArray[np.float64], name: str) -> bool:
@@ -138,66 +294,60 @@ def _is_identifier(name: str) -> bool:
     return _is_index(name) or re.search(ends, name) is not None
 
 
-def _identifiers(table: Table) -> list[str]:
-    names = []
-    for x, name in zip(table.features.T, table.columns, strict=True):
-        numbers = np.unique(x)
-        if len(x) < FEW or len(numbers) < len(x) or (x != np.round(x)).any():
-            continue
-        shuffled = numbers[0] in (0, 1) and numbers[-1] - numbers[0] == len(x) - 1
-        even = (np.diff(x) == x[1] - x[0]).all()
-        if shuffled or even or _is_identifier(name):
-            names.append(name)
-    if not names:
-        return []
-    return [
-        f"{_names(names)} holds another whole number in every row, as an id does, and "
-        "is learned from; take it out of the file if it is one"
-    ]
+def _may_identify(column: Column, series: Series, target: Target) -> bool:
+    x = as_numbers(series).to_numpy()
+    values = np.unique(x)
+    if len(x) < FEW or len(values) < len(x) or (x != np.round(x)).any():
+        return False
+    shuffled = values[0] in (0, 1) and values[-1] - values[0] == len(x) - 1
+    even = (np.diff(x) == x[1] - x[0]).all()
+    return bool(shuffled or even or _is_identifier(column.name))
 
 
-def _constants(table: Table) -> list[str]:
-    same = (table.features == table.features[0]).all(axis=0)
-    names = [name for name, s in zip(table.columns, same, strict=True) if s]
-    if not names or len(table.labels) < 2:
-        return []
-    return [f"{_names(names)} is the same in every row and tells no class from another"]
+def _is_constant(column: Column, series: Series, target: Target) -> bool:
+    return len(series) > 1 and as_text(series).nunique() == 1
 
 
-def _answers(table: Table) -> list[str]:
-    """Return notes about features that are the label, or a code for it."""
-    if len(table.labels) < FEW:
-        return []
-    names = [
-        name
-        for x, name in zip(table.features.T, table.columns, strict=True)
-        if _is_answer(x, table)
-    ]
-    if not names:
-        return []
-    return [
-        f"{_names(names)} is another writing of column {table.target!r}, which is "
-        "to be predicted from the others; take it out of the file"
-    ]
-
-
-def _is_answer(x: NDArray[np.float64], table: Table) -> bool:
+def _is_answer(column: Column, series: Series, target: Target) -> bool:
+    if len(series) < FEW:
+        return False
+    is_number = column.kind == "number"
+    x = as_numbers(series).to_numpy() if is_number else as_text(series).to_numpy()
+    if not target.classes:
+        return is_number and bool((x == target.values).all())
     codes, code = np.unique(x, return_inverse=True)
-    count = len(table.classes)
-    pairs = {*zip(code.tolist(), table.labels.tolist(), strict=True)}
+    count = len(target.classes)
+    pairs = {*zip(code.tolist(), target.values.tolist(), strict=True)}
     if len(codes) != count or len(pairs) != count:
         return False
     if count > 2:
         return True
     # Two values may well go with two classes, unless they are the classes.
-    values = _integers(table.classes) or range(count)
-    return bool((x == np.array([*values])[table.labels]).all())
+    values: Any = target.classes
+    if is_number:
+        values = _integers(target.classes) or range(count)
+    return bool((x == np.array([*values])[target.values]).all())
 
 
-def _names(names: list[str]) -> str:
-    """Return the subject of a sentence about one column, or about several."""
+ODD = (
+    (
+        _may_identify,
+        "holds another whole number in every row, as an id does, and is learned from; "
+        "take it out of the file if it is one",
+    ),
+    (_is_constant, "is the same in every row and tells nothing"),
+    (
+        _is_answer,
+        "is another writing of the target, which is to be predicted from the others; "
+        "take it out of the file",
+    ),
+)
+"""Features that may be none, and what is said of them."""
+
+
+def _sentence(names: list[str], what: str) -> str:
+    """Return a sentence about one column, or about several; "" about none."""
     first = ", ".join(f"{name!r:.40}" for name in names[:3])
     rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return (
-        f"column {first}" if len(names) == 1 else f"each of the columns {first}{rest}"
-    )
+    several = "column" if len(names) == 1 else "each of the columns"
+    return f"{several} {first}{rest} {what}" if names else ""

@@ -13,10 +13,6 @@ class UsageError(CommandError):
     status = 2
 
 
-class DivergedError(Exception):
-    """The loss is no longer a finite number."""
-
-
 class StoppedError(Exception):
     """Ctrl-C was pressed, or SIGTERM sent; raised between two steps."""
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from .. import __version__
 from .errors import UsageError
-from .recipes import RECIPES
+from .models import ACTIVATIONS
+from .recipes import OPTIONS, RECIPES, SCHEDULES
 
 Number = TypeVar("Number", int, float)
 
@@ -24,6 +25,29 @@ class Parser(argparse.ArgumentParser):
         # argparse takes -1e-3 for an option, and then misses the number.
         self._negative_number_matcher = re.compile(r"-\.?\d|-inf|-nan")
 
+    def take(
+        self,
+        name: str,
+        metavar: str | None,
+        meaning: str,
+        kind: Callable[[str], Any] = str,
+        default: Any = None,
+        choices: Sequence[str] | None = None,
+    ) -> None:
+        """Add an option that takes a value."""
+        self.add_argument(
+            f"--{name}",
+            metavar=metavar,
+            help=meaning,
+            type=kind,
+            default=default,
+            choices=choices,
+        )
+
+    def flag(self, name: str, meaning: str) -> None:
+        """Add an option that takes none."""
+        self.add_argument(f"--{name}", action="store_true", help=meaning)
+
     def error(self, message: str) -> NoReturn:
         """Raise UsageError."""
         raise UsageError(f"{message}; see {self.prog} --help")
@@ -33,12 +57,14 @@ def parser() -> Parser:
     """Return the parser of the whole command."""
     top = Parser(
         prog="tensorgrad",
-        description="Train small networks, check gradients, repeat a textbook's runs.",
+        description="Train small networks and use them, check gradients, repeat a "
+        "textbook's runs.",
     )
     top.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     # argparse names no public type for what holds the commands.
     commands: Any = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_train(commands)
+    _add_uses(commands)
     _add_check(commands)
     _add_reproduce(commands)
     return top
@@ -47,91 +73,105 @@ def parser() -> Parser:
 def _add_train(commands: Any) -> None:
     train: Parser = commands.add_parser(
         "train",
-        help="train a classifier on a data set or a CSV file",
+        help="train a network on a data set or a file",
         description=(
-            "Train a network of one hidden layer. A CSV file has a header, numeric "
-            "features and a column of labels; a fifth of its rows is held out and "
-            "scored."
+            "Train a network of fully connected layers. A file has a column to "
+            "predict, classes or numbers, and columns of numbers, categories and "
+            "dates; a fifth of its rows is held out and scored."
         ),
-        epilog=_saved_arrays,
     )
-    train.add_argument(
-        "data", metavar="{spiral,vertical,FILE.csv}", help="what to learn"
-    )
+    train.add_argument("data", metavar="{spiral,vertical,FILE}", help="what to learn")
+    _add_model(train)
     _add_optimizer(train)
     _add_training(train)
+    _add_file(train)
     _add_pictures(train, "the trained model, its weights and its curves")
 
 
-_saved_arrays = (
-    "The file of --save holds each parameter under its name, such as layers.0.weight, "
-    "and for a CSV file also feature_mean and feature_std (features are fed as (x - "
-    "mean) / std), columns, target and classes."
-)
+def _add_model(train: Parser) -> None:
+    tasks = ["classification", "regression"]
+    kinds = list(ACTIVATIONS)
+    train.take("target", "COLUMN", "what to predict; default: the last column")
+    train.take("task", None, "default: told by the target's values", choices=tasks)
+    train.take("layers", "N,M", "units of hidden layers; default: 64", layers, (64,))
+    train.take("activation", None, "default: relu", default="relu", choices=kinds)
+    what = "share of zeros behind each hidden layer; default: 0"
+    train.take("dropout", "X", what, below_one, 0.0)
 
 
 def _add_optimizer(train: Parser) -> None:
-    train.add_argument(
-        "--optimizer", choices=list(RECIPES), default="adam", help="default: adam"
-    )
+    names = list(RECIPES)
+    train.take("optimizer", None, "default: adam", default="adam", choices=names)
     for option, kind, meaning in (
         ("lr", positive, "initial learning rate"),
         ("decay", not_negative, "the rate is lr / (1 + decay * step)"),
         ("momentum", below_one, "of sgd"),
-        ("rho", below_one, "weight of the past in rmsprop's mean"),
+        ("rho", below_one, "weight of the past in a mean"),
+        ("weight-decay", not_negative, "how strongly weights are drawn to 0"),
     ):
-        train.add_argument(
-            f"--{option}",
-            type=kind,
-            metavar="X",
-            help=f"{meaning}; default: {_defaults(option)}",
-        )
+        default = _defaults(option.replace("-", "_"))
+        train.take(option, "X", f"{meaning}; default: {default}", kind)
+    train.take("schedule", None, "of the rate, without decay", choices=list(SCHEDULES))
 
 
 def _defaults(option: str) -> str:
     """Say the default of an option for each optimizer that has it."""
     defaults = {name: r.options[option] for name, r in RECIPES.items() if option in r}
-    return ", ".join(f"{value:g} for {name}" for name, value in defaults.items())
+    words = [f"{value:g} for {name}" for name, value in defaults.items()]
+    return ", ".join(words if option in OPTIONS else [*words, "0 for the others"])
 
 
 def _add_training(train: Parser) -> None:
-    train.add_argument(
-        "--hidden",
-        type=units,
-        default=64,
-        metavar="N",
-        help="units of the hidden layer; default: 64",
+    what = "passes over the data; default: 10001, for a file 201"
+    train.take("epochs", "N", what, count)
+    what = (
+        "samples in a step, shuffled in each epoch; default: all, unshuffled; of more "
+        "than 2000 rows 256"
     )
-    train.add_argument(
-        "--epochs",
-        type=count,
-        metavar="N",
-        help="passes over the data; default: 10001, for a CSV file 201",
-    )
-    train.add_argument(
-        "--batch-size",
-        type=count,
-        metavar="N",
-        help="samples in a step, shuffled in each epoch; default: all, unshuffled",
-    )
+    train.take("batch-size", "N", what, count)
+    what = "end when rows held out are no longer predicted better; keep the best epoch"
+    train.flag("early-stopping", what)
+    train.take("patience", "N", "epochs to wait for that; default: 20", count)
     train.add_argument(
         "--compile",
-        action="store_true",
-        help="record the step once and replay it: faster, and the same without numba",
+        action=argparse.BooleanOptionalAction,
+        help="compile the step with numba, where it is installed; default: record and "
+        "replay it in a training of 2000 steps and more",
     )
-    train.add_argument(
-        "--seed",
-        type=seed,
-        default=0,
-        metavar="N",
-        help="of data, held-out rows, weights and shuffling; default: 0",
+    what = "of data, held-out rows, weights and shuffling; default: 0"
+    train.take("seed", "N", what, seed, 0)
+    train.take("save", "FILE.tg", "write the trained model there")
+    train.take("checkpoints", "FOLDER", "write the state there now and then")
+    train.flag("resume", "go on from the last of --checkpoints")
+
+
+def _add_file(command: Parser) -> None:
+    command.take("separator", "X", "of columns; default: told by the first lines")
+    command.take("encoding", "NAME", "of text; default: UTF-8 or UTF-16")
+
+
+def _add_uses(commands: Any) -> None:
+    """Add the commands that use a saved model."""
+    predict = _add_use(commands, "predict", "predict the rows of a file, as CSV", True)
+    predict.take("output", "FILE", "default: standard output")
+    predict.flag("probabilities", "of each class, a column each")
+    evaluate = _add_use(commands, "evaluate", "score a model on a file", True)
+    evaluate.take("plot", "FILE.png", "draw the confusion; or .svg, .pdf")
+    _add_use(commands, "info", "say what a saved model is", False)
+    export = _add_use(commands, "export", "write a model for other programs", False)
+    export.take("onnx", "FILE.onnx", "for ONNX runtimes")
+    export.take("weights", "FILE.npz", "arrays by name; or .safetensors")
+
+
+def _add_use(commands: Any, name: str, what: str, takes_data: bool) -> Parser:
+    command: Parser = commands.add_parser(
+        name, help=what, description=f"{what[0].upper()}{what[1:]}."
     )
-    train.add_argument(
-        "--target", metavar="COLUMN", help="label column; default: the last one"
-    )
-    train.add_argument(
-        "--save", metavar="FILE.npz", help="write the trained parameters there"
-    )
+    command.add_argument("model", metavar="MODEL.tg", help="what train --save wrote")
+    if takes_data:
+        command.add_argument("data", metavar="FILE", help="of the columns trained with")
+        _add_file(command)
+    return command
 
 
 def _add_check(commands: Any) -> None:
@@ -150,18 +190,12 @@ def _add_check(commands: Any) -> None:
         metavar="MODULE:FUNCTION",
         help="what to check: losses:huber, or src/losses.py:huber",
     )
-    check.add_argument("--grad", metavar="NAME", help="its gradient, or MODULE:NAME")
+    check.take("grad", "NAME", "its gradient, or MODULE:NAME")
     _add_point(check)
+    what = "allowed besides the error bar of the numerical derivative"
     for option in ("atol", "rtol"):
-        check.add_argument(
-            f"--{option}",
-            type=not_negative,
-            metavar="X",
-            help="allowed besides the error bar of the numerical derivative",
-        )
-    check.add_argument(
-        "--json", action="store_true", help="print the result as JSON instead"
-    )
+        check.take(option, "X", what, not_negative)
+    check.flag("json", "print the result as JSON instead")
 
 
 def _add_point(check: Parser) -> None:
@@ -179,9 +213,7 @@ def _add_point(check: Parser) -> None:
         metavar="N,M",
         help="shape of a point that is drawn",
     )
-    check.add_argument(
-        "--seed", type=seed, default=0, metavar="N", help="of all draws; default: 0"
-    )
+    check.take("seed", "N", "of all draws; default: 0", seed, 0)
 
 
 def shape(text: str) -> tuple[int, ...]:
@@ -194,8 +226,13 @@ def shape(text: str) -> tuple[int, ...]:
     return tuple(map(int, lengths))
 
 
+def layers(text: str) -> tuple[int, ...]:
+    """Return units of layers separated by commas."""
+    return tuple(units(part) for part in text.split(","))
+
+
 def _add_reproduce(commands: Any) -> None:
-    reproduce = commands.add_parser(
+    reproduce: Parser = commands.add_parser(
         "reproduce",
         help="repeat nine training runs of a textbook",
         description="Repeat nine training runs from two textbook chapters on "
@@ -208,26 +245,15 @@ def _add_reproduce(commands: Any) -> None:
         metavar="N",
         help="one run, from 1 to 9; may be repeated; default: all",
     )
-    reproduce.add_argument(
-        "--epochs", type=count, metavar="N", help="stop early; default: 10001"
-    )
+    reproduce.take("epochs", "N", "stop early; default: 10001", count)
     _add_pictures(reproduce, "the runs, and one of Adam, side by side")
 
 
 def _add_pictures(command: Parser, what: str) -> None:
-    command.add_argument(
-        "--plot", metavar="FILE.png", help=f"draw {what}; or .svg, .pdf"
-    )
-    command.add_argument(
-        "--animate",
-        metavar="FILE.mp4",
-        help="the same in 100 frames over the run; or .webp, .gif, .html",
-    )
-    command.add_argument(
-        "--raw",
-        action="store_true",
-        help="show changes as fast as they are, which may flash",
-    )
+    command.take("plot", "FILE.png", f"draw {what}; or .svg, .pdf")
+    what = "the same in 100 frames over the run; or .webp, .gif, .html"
+    command.take("animate", "FILE.mp4", what)
+    command.flag("raw", "show changes as fast as they are, which may flash")
 
 
 def _number(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any, final
 
 from . import save
 from .errors import CommandError, UsageError
-from .fit import Fit, Watch
+from .fit import Steps, Watch
 
 FRAMES = 100
 WatchRun = Callable[[Any, Any, Any, str], Watch | None]
@@ -35,14 +35,7 @@ class Pictures:
     raw: bool
 
     @contextmanager
-    def watching(
-        self,
-        fit: Fit,
-        epochs: int,
-        title: str,
-        features: Sequence[str],
-        classes: Sequence[str],
-    ) -> Iterator[None]:
+    def watching(self, steps: Steps, run: dict[str, Any]) -> Iterator[None]:
         """Record a training within the block, and draw it afterwards.
 
         It is drawn if it fails, too: then there is most to see.
@@ -52,18 +45,8 @@ class Pictures:
             return
         from .. import plot
 
-        history = plot.History(
-            fit.model,
-            fit.x,
-            fit.y,
-            steps=epochs * fit.steps_per_epoch,
-            frames=FRAMES,
-            steps_per_epoch=fit.steps_per_epoch,
-            title=title,
-            features=features,
-            classes=classes,
-        )
-        fit.watch = history.record
+        history = plot.History(**run, frames=FRAMES)
+        steps.watch = history.record
         try:
             yield
         except CommandError:
@@ -99,12 +82,8 @@ class Pictures:
             If a file cannot be written.
         """
         for path in self.paths:
-            try:
+            with save.writing(str(path)):
                 picture(runs, path, raw=self.raw)
-            except OSError as error:
-                raise CommandError(
-                    f"{str(path)!r} cannot be written: {error.strerror or error}"
-                ) from None
             print(f"drawn: {path}", flush=True)
 
 

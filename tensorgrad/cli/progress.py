@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import sys
-from typing import Any, Self
+from typing import Self
+
+from ..bar import NoBar, bar
 
 
 class Progress:
@@ -25,16 +26,16 @@ class Progress:
     """
 
     def __init__(self, total: int, *, unread: bool = False) -> None:
-        self._bar = _bar(total)
+        self._bar = bar(total, "epoch")
         self._unread = unread
 
     def line(self, text: str) -> None:
         """Print a line, above the bar."""
         try:
-            if self._bar is not None:
-                self._bar.write(text, file=sys.stdout, end="\n")
-            else:
+            if isinstance(self._bar, NoBar):
                 print(text)
+            else:
+                self._bar.write(text, file=sys.stdout, end="\n")
             print(end="", flush=True)
         except BrokenPipeError:
             if not self._unread:
@@ -43,15 +44,13 @@ class Progress:
 
     def advance(self) -> None:
         """Count one step."""
-        if self._bar is not None:
-            self._bar.update()
+        self._bar.update(1)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
+        self._bar.close()
 
 
 def drop_output() -> None:
@@ -60,15 +59,3 @@ def drop_output() -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
-
-
-def _bar(total: int) -> Any:
-    # Either is None in a process that was started with it closed.
-    if sys.stdout is None or sys.stderr is None or not sys.stderr.isatty():
-        return None
-    try:
-        # By name, as tqdm carries no types.
-        tqdm = importlib.import_module("tqdm")
-    except ImportError:
-        return None
-    return tqdm.tqdm(total=total, unit="epoch", leave=False)

@@ -1,20 +1,18 @@
-"""Writing parameters to a file, all of it or nothing."""
+"""Places to write to, checked before there is something to write."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from ..files import temporary_name
 from .errors import CommandError, UsageError
 
 
 def checked(
-    name: str, option: str = "--save", endings: Sequence[str] = (".npz",)
+    name: str, option: str = "--save", endings: Sequence[str] = (".tg",)
 ) -> Path:
     """Return the path to write to, known to be writable.
 
@@ -48,38 +46,15 @@ def _check_folder(path: Path, option: str) -> None:
             f"{option}: there is no folder {str(path.parent)!r}; make it first"
         )
     # Trying is the only sure check: a disk may be mounted read-only.
-    _temporary(path).open("wb").close()
-    _temporary(path).unlink()
+    temporary_name(path).open("wb").close()
+    temporary_name(path).unlink()
 
 
-def write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    """Write arrays as an .npz file in place of what was there.
-
-    Raises
-    ------
-    CommandError
-        If it cannot be written; what was there is still there then.
-    """
-    temporary = _temporary(path)
+@contextmanager
+def writing(what: str) -> Iterator[None]:
+    """Turn a file that cannot be written within the block into a sentence."""
     try:
-        with temporary.open("wb") as file:
-            _write(file, arrays)
-        os.replace(temporary, path)
+        yield
     except OSError as error:
-        raise CommandError(
-            f"--save: {str(path)!r} cannot be written: {error.strerror}"
-        ) from None
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _write(file: IO[bytes], arrays: dict[str, NDArray[Any]]) -> None:
-    np.savez(file, **arrays)  # type: ignore[arg-type]
-    # On the disk before the name points at it, or a power cut leaves an empty file.
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _temporary(path: Path) -> Path:
-    """Return a name in the same folder, as replacing across disks is not atomic."""
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        reason = error.strerror or error
+        raise CommandError(f"{what}: the file cannot be written: {reason}") from None

@@ -82,14 +82,13 @@ def test_moments_and_updates_are_those_of_the_run(steps, kept, chosen):
 
 
 def test_a_recorded_run_has_the_bits_of_one_that_is_not(capsys, tmp_path):
-    files = [tmp_path / "plain.npz", tmp_path / "drawn.npz"]
+    files = [tmp_path / "plain.tg", tmp_path / "drawn.tg"]
     options = ["train", "spiral", "--epochs", "30", "--save"]
     assert cli.main([*options, str(files[0])]) == 0
     picture = str(tmp_path / "run.png")
     assert cli.main([*options, str(files[1]), "--plot", picture]) == 0
-    plain, drawn = map(np.load, files)
-    assert all(plain[k].tobytes() == drawn[k].tobytes() for k in plain.files)
-    plain.close(), drawn.close()
+    plain, drawn = (tg.train.load(file)["network"] for file in files)
+    assert all(plain[k].tobytes() == drawn[k].tobytes() for k in plain)
 
 
 def test_drawing_leaves_the_model_alone(short):

@@ -436,6 +436,8 @@ def test_output_that_cannot_be_written_is_a_sentence():
 
 
 def test_a_fresh_interpreter_and_an_ascii_terminal(tmp_path):
+    pytest.importorskip("pandas")
+    pytest.importorskip("sklearn")
     path = tmp_path / "bäume.csv"
     path.write_text("größe,t\n" + "1,x\n2,y\n" * 5, encoding="utf-8")
     with start("train", path, "--epochs", 2, PYTHONIOENCODING="ascii") as child:
@@ -691,15 +693,21 @@ def test_a_training_that_is_resumed_ends_with_the_same_bits(run, tmp_path, more)
         assert np.array_equal(array, undisturbed[name])
 
 
-def test_checkpoints_of_another_training_and_damaged_ones(run, refused, tmp_path):
+def test_a_training_that_goes_on_is_not_drawn(run, refused, tmp_path):
+    pytest.importorskip("matplotlib")
+    kept = ["--checkpoints", tmp_path, "--resume", "--epochs", 30]
+    assert run("train", "spiral", *kept)[0] == 0
+    assert "leave them out with --resume" in refused(
+        "train", "spiral", *kept, "--plot", tmp_path / "run.png"
+    )
+
+
+def test_checkpoints_of_another_training_and_damaged_ones(run, tmp_path):
     kept = ["--checkpoints", tmp_path, "--resume", "--epochs", 30]
     assert run("train", "spiral", *kept)[0] == 0
     status, _, err = run("train", "spiral", *kept, "--layers", 8)
     assert status == 2
     assert "are of another training" in err
-    assert "leave them out with --resume" in refused(
-        "train", "spiral", *kept, "--plot", tmp_path / "run.png"
-    )
     newest = max(tmp_path.glob("*.ckpt"))
     newest.write_bytes(newest.read_bytes()[:1000])
     status, _, err = run("train", "spiral", *kept)

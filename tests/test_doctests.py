@@ -14,6 +14,7 @@ EXTRAS = {
     "tensorgrad.capture.kernels.intrinsics": "numba",
     "tensorgrad.capture.gemm.tiles": "numba",
     "tensorgrad.plot": "matplotlib",
+    "tensorgrad.sklearn": "sklearn",
     "tensorgrad.testing.strategies": "hypothesis",
 }
 """What the examples of a module, or of a package, need besides NumPy."""

@@ -92,9 +92,9 @@ def run_alone(page: Path, where: Path) -> str:
 def test_python_blocks_run(page, tmp_path):
     if "plot" in page.read_text("utf-8"):
         pytest.importorskip("matplotlib")
-    if "import pandas" in page.read_text("utf-8"):
-        pytest.importorskip("pandas")
-        pytest.importorskip("sklearn")
+    for library in ("pandas", "sklearn"):
+        if re.search(rf"^(import|from) {library}", page.read_text("utf-8"), re.M):
+            pytest.importorskip(library)
     assert run_alone(page, tmp_path) == ""
 
 

@@ -102,8 +102,23 @@ def test_data_frames(library):
     frame = frames.DataFrame({"a": X[:, 0], "b": X[:, 1]})
     for x, y in Batches(frame, frames.Series(Y), batch_size=4, rng=0):
         assert (x == X[y]).all()
-    with pytest.raises(TypeError, match="encode text and categories"):
-        Batches(frames.DataFrame({"a": ["u", "v"]}))
+    mixed = frames.DataFrame({"a": X[:, 0], "even": Y % 2 == 0})
+    for x, y in Batches(mixed, Y, batch_size=4, rng=0):
+        assert x.dtype == X.dtype
+        assert (x == np.stack([X[y, 0], y % 2 == 0], axis=1)).all()
+    with pytest.raises(TypeError, match=r"\['b'\] of data 1 are not numbers; "):
+        Batches([1, 2], frames.DataFrame({"a": [1, 2], "b": ["u", "v"]}))
+
+
+def test_series_of_pandas_in_another_order():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": X[:, 0]})
+    shuffled = pandas.Series(Y).sample(frac=1, random_state=0)
+    with pytest.raises(ValueError, match="the same index in different orders"):
+        Batches(frame, shuffled)
+    Batches(frame, shuffled.loc[frame.index])
+    Batches(frame, shuffled.to_numpy())
+    Batches(frame, shuffled.set_axis([f"row {i}" for i in Y]))
 
 
 def test_an_error_of_the_thread_is_raised_where_the_batch_is_asked_for():

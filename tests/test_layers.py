@@ -184,10 +184,39 @@ def test_initialisers_serve_layers():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (
+            lambda nn: nn.Dense(4, 1)(nn.LSTM(3, 4)(np.ones((5, 2, 3)))),
+            r"Dense: expected one array, got a tuple of 2; of what a recurrent layer",
+        ),
+        (
+            lambda nn: nn.Dense(2, 3, init="he_normal"),
+            r"such as tg.nn.init.he_normal, got 'he_normal'",
+        ),
+        (lambda nn: nn.Conv1d(2, 3, 3, init=np.ones((3, 2, 3))), "function of shape"),
+        (lambda nn: nn.Embedding(2, 3, init="normal"), "function of shape"),
+    ],
+)
+def test_another_kind_of_argument_is_refused(call, message):
+    with pytest.raises(TypeError, match=message):
+        call(tg.nn)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
         (lambda nn: nn.Conv2d(0, 1, 3), "Conv2d: in_channels must be at least 1"),
         (lambda nn: nn.Conv2d(3, 4, 3, groups=2), "2 groups do not divide 3 channels"),
-        (lambda nn: nn.Conv2d(3, 4, 3)(np.ones((2, 2, 5, 5))), r"conv2d: expected fil"),
-        (lambda nn: nn.Conv2d(3, 4, 3)(np.ones((2, 3, 5))), r"conv2d: expected filte"),
+        (
+            lambda nn: nn.Conv2d(3, 4, 3)(np.ones((2, 2, 5, 5))),
+            r"Conv2d: expected 3 channels, samples of shape \(n, 3, height, width\), "
+            r"got \(2, 2, 5, 5\)",
+        ),
+        (
+            lambda nn: nn.Conv2d(3, 4, 3)(np.ones((2, 5, 5, 3))),
+            r"got \(2, 5, 5, 3\); move the channels there",
+        ),
+        (lambda nn: nn.Conv2d(3, 4, 3)(np.ones((2, 3, 5))), "Conv2d: expected 3 chan"),
+        (lambda nn: nn.Conv1d(3, 4, 3)(np.ones(9)), r"shape \(n, 3, length\), got \(9"),
         (lambda nn: nn.Conv2d(1, 1, 7)(np.ones((2, 1, 5, 5))), "does not fit into"),
         (lambda nn: nn.Conv2d(1, 1, 3, padding="all")(np.ones((1, 5, 5))), '"same" or'),
         (
@@ -202,7 +231,10 @@ def test_initialisers_serve_layers():
         (lambda nn: nn.GroupNorm(2, 3), "2 groups do not divide 3 channels"),
         (lambda nn: nn.Dropout(1.5), "Dropout: p must be from 0 to 1"),
         (lambda nn: nn.Embedding(3, 2)([1.0]), "embedding: expected integers"),
-        (lambda nn: nn.Embedding(3, 2)([3]), "must be from 0 to 2"),
+        (
+            lambda nn: nn.Embedding(3, 2)([3]),
+            "embedding: integers must be from 0 to 2, got 3",
+        ),
         (lambda nn: nn.Embedding(3, 2)([-1]), "must be from 0 to 2"),
         (lambda nn: nn.LSTM(3, 2)(np.ones((4, 2, 2))), r"shape \(length, n, 3\)"),
         (lambda nn: nn.RNN(3, 2, nonlinearity="sin"), '"tanh" or "relu"'),
@@ -223,7 +255,7 @@ def test_initialisers_serve_layers():
         ),
         (
             lambda nn: nn.functional.cross_entropy(np.ones((2, 3)), [0, 3]),
-            "must be from 0 to 2",
+            "cross_entropy: integers must be from 0 to 2, got 3",
         ),
         (
             lambda nn: nn.functional.cross_entropy(np.ones((2, 3)), [0.0, 1.0]),

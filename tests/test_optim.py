@@ -681,6 +681,11 @@ def test_a_tensor_in_place_of_a_list_is_refused():
         SGD(leaf([1.0, 2.0]))
 
 
+def test_a_model_in_place_of_its_parameters_is_refused():
+    with pytest.raises(TypeError, match=r"got a Dense; pass its .parameters\(\)"):
+        SGD(tg.nn.Dense(2, 3))
+
+
 def test_the_shared_class_updates_nothing():
     with pytest.raises(NotImplementedError, match="Optimizer defines no update"):
         Optimizer([ready()], 0.1).step()

@@ -303,9 +303,9 @@ W = leaf([1.0])
         (lambda: tg.optim.Rprop([W], decrease=2), ValueError, "0 < decrease < 1"),
         (lambda: EMA([W], 1.0), ValueError, "EMA: decay must be from 0 to below 1"),
         (lambda: LBFGS([W], line_search_fn="x"), ValueError, "None or 'strong_wolfe'"),
-        (lambda: clip_grad_norm_([W], -1), ValueError, "max_norm must be finite"),
+        (lambda: clip_grad_norm_([W], -1), ValueError, "max_norm must be at least 0"),
         (lambda: clip_grad_norm_([W], 1, 0), ValueError, "norm_type must be above 0"),
-        (lambda: clip_grad_value_([W], -1), ValueError, "clip_value must be finite"),
+        (lambda: clip_grad_value_([W], -1), ValueError, "clip_value must be at least"),
     ],
 )
 def test_wrong_settings_are_refused(make, error, message):
@@ -370,6 +370,8 @@ def test_clipping_writes_to_gradients_and_leaves_out_those_without():
     p, q = leaf([3.0, 4.0], np.float32), leaf([1.0])
     (p * p).sum().backward()
     gradient = p.grad
+    assert clip_grad_norm_([p, q], np.inf).item() == 10.0
+    assert gradient.numpy().tolist() == [6.0, 8.0]
     assert clip_grad_norm_([p, q], 1.0).item() == 10.0
     assert p.grad is gradient
     assert gradient.dtype == np.float32

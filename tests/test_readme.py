@@ -28,6 +28,14 @@ COMMANDS = [
     "pip install -e . && tensorgrad train spiral",
     "pip install -e '.[test]' && pytest -m smoke && pytest -n auto",
 ]
+OPTIONAL = ("matplotlib", "onnx", "onnxruntime", "pandas", "safetensors", "sklearn")
+NEEDS = {
+    "plot": {"matplotlib"},
+    "tensorgrad.cli import main": {"pandas", "sklearn"},
+    "tensorgrad.sklearn": {"sklearn"},
+    "export_onnx": {"onnx"},
+}
+"""What pages need that say this, besides what they import."""
 NOT_RUN = "<!-- not run -->"
 BLOCK = re.compile(
     r"^```(?:python|\{code-cell\})\n(.*?)^```$", re.DOTALL | re.MULTILINE
@@ -80,6 +88,12 @@ def run(page: str, text: str) -> str:
     return "".join(wrong)
 
 
+def optional(text: str) -> set[str]:
+    """Return the optional libraries that a page needs."""
+    named = {m for m in OPTIONAL if re.search(rf"^(import|from) {m}\b", text, re.M)}
+    return named.union(*(needs for word, needs in NEEDS.items() if word in text))
+
+
 def run_alone(page: Path, where: Path) -> str:
     """Run the blocks of a page as a reader does: nothing else has been imported."""
     child = subprocess.run(
@@ -90,11 +104,8 @@ def run_alone(page: Path, where: Path) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_blocks_run(page, tmp_path):
-    if "plot" in page.read_text("utf-8"):
-        pytest.importorskip("matplotlib")
-    for library in ("pandas", "sklearn"):
-        if re.search(rf"^(import|from) {library}", page.read_text("utf-8"), re.M):
-            pytest.importorskip(library)
+    for module in optional(page.read_text("utf-8")):
+        pytest.importorskip(module)
     assert run_alone(page, tmp_path) == ""
 
 

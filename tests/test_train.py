@@ -150,6 +150,21 @@ def test_nan_names_step_batch_and_layer(compile):
         fit(model, optimizer, (X, Y), compile=compile, **OPTIONS)
 
 
+def test_nan_that_the_model_itself_makes_is_named():
+    class Logarithm(tg.nn.Module):
+        def __init__(self):
+            self.dense = tg.nn.Dense(2, 3, rng=0)
+
+        def forward(self, x):
+            return np.log(self.dense(x))
+
+    model = Logarithm()
+    optimizer = tg.optim.SGD(model.parameters(), 0.1)
+    message = r"the model \(Logarithm\) made it, in a line that tg.debug\(\) names"
+    with np.errstate(all="ignore"), pytest.raises(tg.NonFiniteError, match=message):
+        fit(model, optimizer, (X, Y), loss=tg.softmax_cross_entropy)
+
+
 @pytest.mark.parametrize("compile", [False, True])
 def test_the_parameters_after_nan_are_those_before_it(compile):
     model, optimizer = parts()
@@ -161,6 +176,35 @@ def test_the_parameters_after_nan_are_those_before_it(compile):
     fit(other, its, (X[:96], Y[:96]), shuffle=False, compile=compile, **OPTIONS)
     assert bits(model) == bits(other)
     assert "forward" not in vars(model.last)
+
+
+def test_groups_of_parameters(tmp_path):
+    def train(epochs, inputs=X, **options):
+        model = tg.nn.Dense(2, 3, rng=0)
+        weights = {"params": [model.weight], "lr": 0.2}
+        optimizer = tg.optim.SGD([weights, {"params": [model.bias]}], lr=0.1)
+        options |= {"loss": tg.softmax_cross_entropy, "rng": 0, "epochs": epochs}
+        return fit(model, optimizer, (inputs, Y), **options)
+
+    log = train(2)
+    assert log["lr"] == [0.2, 0.2]
+    parts = {"checkpoints": Checkpoints(tmp_path)}
+    train(1, **parts)
+    assert train(2, **parts)["loss"] == log["loss"]
+    with pytest.raises(tg.NonFiniteError, match="step 1, epoch 1, batch 1"):
+        train(1, np.full_like(X, np.nan))
+    smaller = pytest.raises(tg.NonFiniteError, match="smaller learning rate than 0.2")
+    with np.errstate(all="ignore"), smaller:
+        train(1, np.full_like(X, 3e38))
+
+
+def test_a_name_in_place_of_an_optimizer_or_a_loss_is_refused():
+    model = tg.nn.Dense(2, 3)
+    optimizer = tg.optim.SGD(model.parameters(), 0.1)
+    with pytest.raises(TypeError, match="expected an optimizer .* got 'adam'"):
+        fit(model, "adam", (X, Y), loss=tg.softmax_cross_entropy)
+    with pytest.raises(TypeError, match="expected a loss that is .* got 'mse'"):
+        fit(model, optimizer, (X, Y), loss="mse")
 
 
 def test_a_step_on_its_own():

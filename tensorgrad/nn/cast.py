@@ -15,6 +15,11 @@ def samples(x: Any, parameter: Tensor, name: str) -> Any:
     every layer of a float32 model, and its backward, take twice the time.
     """
     if type(x) not in NATIVE or not hasattr(x, "shape"):
+        if isinstance(x, tuple) and any(isinstance(part, Tensor) for part in x):
+            raise TypeError(
+                f"{name}: expected one array, got a tuple of {len(x)}; of what a "
+                "recurrent layer returns, (output, state), pass the output"
+            )
         x = np.asarray(values(x, name))
     dtype = parameter._value.dtype
     return x if x.dtype is dtype else x.astype(dtype)

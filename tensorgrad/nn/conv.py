@@ -73,7 +73,23 @@ class _Convolution(Module):
         """
         x = samples(x, self.weight, type(self).__name__)
         numbers = self.stride, self.padding, self.dilation, self.groups
-        return type(self)._function(x, self.weight, self.bias, *numbers)
+        try:
+            return type(self)._function(x, self.weight, self.bias, *numbers)
+        except ValueError:
+            self._check(x.shape)
+            raise
+
+    def _check(self, shape: tuple[int, ...]) -> None:
+        """Raise ValueError for samples that do not have the channels of the filters."""
+        inputs = self.weight.shape[1] * self.groups
+        if len(shape) - self.axes in (1, 2) and shape[-1 - self.axes] == inputs:
+            return
+        lengths = "length" if self.axes == 1 else "height, width"
+        moved = "; move the channels there" if inputs in shape[-1:] else ""
+        raise ValueError(
+            f"{type(self).__name__}: expected {inputs} channels, samples of shape "
+            f"(n, {inputs}, {lengths}), got {shape}{moved}"
+        ) from None
 
     def __repr__(self) -> str:
         out, inputs, *kernel = self.weight.shape

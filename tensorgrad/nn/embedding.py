@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import final
 
 import numpy as np
@@ -12,7 +13,7 @@ from ..core.types import Operand
 from . import functional
 from .init import Initialiser, Random, normal
 from .module import Module
-from .parameter import sizes
+from .parameter import initial, sizes
 
 
 @final
@@ -57,7 +58,9 @@ class Embedding(Module):
         name = "Embedding"
         sizes(name, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         shape = (num_embeddings, embedding_dim)
-        table = init(shape, rng) if init else normal(shape, rng, 1.0, dtype)
+        if init is None:
+            init = partial(normal, scale=1.0, dtype=dtype)
+        table = initial(init, shape, rng)
         if padding_idx is not None:
             table[padding_idx] = 0
         self.weight = Tensor(table, requires_grad=True, dtype=dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import final
 
 import numpy as np
@@ -14,6 +15,7 @@ from ..random import Normals
 from .cast import samples
 from .init import Initialiser, normal
 from .module import Module
+from .parameter import drawn
 
 
 @final
@@ -79,9 +81,9 @@ class Dense(Module):
         std = math.sqrt(2 / in_features) if scale is None else float(scale)
         if not 0 <= std < math.inf:
             raise ValueError(f"Dense: scale must be finite and at least 0, got {scale}")
-        shape = (in_features, out_features)
-        drawn = init(shape, rng) if init else std * normal(shape, rng, 1.0, dtype)
-        self.weight = Tensor(drawn, requires_grad=True, dtype=dtype)
+        if init is None:
+            init = partial(normal, scale=std, dtype=dtype)
+        self.weight = drawn(init, (in_features, out_features), rng, dtype)
         self.bias = None
         if bias:
             zeros = np.zeros(out_features, dtype)

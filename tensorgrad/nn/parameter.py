@@ -9,11 +9,21 @@ from ..core.tensor import Tensor
 from .init import Initialiser, Random
 
 
+def initial(init: Initialiser, shape: tuple[int, ...], rng: Random) -> Any:
+    """Return initial values from an initialiser."""
+    if not callable(init):
+        raise TypeError(
+            "init: expected a function of shape and rng, such as tg.nn.init.he_normal, "
+            f"got {init!r:.60}"
+        )
+    return init(shape, rng)
+
+
 def drawn(
     init: Initialiser, shape: tuple[int, ...], rng: Random, dtype: DTypeLike
 ) -> Tensor:
     """Return a parameter of initial values from an initialiser."""
-    return Tensor(init(shape, rng), requires_grad=True, dtype=dtype)
+    return Tensor(initial(init, shape, rng), requires_grad=True, dtype=dtype)
 
 
 def filled(value: float, shape: tuple[int, ...], dtype: DTypeLike) -> Tensor:

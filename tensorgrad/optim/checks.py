@@ -15,6 +15,16 @@ from ..core.writes import addresses
 Array = np.ndarray[Any, Any]
 
 
+def as_parameters(name: str, params: Any) -> list[Any]:
+    """Return parameters as a list; raise TypeError for a model in their place."""
+    if hasattr(params, "parameters"):
+        raise TypeError(
+            f"{name}: expected parameters, got a {type(params).__name__}; pass its "
+            ".parameters()"
+        )
+    return list(params)
+
+
 def check_parameters(
     name: str, params: list[Tensor], known: Container[Tensor] = ()
 ) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 
 from ..core.mode import no_grad
 from ..core.tensor import Tensor
-from .settings import at_least_zero
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_"]
 
@@ -32,7 +31,7 @@ def clip_grad_norm_(
     params : Tensor or iterable of Tensor
         Those without a gradient are left out.
     max_norm : float
-        The largest norm let pass.
+        The largest norm let pass; with ``inf`` the norm is only measured.
     norm_type : float
         The power of the norm; ``inf`` for the largest absolute value.
     error_if_nonfinite : bool
@@ -64,7 +63,7 @@ def clip_grad_norm_(
     >>> w.grad.round(3)
     Tensor([0.6, 0.8])
     """
-    at_least_zero("clip_grad_norm_", "max_norm", max_norm)
+    _check_limit("clip_grad_norm_", "max_norm", max_norm)
     if not norm_type > 0:
         raise ValueError(f"clip_grad_norm_: norm_type must be above 0, got {norm_type}")
     gradients = _gradients(params)
@@ -96,10 +95,15 @@ def clip_grad_value_(params: Tensor | Iterable[Tensor], clip_value: float) -> No
     ValueError
         If the limit is negative.
     """
-    at_least_zero("clip_grad_value_", "clip_value", clip_value)
+    _check_limit("clip_grad_value_", "clip_value", clip_value)
     with no_grad():
         for g in _gradients(params):
             g[...] = np.clip(g, -clip_value, clip_value)
+
+
+def _check_limit(name: str, what: str, limit: float) -> None:
+    if not limit >= 0:
+        raise ValueError(f"{name}: {what} must be at least 0, got {limit}")
 
 
 def _gradients(params: Tensor | Iterable[Tensor]) -> list[Tensor]:

@@ -14,7 +14,7 @@ from ..core.errors import CaptureError, GraphError
 from ..core.observe import Recorder, current_recorder, host, observers
 from ..core.tensor import Tensor, memories
 from ..core.writes import record_write, stamp, watched
-from .checks import check_parameters, check_saved, check_state
+from .checks import as_parameters, check_parameters, check_saved, check_state
 from .joined import joined, share_memory, shared_scratch
 from .param_groups import groups_of
 from .schedules import Schedule, inverse_time
@@ -106,7 +106,7 @@ class Optimizer:
         weight_decay: float = 0.0,
         maximize: bool = False,
     ) -> None:
-        self.params: list[Tensor] = list(params)
+        self.params: list[Tensor] = as_parameters(type(self).__name__, params)
         check_parameters(type(self).__name__, self.params)
         self.decay = at_least_zero(self, "decay", decay)
         self.weight_decay = at_least_zero(self, "weight_decay", weight_decay)

@@ -52,7 +52,8 @@ class Batches:
     TypeError
         If data have no length, or are not numbers.
     ValueError
-        If their lengths differ, there are no samples, or a count is out of range.
+        If their lengths differ, there are no samples, a count is out of range, or data
+        of pandas have the same index in different orders.
 
     Examples
     --------
@@ -74,6 +75,7 @@ class Batches:
         drop_last: bool = False,
         prefetch: int = 0,
     ) -> None:
+        _check_order(data)
         self.sources = [_source(i, part) for i, part in enumerate(data)]
         self.samples = _common_length(self.sources)
         if batch_size < 1 or prefetch < 0:
@@ -221,7 +223,7 @@ def set_random_state(rng: Any, state: Any) -> None:
 def _source(number: int, data: Any) -> Any:
     """Return data as an array where they are one, or as they are."""
     if hasattr(data, "to_numpy"):  # of pandas or polars
-        data = data.to_numpy()
+        data = _values(number, data)
     elif hasattr(data, "numpy") and not isinstance(data, np.ndarray):
         data = data.numpy()
     elif not hasattr(data, "__getitem__") or not hasattr(data, "__len__"):
@@ -235,6 +237,37 @@ def _source(number: int, data: Any) -> Any:
             "text and categories first, with scikit-learn's OrdinalEncoder for example"
         )
     return data
+
+
+def _values(number: int, frame: Any) -> Any:
+    """Return what a data frame or a series holds as one array."""
+    array = frame.to_numpy()
+    if not array.dtype.hasobject or not hasattr(frame, "columns"):
+        return array
+    # Numbers and booleans side by side are objects to pandas, not to NumPy.
+    polars = hasattr(frame, "get_columns")
+    series = frame.get_columns() if polars else [s for _, s in frame.items()]
+    columns = [s.to_numpy() for s in series]
+    pairs = zip(series, columns, strict=True)
+    if others := [s.name for s, x in pairs if x.dtype.kind not in "biuf"]:
+        raise TypeError(
+            f"Batches: columns {others!s:.60} of data {number} are not numbers; "
+            "encode text and categories first, with scikit-learn's OrdinalEncoder for "
+            "example, and fill in what is missing"
+        )
+    return np.stack(columns, axis=1)
+
+
+def _check_order(data: tuple[Any, ...]) -> None:
+    """Raise ValueError where the rows of pandas' data are of different samples."""
+    indices = [x.index for x in data if hasattr(x, "to_numpy") and hasattr(x, "index")]
+    for index in indices[1:]:
+        if not index.equals(indices[0]) and set(index) == set(indices[0]):
+            raise ValueError(
+                "Batches: two of the data have the same index in different orders, and "
+                "samples are paired by position; align them, as with y.loc[X.index], "
+                "or pass .to_numpy() where the positions are right"
+            )
 
 
 def _common_length(sources: list[Any]) -> int:

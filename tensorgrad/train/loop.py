@@ -17,7 +17,7 @@ from ..core.errors import NonFiniteError
 from ..core.mode import no_grad
 from ..core.tensor import Tensor
 from ..nn import Module
-from ..optim import Optimizer
+from ..optim import Groups, Optimizer
 from .batches import Batches, Generator, random_state, set_random_state
 from .checkpoints import Checkpoints
 from .log import Log
@@ -244,6 +244,7 @@ def fit(
     >>> log.names
     ['epoch', 'loss', 'accuracy', 'lr', 'seconds']
     """
+    _check(optimizer, loss)
     metrics = dict(metrics or {})
     batches = as_batches(data, batch_size=batch_size, shuffle=shuffle, rng=rng)
     held = None
@@ -272,6 +273,20 @@ def fit(
     return run.log
 
 
+def _check(optimizer: Any, loss: Any) -> None:
+    """Raise TypeError for a name in place of an optimizer or a loss."""
+    if not isinstance(optimizer, Optimizer | Groups):
+        raise TypeError(
+            "tg.train.fit: expected an optimizer of the model's parameters, such as "
+            f"tg.optim.Adam(model.parameters()), got {optimizer!r:.60}"
+        )
+    if not callable(loss):
+        raise TypeError(
+            "tg.train.fit: expected a loss that is a function of output and target, "
+            f"such as tg.softmax_cross_entropy, got {loss!r:.60}"
+        )
+
+
 def _epoch(
     run: Run,
     step: Callable[..., tuple[Tensor, Tensor]],
@@ -281,7 +296,7 @@ def _epoch(
 ) -> dict[str, Any]:
     """Take the steps that are left of an epoch; return its figures."""
     run.model.train()
-    start, rate = perf_counter(), run.optimizer.lr
+    start, rate = perf_counter(), run.optimizer.param_groups[0].lr
     before = [p.data.copy() for p in run.optimizer.params]
     for number, batch in enumerate(run.batches):
         for p, copy in zip(run.optimizer.params, before, strict=True):
@@ -428,7 +443,8 @@ def _diagnosis(
 ) -> str:
     """Say where a loss that is not finite comes from, by doing its step again."""
     culprit: list[str] = []
-    remedy = f"try a smaller learning rate than {run.optimizer.lr:.4g}"
+    rate = run.optimizer.param_groups[0].lr
+    remedy = f"try a smaller learning rate than {rate:.4g}"
     with no_grad(), np.errstate(all="ignore"), _watched(run.model, culprit.append):
         try:
             output = run.model(*batch[:-1])
@@ -453,7 +469,7 @@ def _diagnosis(
 def _watched(model: Module, note: Callable[[str], None]) -> Iterator[None]:
     """Note each module that makes NaN or infinity, innermost first."""
     modules = [
-        (f"{name} ({type(module).__name__})".strip(), module)
+        (f"{name or 'the model'} ({type(module).__name__})", module)
         for name, module in model.named_modules()
         if "forward" not in vars(module)
     ]
@@ -476,7 +492,8 @@ def _inspected(
         output = forward(*args, **kwargs)
         if not _is_finite(output):
             right = all(map(_is_finite, module.parameters()))
-            note(f"{name} made it" if right else f"the parameters of {name} hold it")
+            made = f"{name} made it, in a line that tg.debug() names"
+            note(made if right else f"the parameters of {name} hold it")
         return output
 
     return call

@@ -111,7 +111,7 @@ def embedding(
         )
     at = at.astype(np.intp, copy=False)
     rows = table.shape[0]
-    check_range(at.reshape(-1), unsigned(at.dtype), (-1, rows), "embedding")
+    check_range(at.reshape(-1), unsigned(at.dtype), (rows,), "embedding")
     y = table[at]
     if padding_idx is None:
         return y
@@ -136,5 +136,5 @@ def one_hot(input: Operand, num_classes: int = -1) -> Array:
             raise ValueError("one_hot: no labels tell num_classes; pass the number")
         num_classes = int(labels.max()) + 1
     at = labels.astype(np.intp)
-    check_range(at.reshape(-1), unsigned(at.dtype), (-1, num_classes), "one_hot")
+    check_range(at.reshape(-1), unsigned(at.dtype), (num_classes,), "one_hot")
     return (at[..., None] == np.arange(num_classes)).astype(np.int64)

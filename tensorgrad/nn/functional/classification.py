@@ -132,7 +132,7 @@ def _labels(
     counted = target != ignore_index
     labels = np.where(counted, target, 0)
     classes = shape[axis]
-    check_range(labels.reshape(-1), unsigned(labels.dtype), (-1, classes), name)
+    check_range(labels.reshape(-1), unsigned(labels.dtype), (classes,), name)
     return labels, counted
 
 

@@ -88,16 +88,20 @@ def _check_classes(t: Any, shape: tuple[int, int], name: str) -> None:
 
 @dispatched
 def check_range(t: Any, unsigned: Any, shape: tuple[int, ...], name: str) -> None:
-    """Raise IndexError where a label is not the number of a class."""
-    classes = shape[1]
+    """Raise IndexError where a label is not the number of a class.
+
+    `shape` is that of the scores, or the number of classes alone.
+    """
+    classes = shape[-1]
     # As unsigned a negative number is huge: one pass finds both kinds of outliers. To
     # NumPy, where the largest is takes a third of the time of what it is.
     labels = t.view(unsigned)
     if len(t) and labels[labels.argmax()] >= classes:
         bad = t[(t < 0) | (t >= classes)][0]
+        what = "class labels" if shape[1:] else "integers"
+        why = f" for scores of shape {shape}" if shape[1:] else ""
         raise IndexError(
-            f"{name}: class labels must be from 0 to {classes - 1} for scores of "
-            f"shape {shape}, got {bad}"
+            f"{name}: {what} must be from 0 to {classes - 1}{why}, got {bad}"
         )
 
 

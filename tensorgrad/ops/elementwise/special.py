@@ -48,7 +48,9 @@ _ERFCX_SHORT = (
     (0.0581421058982702612, 0.406365569956901605, 1.32549935304311709,
      2.40237651664205119, 2.36685658487534557, 1.0),
 )  # fmt: skip
-_BLOCK = 1 << 13
+_SPLIT = {np.dtype(np.float32): 2.0**12 + 1, np.dtype(np.float64): 2.0**27 + 1}
+_BLOCK = 1 << 17
+"""Bytes of a part: a handful of arrays of them fit in the cache."""
 
 
 def _polynomial(x: Any, coefficients: tuple[float, ...]) -> Any:
@@ -66,59 +68,72 @@ def _quotient(x: Any, fit: tuple[tuple[float, ...], tuple[float, ...]]) -> Any:
     return y
 
 
+def scaled_erfc(x: Any) -> Any:
+    """Return exp(x^2) erfc(x) from 0 to where erfc is 0, for float32 and float64."""
+    return _quotient(x, _ERFCX_SHORT if x.dtype == np.float32 else _ERFCX)
+
+
 def _erfc_of_size(x: Any) -> Any:
     """Return erfc(|x|), for float32 and float64."""
     single = x.dtype == np.float32
     x = np.minimum(np.abs(x), 10.1 if single else 27.3)
     # The square of what half the digits hold is exact: exp(-x^2) keeps its digits
-    # (Cody 1969, "Rational Chebyshev approximations for the error function").
-    head = x.astype(np.float16 if single else np.float32).astype(x.dtype)
-    y = _quotient(x, _ERFCX_SHORT if single else _ERFCX)
+    # (Cody 1969, "Rational Chebyshev approximations for the error function"). They are
+    # split by Dekker 1971, "A floating-point technique for extending precision".
+    head = x * _SPLIT[x.dtype]
+    head -= head - x
+    y = scaled_erfc(x)
     y *= np.exp(-head * head)
     y *= np.exp((head - x) * (head + x))
     return y
 
 
-def _erf_block(x: Any) -> Any:
+def _erf_block(x: Any) -> tuple[Any]:
     near = np.clip(x, -1, 1)
     y = _quotient(near * near, _ERF_SHORT if x.dtype == np.float32 else _ERF)
     y *= near
     far = np.copysign(1 - _erfc_of_size(x), x)
-    return np.where(x == near, y, far)
+    return (np.where(x == near, y, far),)
 
 
-def _erfc_block(x: Any) -> Any:
+def _erfc_block(x: Any) -> tuple[Any]:
     y = _erfc_of_size(x)
-    return np.where(x < 0, 2 - y, y)
+    return (np.where(x < 0, 2 - y, y),)
 
 
-def _in_blocks(function: Any, x: Any) -> Any:
+def in_blocks(function: Any, x: Any) -> tuple[Any, ...]:
     """Return function(x), computed in parts whose temporaries fit in the cache.
 
-    Computed in float64, or in float32 where x holds no more digits.
+    The function returns a tuple of arrays. Computed in float64, or in float32 where x
+    holds no more digits.
     """
     x = x if hasattr(x, "dtype") else np.asarray(x)
     dtype = x.dtype if x.dtype.kind == "f" else np.dtype(np.float64)
     wide = np.promote_types(dtype, np.float32)
-    if type(x) is not np.ndarray or x.size <= _BLOCK:
-        return function(x.astype(wide, copy=False)).astype(dtype, copy=False)[()]
+    if type(x) is not np.ndarray or x.nbytes <= _BLOCK:
+        ys = function(x.astype(wide, copy=False))
+        return tuple(y.astype(dtype, copy=False)[()] for y in ys)
     flat = x.reshape(-1).astype(wide, copy=False)
-    y = np.empty(flat.shape, dtype=dtype)
-    for start in range(0, len(flat), _BLOCK):
-        y[start : start + _BLOCK] = function(flat[start : start + _BLOCK])
-    return y.reshape(x.shape)[()]
+    size = _BLOCK // wide.itemsize
+    results: list[Any] = []
+    for start in range(0, len(flat), size):
+        ys = function(flat[start : start + size])
+        results = results or [np.empty(flat.shape, dtype) for _ in ys]
+        for result, y in zip(results, ys, strict=True):
+            result[start : start + size] = y
+    return tuple(result.reshape(x.shape) for result in results)
 
 
 @operation()
 def erf(x: Operand) -> Array:
     """Error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
-    return _in_blocks(_erf_block, x)
+    return in_blocks(_erf_block, x)[0]
 
 
 @operation()
 def erfc(x: Operand) -> Array:
     """Complement of the error function, 1 - erf(x), to full relative accuracy."""
-    return _in_blocks(_erfc_block, x)
+    return in_blocks(_erfc_block, x)[0]
 
 
 def _bell(x: Any) -> Any:

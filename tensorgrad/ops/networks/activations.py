@@ -10,7 +10,8 @@ import numpy as np
 from ...core.observe import host
 from ...core.types import Array, Operand, on_tensors
 from ..elementwise.logspace import sigmoid
-from ..elementwise.special import erfc
+from ..elementwise.special import erfc, in_blocks, scaled_erfc
+from ..support.axes import kernel
 from ..support.define import operation
 from ..support.registry import NONZERO, Domain, case, describe
 from ..support.strong import scaled
@@ -36,8 +37,34 @@ def _silu_vjp(g: Any, x: Any) -> Any:
 silu.vjp(x=_silu_vjp)
 
 
-def _normal_cdf(x: Any) -> Any:
-    return erfc(x * -math.sqrt(0.5)) * 0.5
+def _normal_parts(x: Any) -> tuple[Any, Any]:
+    """Return x * P(X <= x) and its slope, for float32 and float64.
+
+    What is missing to max(x, 0), and to the slope of that, is even and odd in x.
+    """
+    size = np.minimum(np.abs(x), 14.5 if x.dtype == np.float32 else 39)
+    density = np.exp(size * size * -0.5)
+    tail = scaled_erfc(size * math.sqrt(0.5))
+    tail *= density
+    tail *= 0.5
+    y = np.maximum(x, 0)
+    y -= size * tail
+    density *= size
+    density *= 1 / math.sqrt(2 * math.pi)
+    tail -= density
+    sign = np.copysign(1.0, x)
+    tail *= sign
+    return y, (sign > 0) - tail
+
+
+def _logistic_parts(x: Any) -> tuple[Any, Any]:
+    """Return x / 2 * (1 + tanh(u)) and its slope.
+
+    (1 + tanh(u)) / 2 is sigmoid(2u), which keeps its digits where tanh(u) nears -1.
+    """
+    near, u, slope = _tanh_argument(x)
+    s = sigmoid(u)
+    return np.maximum(x, -_BOUND) * s, s + near * (s * (1 - s)) * slope
 
 
 def _tanh_argument(x: Any) -> tuple[Any, Any, Any]:
@@ -47,7 +74,25 @@ def _tanh_argument(x: Any) -> tuple[Any, Any, Any]:
     return x, scale * (x + cubic * (x * x * x)), scale * (1 + 3 * cubic * (x * x))
 
 
-@operation(cases=[case((3, 4)), case(()), case((3,), approximate="tanh")])
+def _gelu_slope(x: Any, approximate: str) -> Any:
+    """Return the slope by operations; of the density beyond 39 nothing is left."""
+    if approximate == "tanh":
+        return _logistic_parts(x)[1]
+    near = np.clip(x, -39, 39)
+    density = np.exp(near * near * -0.5) * (1 / math.sqrt(2 * math.pi))
+    return erfc(x * -math.sqrt(0.5)) * 0.5 + near * density
+
+
+@kernel("gelu", residuals={"slope": _gelu_slope})
+def _gelu(x, approximate):
+    """Gaussian error linear unit, and its slope."""
+    return in_blocks(_normal_parts if approximate == "none" else _logistic_parts, x)
+
+
+_gelu.vjp(x=lambda g, slope: scaled(g, slope))
+
+
+@on_tensors
 def gelu(x: Operand, approximate: str = "none") -> Array:
     """Gaussian error linear unit, x * P(X <= x) for a standard normal X.
 
@@ -62,6 +107,11 @@ def gelu(x: Operand, approximate: str = "none") -> Array:
     approximate : {"none", "tanh"}
         Which of the two to compute.
 
+    Returns
+    -------
+    Tensor or ndarray
+        Of the shape of `x`; a Tensor where `x` is one.
+
     Raises
     ------
     ValueError
@@ -71,25 +121,12 @@ def gelu(x: Operand, approximate: str = "none") -> Array:
         raise ValueError(
             f'gelu: approximate must be "none" or "tanh", got {approximate!r}'
         )
-    exact = approximate == "none"
-    # (1 + tanh(u)) / 2 is sigmoid(2u), which keeps its digits where tanh(u) nears -1.
-    part = _normal_cdf(x) if exact else sigmoid(_tanh_argument(x)[1])
-    return np.maximum(x, -_BOUND) * part
+    return _gelu(x, approximate)
 
 
-def _gelu_vjp(g: Any, x: Any, approximate: str) -> Any:
-    """Return `g` times the weight of x, and x times the slope of that weight."""
-    if approximate == "none":
-        # Beyond 39 the density is 0.
-        near = np.clip(x, -39, 39)
-        density = np.exp(near * near * -0.5) * (1 / math.sqrt(2 * math.pi))
-        return scaled(g, _normal_cdf(x) + near * density)
-    near, u, slope = _tanh_argument(x)
-    s = sigmoid(u)
-    return scaled(g, s + near * (s * (1 - s)) * slope)
-
-
-gelu.vjp(x=_gelu_vjp)
+describe(
+    gelu, gelu, cases=[case((3, 4)), case(()), case((3,), approximate="tanh")]
+)
 
 
 @operation(

@@ -416,6 +416,27 @@ def _softmax(kind: str) -> Translation:
     return lambda call: call.node(kind, call.array("x"), axis=call.axes("x")[0])
 
 
+def _softmax_where(call: Call) -> str:
+    seen, x = call.array("seen", bool), call.array("x")
+    # Not minus infinity: of a row of it softmax is NaN.
+    least = _number(call, float(np.finfo(call.dtype).min))
+    y = call.node("Softmax", call.node("Where", seen, x, least), axis=-1)
+    return str(call.node("Where", seen, y, _number(call, 0)))
+
+
+def _standardise(call: Call) -> str:
+    axes = call.integers(*call.axes("x", "axes"))
+
+    def mean(x: str) -> str:
+        return str(call.node("ReduceMean", x, axes, keepdims=1))
+
+    x = call.array("x")
+    d = call.node("Sub", x, mean(x))
+    variance = mean(call.node("Mul", d, d))
+    shifted = call.node("Add", variance, _number(call, call.option("eps")))
+    return str(call.node("Div", d, call.node("Sqrt", shifted)))
+
+
 def _clip(call: Call) -> str:
     y = call.array("a", call.dtype)
     for name, kind in (("a_min", "Max"), ("a_max", "Min")):
@@ -677,6 +698,8 @@ TRANSLATIONS: dict[str, Translation] = {
     "silu": _composed(lambda call, x: call.node("Mul", x, call.node("Sigmoid", x))),
     "gelu": _gelu,
     "softmax": _softmax("Softmax"),
+    "softmax_where": _softmax_where,
+    "standardise": _standardise,
     "log_softmax": _softmax("LogSoftmax"),
     "logsumexp": lambda call: call.node(
         "ReduceLogSumExp",

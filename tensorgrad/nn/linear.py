@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..core.tensor import Tensor, TensorLike
-from ..ops.networks.neural import dense
+from ..ops.networks.neural import affine, dense
 from ..random import Normals
 from .cast import samples
 from .init import Initialiser, normal
@@ -111,8 +111,8 @@ class Dense(Module):
         try:
             if rows.ndim == 2 and self.bias is not None:
                 return dense(rows, self.weight, self.bias)
-            y: Tensor = np.matmul(rows, self.weight)
-            return y if self.bias is None else y + self.bias
+            y: Tensor = affine(rows, self.weight, self.bias)
+            return y
         except ValueError:
             self._check(rows.shape)
             raise

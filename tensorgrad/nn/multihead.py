@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike
 
 from ..core.tensor import Tensor
 from ..core.types import Operand
+from ..ops.networks.neural import affine
 from ..ops.support.axes import array
 from ..random import normals
 from . import functional
@@ -149,15 +150,13 @@ class MultiheadAttention(Module):
         """Return queries, keys and values, (n, length, embed_dim)."""
         w, b = self.in_proj_weight, self.in_proj_bias
         if query is key is value:
-            y = np.matmul(self._sequences(query), w.T)
-            return np.split(y if b is None else y + b, 3, axis=-1)
+            return np.split(affine(self._sequences(query), w.T, b), 3, axis=-1)
         ws = np.split(w, 3)
         bs = [None] * 3 if b is None else np.split(b, 3)
-        made = []
-        for x, u, c in zip((query, key, value), ws, bs, strict=True):
-            y = np.matmul(self._sequences(x), u.T)
-            made.append(y if c is None else y + c)
-        return made
+        return [
+            affine(self._sequences(x), u.T, c)
+            for x, u, c in zip((query, key, value), ws, bs, strict=True)
+        ]
 
     def _sequences(self, x: Any) -> Any:
         """Return sequences as (n, length, embed_dim)."""

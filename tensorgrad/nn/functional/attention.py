@@ -12,7 +12,7 @@ from ...core.mode import is_grad_enabled
 from ...core.tensor import as_array
 from ...core.types import Array, Operand
 from ...ops.networks.losses import check_range, unsigned
-from ...ops.networks.neural import softmax
+from ...ops.networks.neural import softmax, softmax_where
 from ...ops.support.axes import array
 from .common import cast, floating, functional
 from .zeros import dropout
@@ -79,9 +79,9 @@ def attention_weights(
             seen = mask if seen is None else np.logical_and(seen, mask)
     if seen is None:
         return softmax(scores, -1)
-    # Not minus infinity: of a row of it softmax is NaN.
-    least = float(np.finfo(scores.dtype).min)
-    return np.where(seen, softmax(np.where(seen, scores, least), -1), 0)
+    shape = np.broadcast_shapes(scores.shape, seen.shape)
+    scores = scores if scores.shape == shape else np.broadcast_to(scores, shape)
+    return softmax_where(scores, seen)
 
 
 @functional

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...core.types import Array, Operand
 from ...ops.networks import windows
+from ...ops.networks.neural import affine
 from ...ops.networks.windows import Window, convolution, convolution_transposed
 from .common import batched, cast, floating, functional, lengths
 
@@ -25,8 +26,11 @@ def linear(input: Operand, weight: Operand, bias: Operand = None) -> Array:
             f"linear: expected a weight (out, {x.shape[-1:]}) for samples {x.shape}, "
             f"got {weight.shape}"
         )
-    y = np.matmul(x, np.swapaxes(weight, 0, 1) if weight.ndim == 2 else weight)
-    return y if bias is None else y + cast(bias, x)
+    bias = bias if bias is None else cast(bias, x)
+    if weight.ndim == 2:
+        return affine(x, np.swapaxes(weight, 0, 1), bias)
+    y = np.matmul(x, weight)
+    return y if bias is None else y + bias
 
 
 @functional

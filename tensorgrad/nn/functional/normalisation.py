@@ -11,14 +11,10 @@ import numpy as np
 from ...core.mode import no_grad
 from ...core.tensor import Tensor, detached
 from ...core.types import Array, Operand
+from ...ops.networks.neural import standardise
 from ...ops.support.axes import array
 from .common import cast, floating, functional
 from .pooling import avg_pool2d
-
-
-def _standardised(x: Any, axes: tuple[int, ...], eps: float) -> Any:
-    d = x - np.mean(x, axis=axes, keepdims=True)
-    return d / np.sqrt(np.mean(np.square(d), axis=axes, keepdims=True) + eps)
 
 
 def _affine(x: Any, weight: Any, bias: Any) -> Any:
@@ -59,7 +55,7 @@ def layer_norm(
     """
     x = floating(input)
     axes = _last_axes("layer_norm", x, normalized_shape)
-    return _affine(_standardised(x, axes, eps), weight, bias)
+    return _affine(standardise(x, axes, eps), weight, bias)
 
 
 @functional
@@ -103,7 +99,7 @@ def group_norm(
     # The lengths are written out: -1 does not work for no samples.
     size = x.size // max(x.shape[0], 1) // num_groups
     groups = x.reshape(x.shape[0], num_groups, size)
-    y = _standardised(groups, (2,), eps).reshape(x.shape)
+    y = standardise(groups, (2,), eps).reshape(x.shape)
     return _channels_affine(y, weight, bias)
 
 

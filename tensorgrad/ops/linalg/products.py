@@ -1,5 +1,6 @@
 """Products of vectors, matrices and arrays of more axes."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,12 +55,19 @@ def _matmul_a(g: Any, a_shape: Any, b: Any) -> Any:
     return g @ b.mT
 
 
+def rows(x: Any) -> Any:
+    """Return the vectors along the last axis as the rows of a matrix."""
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+
+
 def _matmul_b(g: Any, a: Any, b_shape: Any) -> Any:
     # a^T @ g, with a vector as a row on the left and as a column on the right.
     if len(b_shape) == 1:
         return scaled(g[..., None], a) if a.ndim == 1 else (a.mT @ g[..., None])[..., 0]
     if a.ndim == 1:
         return scaled(g[..., None, :], a[:, None])
+    if len(b_shape) == 2 < a.ndim:
+        return rows(a).mT @ rows(g)
     return a.mT @ g
 
 

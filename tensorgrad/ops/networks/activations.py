@@ -124,9 +124,7 @@ def gelu(x: Operand, approximate: str = "none") -> Array:
     return _gelu(x, approximate)
 
 
-describe(
-    gelu, gelu, cases=[case((3, 4)), case(()), case((3,), approximate="tanh")]
-)
+describe(gelu, gelu, cases=[case((3, 4)), case(()), case((3,), approximate="tanh")])
 
 
 @operation(

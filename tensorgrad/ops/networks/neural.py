@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from ...core.types import Array, Axis, Operand, on_tensors
+from ..linalg.products import rows
 from ..support.axes import summing
 from ..support.define import operation
 from ..support.registry import NONZERO, case
@@ -42,6 +43,18 @@ def dense(x: Operand, weight: Operand, bias: Operand) -> Array:
 dense.vjp(
     x=lambda g, weight: g @ weight.T, weight=lambda g, x: x.T @ g, bias=lambda g: g
 )
+
+
+def affine(x: Any, weight: Any, bias: Any = None) -> Any:
+    """Return x @ weight + bias, for samples along the last axis of x.
+
+    One product of matrices is faster than one for each sequence of samples.
+    """
+    if x.ndim > 2:
+        return affine(rows(x), weight, bias).reshape(*x.shape[:-1], weight.shape[-1])
+    if bias is None:
+        return np.matmul(x, weight)
+    return dense(x, weight, bias) if x.ndim == 2 else np.matmul(x, weight) + bias
 
 
 _SMALL = 2**18
@@ -134,6 +147,79 @@ def softmax_vjp(g: Any, y: Any, axis: int) -> Any:
 
 
 softmax.vjp(x=softmax_vjp)
+
+
+_SEEN = np.array([[True, False, True, True], [False] * 4, [True] * 4])
+
+
+@operation(cases=[case((3, 4), seen=_SEEN), case((2, 3, 4), seen=_SEEN[0])])
+def softmax_where(x: Operand, seen: Operand) -> Array:
+    """softmax along the last axis of what is seen, and 0 elsewhere.
+
+    Parameters
+    ----------
+    x : (..., n) Tensor or array
+        Logits; those that are not seen may be of any value.
+    seen : array of booleans that broadcasts to the shape of `x`
+        A constant. Where nothing is seen along the axis, the result is 0.
+    """
+    e = np.copy(x)
+    np.copyto(e, -np.inf, where=np.logical_not(seen))
+    largest = np.maximum.reduce(e, axis=-1, keepdims=True)
+    # Where nothing is seen the difference stays -inf, and the sum is 0; it is else at
+    # least 1, what the largest contributes.
+    e -= np.maximum(largest, np.finfo(e.dtype).min)
+    np.exp(e, out=e)
+    total = np.add.reduce(e, axis=-1, keepdims=True, **summing(e.dtype))
+    e /= np.maximum(total, 1)
+    return e
+
+
+softmax_where.vjp(x=lambda g, y: softmax_vjp(g, y, -1))
+
+
+def _over_deviation(x: Any, axes: tuple[int, ...], eps: float) -> Any:
+    """Return 1 / sqrt(variance + eps)."""
+    d = x - np.mean(x, axis=axes, keepdims=True)
+    return 1 / np.sqrt(np.mean(np.square(d), axis=axes, keepdims=True) + eps)
+
+
+@operation(
+    cases=[
+        case((3, 4), axes=(1,), eps=0.1),
+        case((2, 3, 2), axes=(-2, -1), eps=1e-5),
+        case((0, 3), axes=(-1,), eps=0.1),
+    ],
+    residuals={"scale": _over_deviation},
+)
+def standardise(x, axes, eps):
+    """(x - mean) / sqrt(variance + eps), with mean and variance over axes.
+
+    Parameters
+    ----------
+    x : array or Tensor
+        Of floating-point numbers.
+    axes : tuple of int
+        What mean and variance are taken over.
+    eps : float
+        Added to the variance.
+    """
+    d = x - np.mean(x, axis=axes, keepdims=True)
+    scale = 1 / np.sqrt(np.mean(np.square(d), axis=axes, keepdims=True) + eps)
+    d *= scale
+    return d, scale
+
+
+def _standardise_vjp(g: Any, y: Any, scale: Any, axes: tuple[int, ...]) -> Any:
+    """Return what of `g` is neither mean nor along y, times the scale."""
+    mean = np.mean(g, axis=axes, keepdims=True)
+    along = np.mean(scaled(g, y), axis=axes, keepdims=True)
+    d = g - mean
+    d -= scaled(along, y)
+    return scaled(d, scale)
+
+
+standardise.vjp(x=_standardise_vjp)
 
 
 @on_tensors

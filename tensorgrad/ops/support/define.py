@@ -12,7 +12,7 @@ import numpy as np
 from ...core.dispatch import implement, implement_method
 from ...core.duck import DuckArray
 from ...core.foreign import NATIVE, computed, holds_array
-from ...core.primitive import Primitive
+from ...core.primitive import Primitive, Residuals
 from ...core.saves import Rule
 from ...core.tensor import Tensor, detached, wrap
 from ...core.tree import leaves, mapped
@@ -30,21 +30,23 @@ def operation(
     domains: Domain | tuple[Domain, ...] = REAL,
     cases: Sequence[Case] = (),
     kinks: str = "",
+    residuals: Residuals | None = None,
     multiple: bool = False,
 ) -> Callable[[Callable[Q, R]], Primitive[Q, Tensor, R]]:
     """Make a described primitive that answers to `reference` and to its own name.
 
-    Without a NumPy reference the forward itself is what values are compared with.
+    Without a NumPy reference the forward itself is what values are compared with, or
+    the first that it returns where there are residuals.
     """
 
     def make(forward: Callable[Q, R]) -> Primitive[Q, Tensor, R]:
         forward.__doc__ = complete(forward, reference, cases)
-        op: Primitive[Q, Tensor, R] = Primitive(forward, {}, multiple)
+        op: Primitive[Q, Tensor, R] = Primitive(forward, residuals or {}, multiple)
         references = () if reference is None else (reference,)
         implement(op.name.strip("_"), op, *references)
         describe(
             op,
-            reference or forward,
+            reference or (op if residuals else forward),
             kind=kind,
             domains=domains,
             cases=cases,

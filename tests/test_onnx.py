@@ -181,6 +181,11 @@ def test_what_would_be_frozen_is_refused(name, tmp_path):
     assert not [*tmp_path.iterdir()]
 
 
+def test_an_example_in_place_of_the_path():
+    with pytest.raises(TypeError, match="a path after the model, .* got ndarray"):
+        tg.formats.export_onnx(tg.nn.Dense(2, 3), np.ones((1, 2)), "model.onnx")
+
+
 def test_no_example(tmp_path):
     with pytest.raises(ValueError, match="an example of each input"):
         tg.formats.export_onnx(Function(FUNCTIONS["flat"]), tmp_path / "x.onnx")

@@ -52,6 +52,13 @@ def test_names_and_layout_of_pytorch(tmp_path):
         assert (arrays["body.0.weight"] == weight.T).all()
 
 
+def test_the_names_of_pytorch_without_being_told_so(tmp_path):
+    path = tmp_path / "model.npz"
+    save_weights(path, Network(), pytorch=True)
+    with pytest.raises(ValueError, match="names of a PyTorch model; pass pytorch=True"):
+        load_weights(path, Network())
+
+
 def test_a_pytorch_model_loads(tmp_path):
     torch = pytest.importorskip("torch")
     pytest.importorskip("safetensors")

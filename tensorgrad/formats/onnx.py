@@ -95,6 +95,11 @@ def export_onnx(
     ...     model, "model.onnx", np.ones((1, 4), np.float32))  # doctest: +SKIP
     """
     onnx = extras.load("onnx", "formats", "export_onnx")
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(
+            "export_onnx: expected a path after the model, and then an example of each "
+            f"input, got {type(path).__name__} there"
+        )
     first = [np.array(x.numpy() if hasattr(x, "numpy") else x) for x in example]
     if not first or (dynamic_batch and not all(x.ndim for x in first)):
         raise ValueError(

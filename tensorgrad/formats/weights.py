@@ -94,15 +94,19 @@ def load_weights(
         If it cannot be read.
     """
     state: dict[str, Array] = read_weights(path)
+    own = model.state_dict()
+    ours = {its: (name, turn) for name, (its, turn) in _pytorch_names(model)}
+    if not pytorch and not state.keys() >= own.keys() and state.keys() >= ours.keys():
+        raise ValueError(
+            f"{str(path)!r} has the names of a PyTorch model; pass pytorch=True"
+        )
     if pytorch:
-        ours = {its: (name, turn) for name, (its, turn) in _pytorch_names(model)}
         state = {
             ours.get(its, (its, False))[0]: _turned(x, ours.get(its, (its, False))[1])
             for its, x in state.items()
             # A count that only an average of all batches would need.
             if not its.endswith("num_batches_tracked")
         }
-    own = model.state_dict()
     # A file in half or double precision is of the model too.
     model.load_state_dict(
         {name: _cast(x, own.get(name)) for name, x in state.items()}, strict=strict

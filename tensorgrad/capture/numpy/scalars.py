@@ -37,7 +37,8 @@ def _resolved(call: Call, number: type) -> tuple[np.dtype[Any], ...] | None:
     """Return the dtypes of the loop NumPy takes; None where numbers change it."""
     ufunc: Any = call.function
     kinds = tuple(_kind(a, number) for a in call.args)
-    return None if None in kinds else _loop(ufunc, kinds)
+    # Not "None in kinds": the dtype float64 equals None.
+    return _loop(ufunc, kinds) if all(k is not None for k in kinds) else None
 
 
 @lru_cache(maxsize=1024)

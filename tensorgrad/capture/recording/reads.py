@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import io
 import os
@@ -9,12 +10,12 @@ import pickle
 import random
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from ...core.node import root
 from ...core.observe import current_recorder
 from ...core.place import PACKAGE, Place, user_frame
 from ...core.tensor import Tensor
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _SITE = os.path.dirname(os.path.dirname(os.path.abspath(np.__file__))) + os.sep
 _STANDARD = sysconfig.get_path("stdlib") + os.sep
@@ -290,6 +293,23 @@ class Reads:
         if id(code) not in self.ran:
             self.ran[id(code)] = Ran(code, frame.f_globals)
         return self.ran[id(code)]
+
+
+def unnoted(function: F) -> F:
+    """Let a function of the recorder run unseen: no code of the user's runs in it."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        noting = sys.getprofile()
+        if noting is None or getattr(noting, "__func__", None) is not Reads._note:
+            return function(*args, **kwargs)
+        sys.setprofile(None)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            sys.setprofile(noting)
+
+    return call  # type: ignore[return-value]
 
 
 class Draws:

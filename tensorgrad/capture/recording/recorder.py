@@ -33,7 +33,7 @@ from ..program import (
 )
 from .outside import Outside, checksum, differs, memory, plain_array
 from .questions import of_scalars, written_arguments
-from .reads import Draws
+from .reads import Draws, unnoted
 from .refusal import Refused, refusal, refusal_in
 from .structure import Steady, plainly
 from .traced import Traced, TracedNumber
@@ -108,11 +108,13 @@ class Recorder:
             return self._outside(plain_array(x)).traced
         return x
 
+    @unnoted
     def array(self, x: Any) -> Any:
         """Return the traced value of a tensor, of an array, or of a number as one."""
         x = self.value(x) if type(x) is Tensor else self.adopted(x)
         return self.call(np.asarray, (x,)) if type(x) is TracedNumber else x
 
+    @unnoted
     def scratch(self, x: Array) -> Any:
         """Return the traced value of an array whose contents need not survive."""
         traced: Any = self._outside(x).traced
@@ -138,6 +140,7 @@ class Recorder:
         if type(tensor._value) is not Traced:
             self.received[id(tensor)] = tensor
 
+    @unnoted
     def value(self, tensor: Tensor) -> Any:
         """Return the traced value of a tensor."""
         if type(tensor._value) is Traced:
@@ -181,6 +184,7 @@ class Recorder:
 
     # Operations and their rules.
 
+    @unnoted
     def entered(
         self, op: Primitive, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Primitive, tuple[Any, ...], dict[str, Any]]:
@@ -238,6 +242,7 @@ class Recorder:
 
     # Calls.
 
+    @unnoted
     def call(
         self,
         function: Function,
@@ -269,6 +274,7 @@ class Recorder:
             CaptureError if computed else Refused,
         )
 
+    @unnoted
     def call_opaque(self, function: Function, args: Any, kwargs: dict[str, Any]) -> Any:
         """Call a function that reads values of arrays, and record it as one call."""
         args, kwargs = mapped((args, kwargs), self.adopted)
@@ -276,6 +282,7 @@ class Recorder:
             return function(*args, **kwargs)
         return self._record(function, args, kwargs, checks=True)
 
+    @unnoted
     def host(self, function: Function, args: Any, kwargs: dict[str, Any]) -> Any:
         """Call a function with an effect of its own, and record the call."""
         args, kwargs = mapped((args, kwargs), self.adopted)
@@ -284,6 +291,7 @@ class Recorder:
         self.draws.mark()
         return result
 
+    @unnoted
     def compute(self, function: Function, args: tuple[Any, ...]) -> Any:
         """Compute with Python's numbers, and record the call."""
         return self._record(function, args, {})

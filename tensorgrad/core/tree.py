@@ -103,7 +103,9 @@ def container(x: Any) -> Kind | None:
     Python's own tuples, lists, dicts, deques and slices, but no subclasses of those.
     """
     kind = _EXACT.get(type(x))
-    return _NAMED if kind is None and _is_named(x) else kind
+    if kind is None and isinstance(x, tuple) and hasattr(x, "_fields"):
+        return _NAMED
+    return kind
 
 
 def nest(x: Any) -> Kind | None:
@@ -129,25 +131,34 @@ def _is_named(x: Any) -> bool:
 def leaves(tree: Any, look: Look = container) -> list[Any]:
     """Return the leaves in order."""
     items: list[Any] = []
-    _gather(tree, look, items.append)
+    kind = look(tree)
+    _gather((tree,) if kind is None else kind.values(tree), look, items.append)
     return items
 
 
-def _gather(tree: Any, look: Look, take: Callable[[Any], None]) -> None:
-    kind = look(tree)
-    if kind is None:
-        take(tree)
-    else:
-        for value in kind.values(tree):
-            _gather(value, look, take)
+def _gather(values: Iterable[Any], look: Look, take: Callable[[Any], None]) -> None:
+    for x in values:
+        kind = look(x)
+        if kind is None:
+            take(x)
+        else:
+            _gather(kind.values(x), look, take)
 
 
 def mapped(tree: Any, function: Callable[[Any], Any], look: Look = container) -> Any:
     """Return the same nest with `function` of each leaf, called in order."""
     kind = look(tree)
-    if kind is None:
-        return function(tree)
-    return kind.rebuild(tree, [mapped(x, function, look) for x in kind.values(tree)])
+    return function(tree) if kind is None else _mapped(tree, function, look, kind)
+
+
+def _mapped(tree: Any, function: Callable[[Any], Any], look: Look, kind: Kind) -> Any:
+    items = []
+    for x in kind.values(tree):
+        inner = look(x)
+        items.append(
+            function(x) if inner is None else _mapped(x, function, look, inner)
+        )
+    return kind.rebuild(tree, items)
 
 
 def refilled(tree: Any, values: Iterable[Any], look: Look = container) -> Any:
@@ -180,9 +191,14 @@ def pairs(a: Any, b: Any, look: Look = container) -> Iterator[tuple[Any, Any]]:
     if kind is None or type(a) is not type(b):
         yield a, b
         return
-    ours, theirs = (_items(kind, x) for x in (a, b))
-    for key in {**ours, **theirs}:
-        yield from pairs(ours.get(key, MISSING), theirs.get(key, MISSING), look)
+    if kind.keys is _range and len(a) == len(b):
+        both: Iterable[tuple[Any, Any]] = zip(a, b, strict=True)
+    else:
+        ours, theirs = (_items(kind, x) for x in (a, b))
+        keys = {**ours, **theirs}
+        both = ((ours.get(k, MISSING), theirs.get(k, MISSING)) for k in keys)
+    for x, y in both:
+        yield from pairs(x, y, look)
 
 
 def _items(kind: Kind, x: Any) -> Mapping[Any, Any]:

@@ -262,7 +262,8 @@ class Optimizer:
         changed = self.weight_decay or self.maximize
         try:
             if alike:
-                self._t, self._shrink, self.numbers = numbers
+                self._t, self._shrink, *rest = numbers
+                self.numbers = tuple(rest)
             else:
                 parts = self._in_turn(parts, numbers)
             for w, g, state, self.scratch in parts:
@@ -276,7 +277,8 @@ class Optimizer:
 
     def _in_turn(self, parts: Iterable[Part], numbers: Any) -> Iterator[Part]:
         for part, own in zip(parts, numbers, strict=True):
-            self._t, self._shrink, self.numbers = own
+            self._t, self._shrink, *rest = own
+            self.numbers = tuple(rest)
             yield part
 
     def _changed(self, w: Array, g: Array) -> Array:
@@ -361,11 +363,11 @@ class Optimizer:
         self._late = late | {p: late.get(p, 0) + 1 for p in absent}
         return [self._numbers_at(self._steps - late.get(p, 0)) for p in here]
 
-    def _numbers_at(self, t: int) -> tuple[int, float, tuple[Any, ...]]:
+    def _numbers_at(self, t: int) -> tuple[Any, ...]:
         self._t = t
         try:
-            shrink = 1 - self._rate * self.weight_decay
-            return t, shrink, self.step_numbers()
+            # Flat, as a replay takes them apart.
+            return t, 1 - self._rate * self.weight_decay, *self.step_numbers()
         finally:
             self._t = None
 
@@ -384,12 +386,13 @@ class Optimizer:
         return (self._rate,)
 
     def _rate_now(self) -> float:
-        lr = self._initial
-        if not callable(lr):
-            lr = inverse_time(lr, self.decay)
-        elif self.decay:
-            raise ValueError("give either a schedule or decay, not both")
-        rate = lr(self._steps)
+        rate = self._initial
+        if self.decay:
+            if callable(rate):
+                raise ValueError("give either a schedule or decay, not both")
+            rate = inverse_time(rate, self.decay)
+        if callable(rate):
+            rate = rate(self._steps)
         return at_least_zero(self, "the scheduled lr", rate)
 
     def _gradients(self) -> list[Tensor | None]:

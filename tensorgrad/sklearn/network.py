@@ -62,6 +62,7 @@ class Network:
         self.shapes = (*pairwise(widths), *[(n,) for n in vectors])
         self.counts = self.depth, self.depth, len(self.hidden), len(self.hidden)
         self.size = sum(map(math.prod, self.shapes))
+        self.decaying = sum(map(math.prod, self.shapes[: self.depth]))
 
     def start(self, rng: np.random.RandomState, dtype: Any) -> Array:
         """Return Glorot's uniform parameters, drawn in scikit-learn's order."""
@@ -75,7 +76,7 @@ class Network:
 
     def parts(self, theta: Any) -> list[Any]:
         """Return coefficients, intercepts, scales and shifts: views of the vector."""
-        return list(cut(theta, self.shapes))
+        return list(cut(theta, self.shapes)[:-1])
 
     def running(self, dtype: Any) -> list[Array]:
         """Return a mean and a variance for each normalised unit, to be averaged."""
@@ -110,25 +111,25 @@ class Network:
 
 
 @primitive(multiple=True)
-def cut(theta, shapes):  # type: ignore[no-untyped-def]
-    """A vector as arrays of these shapes, one after another."""
+def cut(theta, shapes, size=0, decay=0.0):  # type: ignore[no-untyped-def]
+    """A vector as arrays of these shapes, and the penalty of its first elements."""
     ends = [*accumulate(map(math.prod, shapes), initial=0)]
-    return tuple(
+    w = theta[:size]
+    return *(
         theta[start:end].reshape(shape)
         for shape, (start, end) in zip(shapes, pairwise(ends), strict=True)
-    )
+    ), decay * (0.5 * np.dot(w, w))
 
 
-cut.vjp(theta=lambda g: np.concatenate([part.reshape(-1) for part in g]))
+def _joined(g: Any, theta: Any, size: int, decay: Any) -> Any:
+    *parts, slope = g
+    joined = np.concatenate([part.reshape(-1) for part in parts])
+    decaying = joined[:size]
+    decaying += theta[:size] * (slope * decay)
+    return joined
 
 
-@primitive
-def half_square(w):  # type: ignore[no-untyped-def]
-    """Half the sum of the squares of an array."""
-    return 0.5 * np.vdot(w, w)
-
-
-half_square.vjp(w=lambda g, w: g * w)
+cut.vjp(theta=_joined)
 
 
 @primitive
@@ -163,7 +164,7 @@ def exponential(mean: Callable[[Any], Any], cost: Callable[..., Any]) -> Loss:
 def _log(q: Any) -> Any:
     """Return the logarithm of probabilities, clipped as scikit-learn clips them."""
     eps = float(np.finfo(q.dtype).eps)
-    return np.log(np.clip(q, eps, 1 - eps))
+    return np.log(np.minimum(np.maximum(q, eps), 1 - eps))
 
 
 def _deviance(z: Any, p: Any, t: Any) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import operator
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +11,7 @@ import numpy as np
 from .. import capture
 from ..core.tensor import Tensor
 from ..optim import Optimizer
-from .network import Loss, Network, half_square, weighted_sum
+from .network import Loss, Network, cut, weighted_sum
 
 Array = np.ndarray[Any, Any]
 
@@ -70,10 +68,11 @@ class Data:
             np.take(self.weights, rows, out=self.w[:n], mode="clip")
             total = float(self.w[:n].sum())
             self.w[:n] /= total or 1
+            self.w[n:] = 0
         elif n != self.full:
             self.full = n
             self.w[:n] = 1 / n
-        self.w[n:] = 0
+            self.w[n:] = 0
         return total
 
 
@@ -136,11 +135,10 @@ class Trainer:
 
     def objective(self, x: Any, y: Any, w: Any, decay: Any) -> tuple[Any, Any]:
         """Return what is minimised, and the loss that is shown."""
-        parts = self.network.parts(self.theta)
-        scores = self.network.scores(parts, self.running, x, self.rng)
+        network = self.network
+        *parts, penalty = cut(self.theta, network.shapes, network.decaying, decay)
+        scores = network.scores(parts, self.running, x, self.rng)
         data = weighted_sum(self._losses(scores, y), w)
-        squares = map(half_square, parts[: self.network.depth])
-        penalty = decay * functools.reduce(operator.add, squares)
         objective = data + penalty
         return objective, objective if self.scale == 1 else self.scale * data + penalty
 
@@ -171,8 +169,10 @@ class Trainer:
     def epoch(self, data: Data, order: Array, alpha: float) -> float:
         """Go through the data once; return the mean loss."""
         run, sum_ = self.run, 0.0
+        decay = np.zeros((), data.w.dtype)
         for n, x, y, w, total in data.batches(order):
-            sum_ += run(x, y, w, alpha / total).item() * n
+            decay[()] = alpha / total
+            sum_ += run(x, y, w, decay).item() * n
         return sum_ / len(order)
 
     def value_and_gradient(
@@ -181,7 +181,7 @@ class Trainer:
         """Return the objective of all samples and its slope, at a point."""
         self.theta.numpy()[...] = theta
         ((_, *batch, total),) = data.batches(np.arange(len(data.y)))
-        value, gradient = self.run(*batch, alpha / total)
+        value, gradient = self.run(*batch, np.asarray(alpha / total, data.w.dtype))
         return value.item(), gradient.numpy().astype(np.float64)
 
     def evaluate(self, x: Any, y: Array, w: Array) -> tuple[Array, float]:

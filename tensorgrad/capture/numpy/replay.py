@@ -23,6 +23,7 @@ from ..program import (
     Result,
     Value,
     View,
+    layout,
     leaves,
     owner,
 )
@@ -278,9 +279,12 @@ class _Writer:
         return not isinstance(base, Live | Constant) and base not in self.memory.at
 
     def _make_view(self, view: View) -> None:
-        make = self._static(view.make, "view")
         base = self._value(view.base)
-        self._line(f"{self._new(view)} = {make}({base})")
+        if _is_transpose(view):
+            text = f"{base}.T"
+        else:
+            text = f"{self._static(view.make, 'view')}({base})"
+        self._line(f"{self._new(view)} = {text}")
 
     def _array(self, value: Value) -> Array:
         if isinstance(value, Live | Constant):
@@ -312,6 +316,12 @@ class _Writer:
             return self._value(value)
         copy = "[()]" if value.shape == () else '.copy("K")'
         return f"{self._value(value)}{copy}"
+
+
+def _is_transpose(view: View) -> bool:
+    """Whether a view is all of its base, with the axes in reverse."""
+    shape, dtype, strides = layout(view.base)
+    return view.base.dense and layout(view) == (shape[::-1], dtype, strides[::-1])
 
 
 def _keeps_or_clears(call: Call) -> bool:

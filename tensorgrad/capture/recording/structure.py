@@ -80,6 +80,10 @@ def _flat(result: Any) -> Any:
     return tuple(leaves(result))
 
 
+def _is_array(x: Any) -> bool:
+    return type(x) is np.ndarray or isinstance(x, np.generic)
+
+
 class Steady:
     """A function that looks at values, whose results must keep their shapes.
 
@@ -102,7 +106,7 @@ class Steady:
             If they are not.
         """
         result = self.function(*args, **kwargs)
-        shapes = mapped(result, np.shape)
+        shapes = result.shape if _is_array(result) else mapped(result, np.shape)
         if self.shapes is None:
             self.shapes = shapes
         elif shapes != self.shapes:

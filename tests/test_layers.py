@@ -194,6 +194,10 @@ def test_initialisers_serve_layers():
         ),
         (lambda nn: nn.Conv1d(2, 3, 3, init=np.ones((3, 2, 3))), "function of shape"),
         (lambda nn: nn.Embedding(2, 3, init="normal"), "function of shape"),
+        (
+            lambda nn: nn.functional.cross_entropy(np.ones((1, 2)), [0], {0: 1, 1: 2}),
+            r"got a dict; pass \[weight\[i\] for i in range\(2\)\]",
+        ),
     ],
 )
 def test_another_kind_of_argument_is_refused(call, message):

@@ -201,10 +201,21 @@ def test_groups_of_parameters(tmp_path):
 def test_a_name_in_place_of_an_optimizer_or_a_loss_is_refused():
     model = tg.nn.Dense(2, 3)
     optimizer = tg.optim.SGD(model.parameters(), 0.1)
-    with pytest.raises(TypeError, match="expected an optimizer .* got 'adam'"):
+    with pytest.raises(TypeError, match="expected an optimizer, .* got 'adam'"):
         fit(model, "adam", (X, Y), loss=tg.softmax_cross_entropy)
     with pytest.raises(TypeError, match="expected a loss that is .* got 'mse'"):
         fit(model, optimizer, (X, Y), loss="mse")
+    for options, message in (
+        ({"metrics": ["accuracy"]}, r"metrics as a dict .* got \['accuracy'\]"),
+        ({"metrics": {"accuracy": "accuracy"}}, "metrics as a dict of functions"),
+        ({"callbacks": EarlyStopping()}, "a list of callbacks, got"),
+        ({"validation": 0.2}, r"a tuple \(inputs, target\), .* got float"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            fit(model, optimizer, (X, Y), loss=tg.softmax_cross_entropy, **options)
+    for data in ([X, Y], X):
+        with pytest.raises(TypeError, match=r"a tuple \(inputs, target\), or batches"):
+            fit(model, optimizer, data, loss=tg.softmax_cross_entropy)
 
 
 def test_a_step_on_its_own():

@@ -244,7 +244,7 @@ def fit(
     >>> log.names
     ['epoch', 'loss', 'accuracy', 'lr', 'seconds']
     """
-    _check(optimizer, loss)
+    _check(optimizer, loss, metrics, callbacks)
     metrics = dict(metrics or {})
     batches = as_batches(data, batch_size=batch_size, shuffle=shuffle, rng=rng)
     held = None
@@ -273,18 +273,30 @@ def fit(
     return run.log
 
 
-def _check(optimizer: Any, loss: Any) -> None:
-    """Raise TypeError for a name in place of an optimizer or a loss."""
-    if not isinstance(optimizer, Optimizer | Groups):
-        raise TypeError(
-            "tg.train.fit: expected an optimizer of the model's parameters, such as "
-            f"tg.optim.Adam(model.parameters()), got {optimizer!r:.60}"
-        )
-    if not callable(loss):
-        raise TypeError(
-            "tg.train.fit: expected a loss that is a function of output and target, "
-            f"such as tg.softmax_cross_entropy, got {loss!r:.60}"
-        )
+def _check(optimizer: Any, loss: Any, metrics: Any, callbacks: Any) -> None:
+    """Raise TypeError for names, or for one thing in place of several."""
+    functions = isinstance(metrics, Mapping) and all(map(callable, metrics.values()))
+    for right, expected, value in (
+        (
+            isinstance(optimizer, Optimizer | Groups),
+            "an optimizer, such as tg.optim.Adam(model.parameters())",
+            optimizer,
+        ),
+        (
+            callable(loss),
+            "a loss that is a function of output and target, such as "
+            "tg.softmax_cross_entropy",
+            loss,
+        ),
+        (
+            metrics is None or functions,
+            'metrics as a dict of functions, such as {"accuracy": tg.data.accuracy}',
+            metrics,
+        ),
+        (isinstance(callbacks, Iterable), "a list of callbacks", callbacks),
+    ):
+        if not right:
+            raise TypeError(f"tg.train.fit: expected {expected}, got {value!r:.60}")
 
 
 def _epoch(
@@ -361,7 +373,15 @@ def evaluate(
 
 def as_batches(data: Any, **options: Any) -> Any:
     """Return batches as they are, and a tuple of arrays as batches."""
-    return Batches(*data, **options) if isinstance(data, tuple) else data
+    if isinstance(data, tuple):
+        return Batches(*data, **options)
+    arrays = isinstance(data, list) and all(hasattr(part, "shape") for part in data)
+    if (arrays and data) or hasattr(data, "shape") or not isinstance(data, Iterable):
+        raise TypeError(
+            "tg.train: expected data that are a tuple (inputs, target), or batches "
+            f"that are such tuples, got {type(data).__name__}"
+        )
+    return data
 
 
 def number_of(value: Any) -> float:

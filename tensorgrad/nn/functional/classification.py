@@ -101,6 +101,11 @@ def _negative_logarithm(
 
 
 def _class_weights(name: str, weight: Any, classes: int, like: Any) -> Any:
+    if isinstance(weight, dict):
+        raise TypeError(
+            f"{name}: expected a weight for each of {classes} classes in an array, got "
+            f"a dict; pass [weight[i] for i in range({classes})]"
+        )
     weight = cast(weight, like)
     if weight.shape != (classes,):
         raise ValueError(

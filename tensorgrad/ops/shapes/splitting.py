@@ -52,11 +52,12 @@ def _split(
 ) -> list[Any]:
     """Return the pieces `split`, one of NumPy's functions, would make of `ary`."""
     n = np.shape(ary)[axis]
+    # Only lengths matter, so one number is repeated, without memory for it.
+    *ends, end = accumulate(map(len, split(np.broadcast_to(0, n), indices_or_sections)))
+    if end == n:
+        return list(cut(ary, ends, axis))
+    # Points that are not in order make pieces overlap, which are then too long.
     pieces = split(np.arange(n), indices_or_sections)
-    if np.array_equal(np.concatenate(pieces), np.arange(n)):
-        ends = list(accumulate(map(len, pieces)))
-        return list(cut(ary, ends[:-1], axis))
-    # Points that are not in order make pieces overlap or leave something out.
     bounds = [slice(p[0], p[-1] + 1) if len(p) else slice(0, 0) for p in pieces]
     return [ary[along(axis, np.ndim(ary), part)] for part in bounds]
 

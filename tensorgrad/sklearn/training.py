@@ -15,7 +15,7 @@ from .network import Loss, Network, cut, weighted_sum
 
 Array = np.ndarray[Any, Any]
 
-REPLAY = 250
+REPLAY = 125
 """Steps from which on recording two of them costs less than it saves."""
 
 KERNELS = 50_000

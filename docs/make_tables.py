@@ -15,6 +15,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent / "tests"), str(HERE.parent)]
 
 from battery import CHECKS, described_calls, is_numpy  # noqa: E402
+from mapped import MAPPED, is_looped  # noqa: E402
 
 from tensorgrad.ops.support.registry import registry  # noqa: E402
 
@@ -56,6 +57,7 @@ def mark(entry, check):
 def coverage():
     """Return the page of coverage."""
     rows = []
+    looped = ", ".join(f"`{name}`" for name in MAPPED if is_looped(name))
     for name in sorted(registry):
         entry = registry[name]
         cells = [mark(entry, check) for check in COLUMNS]
@@ -81,6 +83,11 @@ functions with a gradient, each checked to second order.
   the adjoint of the forward derivative
 - **float32**: float32 inputs give what NumPy gives, and the gradient of float64 up to
   rounding
+
+`tg.vmap` maps every operation, and its gradients to second order: the results are
+those of a loop over the samples. All samples are computed at once, but for some forms
+of these operations, which are called for one sample in turn:
+{looped}.
 
 {table(["operation", "stands for", "kind", *COLUMNS, "kinks"], rows)}
 """

@@ -64,8 +64,10 @@ from .transforms import (
     hvp,
     jacobian,
     jvp,
+    linearize,
     value_and_grad,
     vjp,
+    vmap,
 )
 
 if typing.TYPE_CHECKING:
@@ -108,6 +110,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "linalg",
+    "linearize",
     "nn",
     "no_grad",
     "optim",
@@ -118,6 +121,7 @@ __all__ = [
     "train",
     "value_and_grad",
     "vjp",
+    "vmap",
     "watching",
 ]
 # Besides, what the files of the operations export.

@@ -30,7 +30,7 @@ LAYERS: dict[str, set[str]] = {
     "core": {"facts"},
     "capture": {"core", "extras", "facts"},
     "ops": {"core"},
-    "transforms": {"core"},
+    "transforms": {"core", "facts"},
     "testing": {"core", "extras", "ops"},
     "facts": set(),
     "random": set(),

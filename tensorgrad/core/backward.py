@@ -190,7 +190,7 @@ def walk(
                 before = table.get(parent)
                 if before is None:
                     table[parent] = dx
-                elif parent in owned and lift is None:
+                elif parent in owned and type(before) is type(dx) and lift is None:
                     before += dx
                     table[parent] = before
                 else:

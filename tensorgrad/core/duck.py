@@ -30,6 +30,9 @@ class Operand:
 
     __slots__ = ()
 
+    precedence = 0
+    """Of two kinds in a call the one with the greater makes it."""
+
     def __init_subclass__(cls) -> None:
         NATIVE.add(cls)
         KINDS.add(cls)
@@ -54,10 +57,21 @@ class Operand:
         """
         raise NotImplementedError
 
+    def yields_to(self, other: Any) -> bool:
+        """Whether a call with `other` is made by that."""
+        kind = type(other)
+        return kind is Tensor or _precedence(kind) > self.precedence
+
     @property
     def memory(self) -> Any:
         """The ndarray whose memory it stands for, None where there is none."""
         return None
+
+    def sees(self, question: Callable[[Any], bool]) -> bool:
+        """Whether its values, if they may be looked at, are of a kind that makes a
+        computation shorter, and no other.
+        """
+        return False
 
     def unassignable(self) -> Exception:
         """Return the error for an assignment to ``.data`` of a tensor that holds it."""
@@ -78,7 +92,7 @@ class Operand:
     def __array_ufunc__(
         self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any
     ) -> Any:
-        if any(type(x) is Tensor for x in inputs):
+        if any(self.yields_to(x) for x in inputs):
             return NotImplemented
         function = ufunc if method == "__call__" else getattr(ufunc, method)
         out = kwargs.get("out", ())
@@ -89,14 +103,18 @@ class Operand:
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        if any(issubclass(t, Tensor) for t in types):
+        if any(t is Tensor or _precedence(t) > self.precedence for t in types):
             return NotImplemented
         return self.call(function, args, kwargs)
 
 
+def _precedence(kind: type) -> int:
+    return kind.precedence if issubclass(kind, Operand) else 0
+
+
 def _binary(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
     def method(self: Any, other: Any) -> Any:
-        if type(other) is Tensor:
+        if self.yields_to(other):
             return NotImplemented
         return self.call(function, (self, other), {})
 

@@ -185,14 +185,26 @@ def _remedy(value: Any) -> str:
 
 
 def kind_among(values: Any) -> Any:
-    """Return the first array of a kind of ours in a nest, None where there is none."""
+    """Return the array of a kind of ours in a nest that makes calls with the others,
+    None where there is none.
+    """
     if type(values) in KINDS:
         return values
+    found = None
     if type(values) is tuple or type(values) is list:
         for value in values:
-            if (x := kind_among(value)) is not None:
-                return x
-    return None
+            x = kind_among(value)
+            if x is not None and (found is None or found.yields_to(x)):
+                found = x
+    return found
+
+
+def invoke(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Call a function of NumPy, also where its keywords alone are of a kind of ours."""
+    x = kind_among((args, tuple(kwargs.values())))
+    return function(*args, **kwargs) if x is None else x.call(function, args, kwargs)
 
 
 def memory_of(value: Any) -> Any:

@@ -21,7 +21,11 @@ Observer = Callable[[Node, Sequence[Any], Any], None]
 
 
 class Recorder(Protocol):
-    """What the engine asks for while a step is recorded."""
+    """What the engine asks for while a step is recorded, or a function mapped."""
+
+    @property
+    def writer(self) -> Any:
+        """The recorder that writes calls down, itself or one beyond it, or None."""
 
     def entered(self, op: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
         """Return an operation and its arguments as they are called."""

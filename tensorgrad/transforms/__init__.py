@@ -1,7 +1,17 @@
 """Functions of functions: derivatives of what a Python function computes."""
 
 from .checkpoint import checkpoint
-from .derivatives import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .derivatives import (
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    linearize,
+    value_and_grad,
+    vjp,
+)
+from .vmap import vmap
 
 __all__ = [
     "checkpoint",
@@ -10,6 +20,8 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "linearize",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]

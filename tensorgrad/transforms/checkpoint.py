@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import zlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, ParamSpec
@@ -17,6 +18,7 @@ from ..core.foreign import memory_of
 from ..core.hooks import hooks
 from ..core.mode import enable_grad
 from ..core.node import Leaf, Node, clock
+from ..core.observe import current_recorder, recorded_by
 from ..core.parts import Bundle, Parts
 from ..core.place import Place
 from ..core.saves import pick
@@ -60,7 +62,7 @@ def checkpoint(f: Callable[P, Tensor]) -> Callable[P, Tensor]:
     """
 
     @functools.wraps(f)
-    def again(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+    def checkpointed(*args: P.args, **kwargs: P.kwargs) -> Tensor:
         start = next(clock)
         y = f(*args, **kwargs)
         if type(y) is not Tensor:
@@ -73,13 +75,14 @@ def checkpoint(f: Callable[P, Tensor]) -> Callable[P, Tensor]:
             return y
         kind = tuple(n.shape for n in outside), tuple(n.dtype for n in outside)
         bundle = Node(Bundle(len(outside)), outside, (), *kind)
-        call = _Call(functools.partial(f, *args, **kwargs), outside, next(clock))
+        again = functools.partial(f, *args, **kwargs)
+        call = _Call(again, outside, next(clock), current_recorder())
         saved = call, _checksum(y, inside), tuple(map(detached, args))
         node = Node(_AGAIN, (bundle,), saved, y.shape, y.dtype)
         hooks[node] = [_unchanged]  # the rule runs the user's function
         return wrap(y._value, node)
 
-    return again
+    return checkpointed
 
 
 def _graph(node: Any, start: int) -> tuple[list[Any], tuple[Any, ...]]:
@@ -138,11 +141,19 @@ def _unchanged(g: Any) -> Any:
 
 @dataclass
 class _Call:
-    """How to call again, the outside nodes that the call uses, and its time."""
+    """How to call again, the outside nodes that the call uses, its time, and who took
+    part in it.
+    """
 
     function: Callable[[], Any]
     outside: tuple[Any, ...]
     stamp: int
+    recorder: Any
+
+    def taking_part(self) -> AbstractContextManager[None]:
+        """Let the same take part again."""
+        there = self.recorder in (None, current_recorder())
+        return nullcontext() if there else recorded_by(self.recorder)
 
 
 class _Again:
@@ -170,7 +181,7 @@ class _Again:
 def _rule(g: Any, call: _Call, first: int) -> Parts:
     """Return the gradients in everything that the call uses from outside."""
     targets = call.outside
-    with enable_grad():
+    with enable_grad(), call.taking_part():
         start = next(clock)
         y = call.function()
         inside, outside = _graph(y.node if type(y) is Tensor else None, start)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import (
     Any,
     Concatenate,
@@ -23,12 +24,21 @@ from typing import (
 
 import numpy as np
 
+from ..core.backward import interior
+from ..core.errors import TensorgradError
 from ..core.tensor import Tensor, detached
 from ..core.tree import leaves, nest, refilled
 from ..core.types import Array, Nest
+from .batched import BatchError
 from .trace import Pullback, Trace, seed_like, tracked, warn_of_constants
+from .vmap import map_quietly
 
 Function = Callable[..., Any]
+
+_CHEAPER = 4
+"""So many passes back cost no more than one forward and what it takes beforehand."""
+_MOST = 2**24
+"""Elements of the largest array that a Jacobian computes with."""
 P = ParamSpec("P")
 X = TypeVar("X")
 V = TypeVar("V")
@@ -355,28 +365,83 @@ def jvp(
     (np.float64(8.0), np.float64(12.0))
     """
     _check_tuples("jvp", primals, tangents)
-    trace = Trace(f, tuple(primals), {}, range(len(primals)), "jvp")
-    warn_of_constants(trace.output, "jvp")
-    pushed = iter(_pushed(trace, _directions(trace, tangents)))
-    tangent = [
-        next(pushed) if tracked(o) else np.zeros_like(detached(o))[()]
-        for o in leaves(trace.output, nest)
-    ]
-    return trace.result(trace.output), refilled(trace.output, tangent, nest)
+    output, push = _linearized("jvp", f, primals)
+    return output, push(tangents)
 
 
-def _directions(trace: Trace, tangents: Sequence[Any]) -> list[Any]:
+def linearize(f: Function, *primals: Nest) -> tuple[Nest, Callable[..., Nest]]:
+    """Return the value of `f` and its derivative at a point, as a linear function.
+
+    What depends on the point alone is computed once, for all directions.
+
+    Parameters
+    ----------
+    f : callable
+        Returns numbers or arrays, nested or not.
+    *primals : arrays, numbers, tensors, nested
+        The arguments.
+
+    Returns
+    -------
+    out
+        Value of `f` at the primals.
+    forward : callable
+        ``forward(*tangents)`` is the product J tangents, nested as the value is; the
+        tangents are nested and shaped as the primals.
+
+    Raises
+    ------
+    ValueError
+        When called: tangents that are nested or shaped otherwise.
+
+    Warns
+    -----
+    GradientWarning
+        If `f` returns no Tensor but a plain number.
+
+    Examples
+    --------
+    >>> import tensorgrad as tg
+    >>> value, forward = tg.linearize(lambda x: x**3, 2.0)
+    >>> forward(1.0), forward(2.0)
+    (np.float64(12.0), np.float64(24.0))
+    """
+    output, push = _linearized("linearize", f, primals)
+    return output, lambda *tangents: push(tangents)
+
+
+def _linearized(
+    name: str, f: Function, primals: Sequence[Any]
+) -> tuple[Any, Callable[[Sequence[Any]], Any]]:
+    """Return the value of `f`, and what pushes tangents forward."""
+    numbers = range(len(primals))
+    trace = Trace(f, tuple(primals), {}, numbers, name, later=name == "linearize")
+    warn_of_constants(trace.output, name)
+    push = _forward(trace)
+
+    def forward(tangents: Sequence[Any]) -> Any:
+        pushed = iter(push(_directions(name, trace, tangents)))
+        tangent = [
+            next(pushed) if tracked(o) else np.zeros_like(detached(o))[()]
+            for o in leaves(trace.output, nest)
+        ]
+        return refilled(trace.output, tangent, nest)
+
+    return trace.result(trace.output), forward
+
+
+def _directions(name: str, trace: Trace, tangents: Sequence[Any]) -> list[Any]:
     inputs, directions = trace.back.inputs, leaves(tuple(tangents), nest)
     if len(directions) != len(inputs):
         raise ValueError(
-            f"jvp: expected {len(inputs)} tangents, nested as the primals are, got "
+            f"{name}: expected {len(inputs)} tangents, nested as the primals are, got "
             f"{len(directions)}"
         )
-    return [seed_like(t, x, "jvp") for t, x in zip(directions, inputs, strict=True)]
+    return [seed_like(t, x, name) for t, x in zip(directions, inputs, strict=True)]
 
 
-def _pushed(trace: Trace, directions: list[Any]) -> list[Any]:
-    """Return J times the directions, for each output that has a derivative.
+def _forward(trace: Trace) -> Callable[[list[Any]], list[Any]]:
+    """Return what multiplies directions by J, for each output that has a derivative.
 
     It is the gradient in u of <J^T u, directions>, whatever u is.
     """
@@ -386,24 +451,44 @@ def _pushed(trace: Trace, directions: list[Any]) -> list[Any]:
     for o, u in zip(live, us, strict=True):
         _add(seeds, o.node, u)
     transposed = trace.back.recorded(seeds)
-    back: dict[Any, Any] = {}
-    for x, direction in zip(trace.back.inputs, directions, strict=True):
-        if x.node in transposed and transposed[x.node].node is not None:
-            _add(back, transposed[x.node].node, direction)
     outputs = [detached(o) if trace.plain else o for o in live]
-    return Pullback(us, outputs, trace.in_graph).pull(back)
+    forward = Pullback(us, outputs, trace.in_graph)
+
+    def push(directions: list[Any]) -> list[Any]:
+        back: dict[Any, Any] = {}
+        for x, direction in zip(trace.back.inputs, directions, strict=True):
+            if x.node in transposed and transposed[x.node].node is not None:
+                _add(back, transposed[x.node].node, direction)
+        return forward.pull(back)
+
+    return push
 
 
 @overload
-def jacobian(f: Differentiable[P, V], argnums: Literal[0] = 0) -> Derivative[P, V]: ...
+def jacobian(
+    f: Differentiable[P, V],
+    argnums: Literal[0] = 0,
+    *,
+    chunk_size: int | None = None,
+) -> Derivative[P, V]: ...
 
 
 @overload
-def jacobian(f: Function, argnums: int | Sequence[int]) -> Function: ...
+def jacobian(
+    f: Function, argnums: int | Sequence[int], *, chunk_size: int | None = None
+) -> Function: ...
 
 
-def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
-    """Return a function that gives the Jacobian of `f`, row by row.
+def jacobian(
+    f: Function,
+    argnums: int | Sequence[int] = 0,
+    *,
+    chunk_size: int | None = None,
+) -> Function:
+    """Return a function that gives the Jacobian of `f`.
+
+    Its rows are computed at once, in a backward pass that is mapped over them; where
+    the inputs are few and the outputs many, its columns, in a pass forward.
 
     Parameters
     ----------
@@ -411,6 +496,9 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
         Returns numbers or arrays, nested or not.
     argnums : int or sequence of int
         Which arguments to differentiate in.
+    chunk_size : int, optional
+        Rows or columns that are computed at once, which bounds the memory; by default
+        as many as fit into about 128 MiB.
 
     Returns
     -------
@@ -431,48 +519,106 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     @functools.wraps(f)
     def transformed(*args: Any, **kwargs: Any) -> Any:
         trace = Trace(f, args, kwargs, numbers, "jacobian")
+        outputs = leaves(trace.output, nest)
+        parts = _columns(trace, outputs, chunk_size)
+        if parts is None:
+            parts = [_rows(trace, output, chunk_size) for output in outputs]
         blocks = []
-        for output in leaves(trace.output, nest):
-            block = refilled(trace.chosen, _rows(trace, output), nest)
+        for part in parts:
+            block = refilled(trace.chosen, part, nest)
             blocks.append(block[0] if isinstance(argnums, int) else block)
         return refilled(trace.output, blocks, nest)
 
     return transformed
 
 
-def _rows(trace: Trace, output: Any) -> list[Any]:
+def _rows(trace: Trace, output: Any, chunk_size: int | None) -> list[Any]:
     """Return the Jacobian of one output in each input."""
     if type(output) is not Tensor:
         output = Tensor(output)
+    units = np.eye(output.size, dtype=output.dtype).reshape(
+        (output.size, *output.shape)
+    )
     roots = [output.node] if tracked(output) else []
-    rows = [trace.back.pull(dict.fromkeys(roots, unit)) for unit in _units(output)]
-    if not rows:
-        empty = [np.zeros((0, *x.shape), dtype=x.dtype) for x in trace.back.inputs]
-        return [e.reshape((*output.shape, *e.shape[1:])) for e in empty]
-    return [
-        np.stack(column).reshape((*output.shape, *np.shape(column[0])))
-        for column in zip(*rows, strict=True)
-    ]
+
+    def row(unit: Any) -> list[Any]:
+        unit = detached(unit)
+        return trace.back.pull(dict.fromkeys(roots, unit if unit.ndim else unit[()]))
+
+    if not len(units):
+        columns = [np.zeros((0, *x.shape), dtype=x.dtype) for x in trace.back.inputs]
+    else:
+        columns = _all_at_once(row, trace, units, chunk_size or _few(roots))
+    return [c.reshape((*output.shape, *c.shape[1:])) for c in columns]
 
 
-def _units(output: Tensor) -> Any:
-    for at in np.ndindex(output.shape):
-        unit = np.zeros(output.shape, dtype=output.dtype)
-        unit[at] = 1
-        yield unit if output.shape else unit[()]
+def _columns(
+    trace: Trace, outputs: list[Any], chunk_size: int | None
+) -> list[list[Any]] | None:
+    """Return the Jacobian of each output by columns, None where rows are cheaper."""
+    inputs = trace.back.inputs
+    if _CHEAPER * sum(x.size for x in inputs) > sum(map(np.size, outputs)):
+        return None
+    if not all(map(tracked, outputs)):
+        return None
+    few = chunk_size or _few([o.node for o in outputs])
+    parts: list[list[Any]] = [[] for _ in outputs]
+    try:
+        forward = _forward(trace)
+        for i, x in enumerate(inputs):
+            units = np.eye(x.size, dtype=x.dtype).reshape((x.size, *x.shape))
+
+            def column(unit: Any, i: int = i) -> list[Any]:
+                directions = [np.zeros_like(detached(x))[()] for x in inputs]
+                directions[i] = unit
+                return forward(directions)
+
+            lifted = units if trace.plain else Tensor(units)
+            for part, y in zip(parts, map_quietly(column, lifted, few), strict=True):
+                y = np.moveaxis(y, 0, -1)
+                part.append(y.reshape((*y.shape[:-1], *x.shape)))
+    except (TypeError, TensorgradError):
+        # Rules that are not derived themselves, or cannot be mapped.
+        return None
+    return parts
+
+
+def _all_at_once(row: Function, trace: Trace, units: Any, chunk_size: int) -> list[Any]:
+    """Return the stacked parts of rows, by a loop where rules cannot be mapped."""
+    lifted = units if trace.plain else Tensor(units)
+    try:
+        return map_quietly(row, lifted, chunk_size)
+    except BatchError:
+        return [*map(np.stack, zip(*map(row, units), strict=True))]
+
+
+def _few(roots: list[Any]) -> int:
+    """Return how many rows to compute at once, by the largest array on the way."""
+    shapes = (leaves(node.shape) for node in interior(roots))
+    return max(1, _MOST // max((prod(shape) for shape in shapes), default=1))
 
 
 @overload
 def hessian(
-    f: Differentiable[P, object], argnums: Literal[0] = 0
+    f: Differentiable[P, object],
+    argnums: Literal[0] = 0,
+    *,
+    chunk_size: int | None = None,
 ) -> Derivative[P, Tensor]: ...
 
 
 @overload
-def hessian(f: Function, argnums: int | Sequence[int]) -> Function: ...
+def hessian(
+    f: Function, argnums: int | Sequence[int], *, chunk_size: int | None = None
+) -> Function: ...
 
 
-def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
+def hessian(
+    f: Function,
+    argnums: int | Sequence[int] = 0,
+    *,
+    chunk_size: int | None = None,
+) -> Function:
     """Return a function that gives the Hessian of `f`: the Jacobian of its gradient.
 
     Parameters
@@ -481,6 +627,8 @@ def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
         Returns one number.
     argnums : int or sequence of int
         Which arguments to differentiate in.
+    chunk_size : int, optional
+        Rows that are computed at once, as of :func:`jacobian`.
 
     Returns
     -------
@@ -495,7 +643,7 @@ def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     array([[6., 2.],
            [2., 0.]])
     """
-    return jacobian(grad(f, argnums), argnums)
+    return jacobian(grad(f, argnums), argnums, chunk_size=chunk_size)
 
 
 def hvp(f: Function, primals: tuple[*Xs], tangents: Sequence[Nest]) -> tuple[*Xs]:

@@ -241,7 +241,8 @@ class Reads:
     def _note(self, frame: FrameType, event: str, argument: Any) -> None:
         if callable(self._before):
             self._before(frame, event, argument)
-        if event not in _EVENTS or current_recorder() is not self._recorder:
+        writer = getattr(current_recorder(), "writer", None)
+        if event not in _EVENTS or writer is not self._recorder:
             return  # What a host call does is done at each replay.
         if event == "c_call":
             self._note_builtin(frame, argument)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...core.errors import CaptureError
-from ...core.foreign import DISPATCHED
+from ...core.foreign import DISPATCHED, KINDS
 from ...core.mode import is_grad_enabled
 from ...core.observe import recorded_by
 from ...core.place import Place, user_place
@@ -78,6 +78,11 @@ class Recorder:
         self._twins: dict[Primitive, Primitive] = {}
         self._mark: int | None = None
 
+    @property
+    def writer(self) -> Recorder:
+        """The recorder that writes calls down."""
+        return self
+
     # What the step is given.
 
     def input(self, argument: Any) -> Traced:
@@ -104,7 +109,7 @@ class Recorder:
                 # Not an operand of the engine's: the error of eager mode.
                 x.__array__()
             return self.value(x)
-        if type(x) is not Traced and isinstance(x, np.ndarray):
+        if type(x) not in KINDS and isinstance(x, np.ndarray):
             return self._outside(plain_array(x)).traced
         return x
 

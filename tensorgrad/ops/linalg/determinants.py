@@ -70,14 +70,14 @@ def _diagonal_slope(s: Any, directions: list[Any]) -> Any:
     rows = "abcdefghijklmnop"[: k + 1]
     others = _products_without(s, k + 1)
     identity = np.eye(s.shape[-1], dtype=s.dtype)
-    total = np.zeros((*s.shape, s.shape[-1]), dtype=s.dtype)
+    total: Any = 0
     for columns in permutations(rows):
         terms = [f"...{r}{c}" for r, c in zip(rows[:k], columns[:k], strict=True)]
         last = rows[k] if columns[k] == rows[k] else rows[k] + columns[k]
         subscripts = ",".join([f"...{rows}", *terms]) + f"->...{last}"
         part = np.einsum(subscripts, others, *directions)
         part = part[..., None] * identity if len(last) == 1 else part
-        total += _parity(rows, columns) * part
+        total = total + _parity(rows, columns) * part
     return total
 
 

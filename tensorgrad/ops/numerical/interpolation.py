@@ -9,6 +9,7 @@ from ...core.types import Operand, on_tensors
 from ..shapes.index import put_part
 from ..support.axes import array, kernel
 from ..support.registry import REAL, Domain, case, describe
+from ..support.scatter import part
 from ..support.strong import scaled
 
 __all__ = ["interp"]
@@ -24,15 +25,15 @@ def _segment(x: Any, xp: Any) -> tuple[Any, Any, Any]:
     last = len(xp) - 1
     i = np.clip(np.searchsorted(xp, x, "right") - 1, 0, max(last - 1, 0))
     j = np.minimum(i + 1, last)
-    width = xp[j] - xp[i]
-    return i, j, np.clip((x - xp[i]) / np.where(width == 0, 1, width), 0, 1)
+    width = part(xp, j) - part(xp, i)
+    return i, j, np.clip((x - part(xp, i)) / np.where(width == 0, 1, width), 0, 1)
 
 
 def _slope(x: Any, xp: Any, fp: Any) -> Any:
     """Return the slope of the segment around x, 0 outside of the points."""
     i, j, _ = _segment(x, xp)
-    width = xp[j] - xp[i]
-    rise = (fp[j] - fp[i]) / np.where(width == 0, 1, width)
+    width = part(xp, j) - part(xp, i)
+    rise = (part(fp, j) - part(fp, i)) / np.where(width == 0, 1, width)
     flat = np.logical_or(np.logical_or(x < xp[0], x > xp[-1]), width == 0)
     return np.where(flat, 0, rise)
 

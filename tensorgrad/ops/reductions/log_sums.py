@@ -18,8 +18,7 @@ _INFINITE = "an infinite sum: the elements equal to it share the gradient equall
 
 @kernel("logaddexp_reduce")
 def _log_sum(a, axis, keepdims, initial, where):
-    options = reduce.initial_keyword(initial)
-    return np.logaddexp.reduce(a, axis=axis, keepdims=keepdims, where=where, **options)
+    return reduce.reduce_part(np.logaddexp.reduce, a, axis, keepdims, initial, where)
 
 
 def _exp_of_difference(p: Any, q: Any) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ...core.dispatch import implement, implement_method
+from ...core.foreign import invoke
 from ...core.tensor import detached, plain, wrap
 from ...core.types import Array, Axis, Operand
 from ..support.axes import (
@@ -48,9 +49,19 @@ _INITIAL_CASES = [
 _EMPTY_CASES = [case((0, 3)), case((0, 3), axis=0), case((2, 0), axis=1)]
 
 
-def initial_keyword(initial: Any) -> dict[str, Any]:
-    """Return the keyword for a starting value, none for None."""
-    return {} if initial is None else {"initial": initial}
+def reduce_part(
+    reduction: Any,
+    a: Any,
+    axis: Any,
+    keepdims: bool,
+    initial: Any,
+    where: Any,
+    **more: Any,
+) -> Any:
+    """Reduce what is selected, and an initial value, where there is one."""
+    more |= {"axis": axis, "keepdims": keepdims, "where": where}
+    more |= {} if initial is None else {"initial": initial}
+    return invoke(reduction, (a,), more)
 
 
 @kernel("sum")
@@ -60,14 +71,7 @@ def _sum(a, axis, keepdims):
 
 @kernel("sum")
 def _sum_of_part(a, axis, dtype, keepdims, initial, where):
-    return np.add.reduce(
-        a,
-        axis=axis,
-        dtype=dtype,
-        keepdims=keepdims,
-        where=where,
-        **initial_keyword(initial),
-    )
+    return reduce_part(np.add.reduce, a, axis, keepdims, initial, where, dtype=dtype)
 
 
 _sum.vjp(a=lambda g, a_shape, axis, keepdims: spread(g, a_shape, axis, keepdims))
@@ -182,8 +186,7 @@ def extremum_of_part(name: str, reduction: Any, meets: Any) -> Any:
 
     @kernel(name)
     def extremum(a, axis, keepdims, initial, where):
-        more = initial_keyword(initial)
-        return reduction(a, axis=axis, keepdims=keepdims, where=where, **more)
+        return reduce_part(reduction, a, axis, keepdims, initial, where)
 
     def sharers(a, y, axis, keepdims, initial, where, dtype):
         ties = np.logical_and(where, meets(a, spread(y, np.shape(a), axis, keepdims)))

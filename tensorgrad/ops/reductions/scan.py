@@ -130,8 +130,7 @@ def _others(a: Any, axis: Any) -> Any:
 
 @kernel("prod")
 def _prod(a, axis, keepdims, initial, where):
-    options = reduce.initial_keyword(initial)
-    return np.multiply.reduce(a, axis=axis, keepdims=keepdims, where=where, **options)
+    return reduce.reduce_part(np.multiply.reduce, a, axis, keepdims, initial, where)
 
 
 def _chosen(a: Any, where: Any) -> Any:

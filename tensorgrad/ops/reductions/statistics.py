@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ...core.foreign import dispatched
+from ...core.foreign import dispatched, invoke
 from ...core.tensor import detached
 from ...core.types import Array, Axis, Operand
 from ..support.axes import (
@@ -98,8 +98,8 @@ def deviation(reference: Any, rule: Callable[..., Any]) -> Any:
 
     @kernel(reference.__name__)
     def from_center(a, axis, dtype, ddof, keepdims, where, center):
-        mean = {} if center is None else {"mean": center}
-        return reference(a, axis, dtype, None, ddof, keepdims, where=where, **mean)
+        more = {"where": where} | ({} if center is None else {"mean": center})
+        return invoke(reference, (a, axis, dtype, None, ddof, keepdims), more)
 
     from_center.vjp(a=rule, center=_of_center(rule))
     return from_center

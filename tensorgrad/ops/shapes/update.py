@@ -11,7 +11,7 @@ from ...core.tensor import Tensor, as_array, plain
 from ...core.types import Array, Index, Operand, on_tensors
 from ..support.axes import kernel
 from ..support.registry import REAL, Case, case, describe
-from ..support.scatter import add_at, is_last, places, repeats_nothing
+from ..support.scatter import add_at, copied, is_last, places, repeats_nothing
 from .gather import DISTINCT, WITHIN_THREE, along_axis, within
 from .index import plain_index
 from .joining import cast_to, operand, without_leading_ones
@@ -21,7 +21,7 @@ __all__ = ["index_add", "index_update", "put", "put_along_axis"]
 
 @kernel("index_update")
 def _update(a, values, index):
-    y = np.copy(a, "C")
+    y = copied(a, values, index)
     if repeats_nothing(index):
         y[index] = values
         return y
@@ -43,7 +43,7 @@ _update.vjp(a=lambda g, index: _update(g, 0, index), values=_updated_by)
 
 @kernel("index_add")
 def _add(a, values, index):
-    y = np.copy(a, "C")
+    y = copied(a, values, index)
     add_at(y, index, np.broadcast_to(values, y[index].shape))
     return y
 

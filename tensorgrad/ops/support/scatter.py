@@ -38,6 +38,13 @@ def zeros(shape: tuple[int, ...], dtype: Any, *examples: Any) -> Any:
     return np.zeros_like(example, dtype, "C", shape=shape)
 
 
+def copied(a: Any, *examples: Any) -> Any:
+    """Return a copy of an array to write to, of the kind of the examples."""
+    if type(a) is np.ndarray and kind_among(examples) is not None:
+        return zeros(a.shape, a.dtype, *examples) + a
+    return np.copy(a, "C")
+
+
 def part(a: Any, index: Any) -> Any:
     """Return a[index], also where there is a kind of array in the index alone."""
     if type(a) is np.ndarray and (kind := kind_among(index)) is not None:

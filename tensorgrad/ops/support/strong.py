@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.foreign import KINDS
 from ...core.tensor import Tensor
 from .axes import kernel
 
@@ -80,6 +81,8 @@ def _holds_no_nan(y: Any) -> bool:
     if type(y) is np.ndarray:
         total = np.add.reduce(y, axis=None)
         return bool(total == total)
+    if type(y) in KINDS:
+        return bool(y.sees(_holds_no_nan))
     return isinstance(y, np.generic) and bool(y == y)
 
 

@@ -312,6 +312,62 @@ def test_what_is_called_for_each_sample_is_warned_of():
         tg.vmap(lambda x: np.interp(x, [0.0, 1.0], [0.0, 2.0]))(XS)
 
 
+CUBES = rng.normal(size=(2, 2, 2, 2))
+PICKS = np.array([0, 1])
+ODDITIES = {
+    "lists apart": lambda x: x[[0, 1], :, [1, 0]],
+    "a number and a list": lambda x: x[0, :, [1, 0]],
+    "a NumPy integer": lambda x: x[np.int64(1)],
+    "a mask": lambda x: x[:, [True, False]],
+    "where alone": lambda x: np.stack(np.where(x * x >= 0)),
+    "a list of numbers": lambda x: np.multiply(np.sum(x), [1.0, 2.0]),
+    "choices of one array": lambda x: np.choose(PICKS, x[0]),
+    "lists of select": lambda x: np.select([x > 0, x < 0], [x, -x]),
+    "apart from each other": lambda x: x[PICKS, :, np.argsort(x[0, 0])],
+    "in the middle": lambda x: x[:, np.argsort(x[0, 0])],
+    "behind all": lambda x: x[..., np.argsort(x[0, 0])],
+    "a new axis": lambda x: x[None, np.argsort(x[0, 0]), 0],
+}
+
+
+@pytest.mark.filterwarnings("ignore::tensorgrad.PerformanceWarning")
+@pytest.mark.parametrize("oddity", ODDITIES)
+def test_as_many_samples_as_elements_confuse_nothing(oddity):
+    f = ODDITIES[oddity]
+    for xs in (CUBES, tg.Tensor(CUBES)):
+        expected = np.stack([f(np.asarray(x)) for x in CUBES])
+        np.testing.assert_allclose(np.asarray(tg.vmap(f)(xs)), expected)
+
+
+@pytest.mark.filterwarnings("ignore::tensorgrad.PerformanceWarning")
+def test_arrays_without_a_tensor_are_treated_alike():
+    def raw(f):
+        return lambda x: f(x._value)
+
+    for oddity, f in ODDITIES.items():
+        expected = np.stack([f(x) for x in CUBES])
+        np.testing.assert_allclose(tg.vmap(raw(f))(CUBES), expected, err_msg=oddity)
+
+
+@pytest.mark.filterwarnings("ignore::tensorgrad.PerformanceWarning")
+def test_samples_are_not_taken_for_an_axis():
+    cubes = rng.normal(size=(3, 3, 3))
+
+    def cross(x):
+        return np.cross(x._value[0], x._value, axisb=0)
+
+    expected = np.stack([np.cross(x[0], x, axisb=0) for x in cubes])
+    np.testing.assert_allclose(tg.vmap(cross)(cubes), expected)
+    with pytest.raises((np.linalg.LinAlgError, ValueError)):
+        tg.vmap(lambda x: np.linalg.inv(x._value))(np.eye(3))
+
+
+def test_axes_belong_to_keys():
+    tree = {"b": XS, "a": XS.T}
+    found = tg.vmap(lambda t: t["a"] + t["b"], ({"a": 1, "b": 0},))(tree)
+    np.testing.assert_array_equal(found, 2 * XS)
+
+
 def test_a_wrong_rule_would_be_seen(monkeypatch):
     monkeypatch.setitem(batching.RULES, "flip", batching.RULES["copy"])
     call = next(iter(described_calls("flip")))

@@ -74,18 +74,35 @@ def _of(names: str, arguments: str) -> Callable[[Rule], Rule]:
     return register
 
 
-@_for("around choose round nan_to_num sinc i0 copyto select astype copy view isclose")
-@_for("ascontiguousarray conjugate conj zeros_like ones_like empty_like fill cross")
-@_for("vecdot")
+@_for("around round nan_to_num sinc i0 copyto astype copy view isclose conjugate")
+@_for("ascontiguousarray conj zeros_like ones_like empty_like fill vecdot cross")
 def _elementwise(lanes: Lanes, function: Function, args: Any, kwargs: Any) -> Any:
     """Align the operands behind the hidden axis."""
-    if "axis" in kwargs:
+    alone = function is np.where and len(args) == 1
+    if alone or (function is np.cross and len(args) > 2) or _names_axes(kwargs):
         return NotImplemented
+    args = [np.asarray(x) if isinstance(x, list) else x for x in args]
+    return _aligned(lanes, function, args, kwargs)
+
+
+def _names_axes(kwargs: Any) -> bool:
+    return any(name.startswith("ax") for name in kwargs)
+
+
+def _aligned(lanes: Lanes, function: Function, args: Any, kwargs: Any) -> Any:
     ndim = max(x.ndim for x in leaves((args, kwargs)) if _is_array(x))
     args, kwargs = mapped((args, kwargs), lambda x: lanes.full(x, ndim))
     if kwargs.get("shape") is not None:
         kwargs["shape"] = (lanes.size, *kwargs["shape"])
-    return invoke(function, args, kwargs)
+    return invoke(function, tuple(args), kwargs)
+
+
+@_for("choose select")
+def _choose(lanes: Lanes, function: Function, args: Any, kwargs: Any) -> Any:
+    """Align the items of a list, which may be given as one array."""
+    first, choices, *rest = args
+    first = [*first] if function is np.select else first
+    return _aligned(lanes, function, (first, [*choices], *rest), kwargs)
 
 
 @_for("ufunc.outer")
@@ -145,7 +162,7 @@ for _names, _along in {
     "argmax argmin cumsum cumprod nanargmax nanargmin": _Along(1, None, True),
     "sort argsort": _Along(1, -1, True),
     "partition argpartition": _Along(2, -1, True),
-    "repeat compress": _Along(2, None, True),
+    "repeat": _Along(2, None, True),
     "sliding_window_view": _Along(2),
     "split array_split": _Along(2, 0),
     "diff": _Along(2, -1),
@@ -286,7 +303,7 @@ def _join(lanes: Lanes, function: Function, arrays: Any, axis: Any) -> Any:
 @_for("getitem")
 def _getitem(lanes: Lanes, function: Function, args: Any, kwargs: Any) -> Any:
     x, index = args
-    if not any(map(_is_array, leaves(index))):
+    if all(map(_is_basic, _items(index))):
         return x.array[(slice(None), *_items(index))]
     if lanes.has(x) and not any(map(lanes.has, leaves(index))):
         at = _positions(x.shape, index)
@@ -302,7 +319,7 @@ def _getitem(lanes: Lanes, function: Function, args: Any, kwargs: Any) -> Any:
 @_for("setitem")
 def _setitem(lanes: Lanes, function: Function, args: Any, kwargs: Any) -> Any:
     x, index, value = args
-    if not any(map(_is_array, leaves(index))):
+    if all(map(_is_basic, _items(index))):
         target = x.array[(slice(None), *_items(index))]
         target[...] = lanes.full(value, target.ndim - 1)
         return None
@@ -363,6 +380,12 @@ def _is_array(x: Any) -> bool:
     return isinstance(x, np.ndarray | np.generic) or type(x) in KINDS
 
 
+def _is_basic(item: Any) -> bool:
+    """Whether an item of an index makes a view."""
+    kinds = (int, np.integer, slice, type(None), type(Ellipsis))
+    return isinstance(item, kinds) and not isinstance(item, bool)
+
+
 def _items(index: Any) -> tuple[Any, ...]:
     return index if type(index) is tuple else (index,)
 
@@ -384,10 +407,8 @@ def _each_position(lanes: Lanes, shape: tuple[int, ...], index: Any) -> Any:
     arrays = [i for i in items if _is_array(i) or isinstance(i, list)]
     if not any(map(lanes.has, arrays)):
         return np.broadcast_to(p := _positions(shape, index), (lanes.size, *p.shape))
-    if any(
-        np.asarray(i).dtype == bool if not lanes.has(i) else i.dtype == bool
-        for i in arrays
-    ):
+    masks = (i.dtype if lanes.has(i) else np.asarray(i).dtype for i in arrays)
+    if bool in masks or any(isinstance(i, bool) for i in items):
         return None
     # All of an index that is advanced, and where NumPy puts the axes that it makes.
     advanced = [
@@ -474,7 +495,7 @@ def _einsum(lanes: Lanes, function: Function, args: Any, kwargs: Any) -> Any:
 @_for("linalg.svdvals linalg.qr linalg.cholesky linalg.pinv linalg.matrix_rank")
 @_for("linalg.cond linalg.matrix_transpose")
 def _of_matrices(lanes: Lanes, function: Function, args: Any, kwargs: Any) -> Any:
-    if any(map(lanes.has, leaves((args[1:], kwargs)))):
+    if args[0].ndim < 2 or any(map(lanes.has, leaves((args[1:], kwargs)))):
         return NotImplemented
     return function(args[0].array, *args[1:], **kwargs)
 
@@ -482,6 +503,8 @@ def _of_matrices(lanes: Lanes, function: Function, args: Any, kwargs: Any) -> An
 @_of("linalg.solve", "a b")
 def _solve(lanes: Lanes, function: Function, a: Any, b: Any) -> Any:
     column = b.ndim == 1
+    if a.ndim < 2:
+        return NotImplemented
     b = b[:, None] if column else b
     ndim = max(a.ndim, b.ndim)
     y = function(lanes.full(a, ndim), lanes.full(b, ndim))

@@ -146,7 +146,7 @@ class Mapper:
         """Draw random numbers, for each sample or for all."""
         if self.randomness is None:
             raise refusal(
-                "draws random numbers",
+                f"calls {function.__name__}, as random numbers are drawn",
                 "say randomness='different' (for each sample) or 'same'",
             )
         draw = functools.partial(self.outer.host, function, args, kwargs)
@@ -295,13 +295,14 @@ def _spread(axes: Axes, tree: Any, name: str) -> list[int | None]:
     if axes is None or isinstance(axes, int):
         return [axes] * len(leaves(tree, nest))
     ours, theirs = nest(axes), nest(tree)
-    if ours is None or theirs is None or len(axes) != len(theirs.values(tree)):
+    if ours is None or theirs is None or {*ours.keys(axes)} != {*theirs.keys(tree)}:
         raise ValueError(
             f"vmap: {name} must be an integer, None, or a nest of these like what it "
             f"is for, got {axes!r}"
         )
-    pairs = zip(ours.values(axes), theirs.values(tree), strict=True)
-    return [axis for a, t in pairs for axis in _spread(a, t, name)]
+    by_key = dict(zip(ours.keys(axes), ours.values(axes), strict=True))
+    items = zip(theirs.keys(tree), theirs.values(tree), strict=True)
+    return [axis for key, x in items for axis in _spread(by_key[key], x, name)]
 
 
 def _with_axis(x: Any, axis: int | None) -> Any:

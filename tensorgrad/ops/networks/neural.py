@@ -9,6 +9,7 @@ from ..linalg.products import rows
 from ..support.axes import summing
 from ..support.define import operation
 from ..support.registry import NONZERO, case
+from ..support.scatter import copied
 from ..support.strong import scaled, selected
 
 __all__ = ["dense", "relu", "softmax", "softmax_jacobian"]
@@ -163,7 +164,7 @@ def softmax_where(x: Operand, seen: Operand) -> Array:
     seen : array of booleans that broadcasts to the shape of `x`
         A constant. Where nothing is seen along the axis, the result is 0.
     """
-    e = np.copy(x)
+    e = copied(x, seen)
     np.copyto(e, -np.inf, where=np.logical_not(seen))
     largest = np.maximum.reduce(e, axis=-1, keepdims=True)
     # Where nothing is seen the difference stays -inf, and the sum is 0; it is else at
@@ -175,7 +176,12 @@ def softmax_where(x: Operand, seen: Operand) -> Array:
     return e
 
 
-softmax_where.vjp(x=lambda g, y: softmax_vjp(g, y, -1))
+def _softmax_where_vjp(g: Any, y: Any) -> Any:
+    """Return `y * (g - sum(g * y, axis=-1, keepdims=True))`: unseen, y is 0."""
+    return softmax_vjp(g, y, -1)
+
+
+softmax_where.vjp(x=_softmax_where_vjp)
 
 
 def _over_deviation(x: Any, axes: tuple[int, ...], eps: float) -> Any:

@@ -83,6 +83,48 @@ def test_compiled(name, kernels):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", LAYERS)
+def test_mapped(name):
+    layer, inputs, named = made(name)
+    layer.eval()
+    rng = np.random.default_rng(2)
+
+    def stack(x):
+        noise = rng.normal(size=(3, *x.shape)) * (x.dtype.kind == "f")
+        return (x + noise).astype(x.dtype)
+
+    stacks = mapped(inputs, stack)
+
+    def call(*xs):
+        return layer(*xs, **named)
+
+    def gradients(y):
+        for parameter in layer.parameters():
+            parameter.grad = None
+        total(y).backward()
+        return [parameter.grad.numpy() for parameter in layer.parameters()]
+
+    found = tg.vmap(call)(*stacks)
+    every = [call(*mapped(stacks, lambda x, i=i: x[i])) for i in range(3)]
+    stacked = [
+        None if part[0] is None else np.stack(part)
+        for part in zip(*map(leaves, every), strict=True)
+    ]
+    for a, b in zip(leaves(found), stacked, strict=True):
+        if b is not None:
+            pair = (getattr(x, "_value", x) for x in (a, b))
+            np.testing.assert_allclose(*pair, rtol=1e-9, atol=1e-12)
+    if layer.parameters():
+        for pair in zip(gradients(found), gradients(stacked), strict=True):
+            np.testing.assert_allclose(*pair, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_is_shown_as_the_call_that_makes_it(name):
+    shown = repr(made(name)[0])
+    assert repr(eval(shown, vars(tg.nn).copy())) == shown
+
+
 @pytest.mark.parametrize("compiled", [False, True])
 def test_dropout_draws_anew_at_each_call(compiled):
     layer = tg.nn.Dropout(0.25, rng=7)

@@ -360,6 +360,9 @@ def test_samples_are_not_taken_for_an_axis():
     np.testing.assert_allclose(tg.vmap(cross)(cubes), expected)
     with pytest.raises((np.linalg.LinAlgError, ValueError)):
         tg.vmap(lambda x: np.linalg.inv(x._value))(np.eye(3))
+    for product in (np.matmul, np.cross):
+        with pytest.raises((ValueError, IndexError)):
+            tg.vmap(lambda x, p=product: p(x._value, np.eye(3)))(np.ones(3))
 
 
 def test_axes_belong_to_keys():

@@ -79,10 +79,15 @@ def _of(names: str, arguments: str) -> Callable[[Rule], Rule]:
 def _elementwise(lanes: Lanes, function: Function, args: Any, kwargs: Any) -> Any:
     """Align the operands behind the hidden axis."""
     alone = function is np.where and len(args) == 1
+    if function in _OF_VECTORS and not all(map(np.ndim, args[:2])):
+        return NotImplemented
     if alone or (function is np.cross and len(args) > 2) or _names_axes(kwargs):
         return NotImplemented
     args = [np.asarray(x) if isinstance(x, list) else x for x in args]
     return _aligned(lanes, function, args, kwargs)
+
+
+_OF_VECTORS = (np.cross, getattr(np, "vecdot", np.cross))
 
 
 def _names_axes(kwargs: Any) -> bool:
@@ -434,7 +439,7 @@ def _axes_before(first: Any, items: Any, ndim: int) -> int:
 @_for("matmul")
 def _matmul(lanes: Lanes, function: Function, args: Any, kwargs: Any) -> Any:
     a, b = args[:2]
-    if len(args) > 2 or kwargs:
+    if len(args) > 2 or kwargs or not (np.ndim(a) and np.ndim(b)):
         return NotImplemented
     row, column = np.ndim(a) == 1, np.ndim(b) == 1
     if not lanes.has(b) and b.ndim == 2:

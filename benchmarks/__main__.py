@@ -50,8 +50,8 @@ def parser() -> argparse.ArgumentParser:
         nargs="?",
         const=PAGE,
         metavar="RECORD",
-        help="measure nothing: write the page and the chart of a record beside it "
-        "(default docs/performance.json)",
+        help="measure nothing: write the page and the chart of a record beside it, and "
+        "of those named RECORD-... (default docs/performance.json)",
     )
     option("--list", action="store_true", help="name the cases and the peers")
     return found
@@ -133,11 +133,12 @@ def conclude(made: dict[str, Any], output: Path) -> int:
 
 
 def write_page(path: Path) -> None:
-    """Write the page and the chart of a record."""
-    made = record.read(path)
+    """Write the page and the chart of a record, and of those beside it."""
+    made = record.family(path)
     target = path.with_suffix(".md")
-    target.write_text(page(made, path.stem), "utf-8")
-    for written in (target, *plot(made["groups"], path.with_suffix(".png"))):
+    target.write_text(page(made), "utf-8")
+    groups = made[path.stem]["groups"]
+    for written in (target, *plot(groups, path.with_suffix(".png"))):
         print(f"wrote {written}")
 
 

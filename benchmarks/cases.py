@@ -115,7 +115,44 @@ class Rules(Softmax):
     function: ClassVar = "rules"
 
 
-Case = Training | Chain | Softmax
+@dataclass(frozen=True)
+class Mapped:
+    """What is mapped over: samples, or the rows of a Jacobian or a Hessian; float32."""
+
+    kind: ClassVar = "mapped"
+    unit: ClassVar = "us"
+    checked: ClassVar = 1
+
+    name: str
+    title: str
+    function: str
+    """The function of the peer's file: `each_gradient`, `jacobian` or `hessian`."""
+    shape: tuple[int, ...]
+    """Widths of the layers; or rows and columns of the matrix."""
+    batch: int = 0
+
+    def network(self) -> tuple[list[Array], Array, Array]:
+        """Return weights and biases of two layers, samples and labels."""
+        case = Training("", "", self.shape, self.batch)
+        return case.start(), *case.data()
+
+    def matrices(self) -> tuple[Array, Array, Array]:
+        """Return two square matrices that keep lengths about the same, and a point."""
+        rng, n = np.random.default_rng(0), self.shape[0]
+        one, other = rng.standard_normal((2, n, n), dtype=np.float32)
+        root = np.sqrt(np.float32(n))
+        return one / root, other / root, rng.standard_normal(n, dtype=np.float32)
+
+    def regression(self) -> tuple[Array, Array]:
+        """Return samples, negated where the label is 1, and a point."""
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal(self.shape, dtype=np.float32)
+        sign = np.float32(2) * rng.integers(0, 2, (len(x), 1)) - np.float32(1)
+        w = np.float32(0.1) * rng.standard_normal(self.shape[1], dtype=np.float32)
+        return (sign * x).astype(np.float32), w
+
+
+Case = Training | Chain | Softmax | Mapped
 
 STEPS = [
     Spiral(
@@ -168,6 +205,24 @@ LOSSES = [
     Rules(f"rules-{n}x{k}", f"its backward rules alone, {n} x {k}", n, k)
     for n, k in SHAPES
 ]
+MAPPED = [
+    Mapped(
+        "vmap-gradients",
+        "gradients of 128 samples, 784-128-10",
+        "each_gradient",
+        (784, 128, 10),
+        128,
+    ),
+    Mapped(
+        "vmap-jacobian", "Jacobian of two tanh layers, 200 wide", "jacobian", (200,)
+    ),
+    Mapped(
+        "vmap-hessian",
+        "Hessian of a logistic regression, 500 x 100",
+        "hessian",
+        (500, 100),
+    ),
+]
 MEMORY = [
     Memory(
         "memory",
@@ -198,7 +253,7 @@ def scaling() -> Iterator[Training]:
             )
 
 
-EVERY: list[Case] = [*STEPS, *CHAINS, *LOSSES, *MEMORY, *scaling()]
+EVERY: list[Case] = [*STEPS, *CHAINS, *LOSSES, *MAPPED, *MEMORY, *scaling()]
 CASES = {case.name: case for case in EVERY}
 QUICK = ["spiral", "digits", "nodes-1e3", "softmax-300x3", "rules-300x3"]
 

@@ -20,14 +20,18 @@ The time of one training step, forward, backward and update, beside other librar
 REPEAT = """\
 ## Repeat it
 
-`python -m benchmarks --page` makes this page from [{stem}.json]({stem}.json), so do not
-edit it. The record was made with
+`python -m benchmarks --page` makes this page, so do not edit it. The peers come from
 
     pip install -e '.[plot]' -r benchmarks/requirements-peers.txt
+
+{records}
+"""
+RECORD = """\
+[{stem}.json]({stem}.json) was made with
+
     {command}
 
-{machine}
-"""
+{machine}"""
 BUSY = """
 
 **The machine was busy with other work: these figures are provisional.**"""
@@ -60,18 +64,25 @@ before each turn, because the idle threads of the library before go on spinning.
 - tinygrad: the whole step under `TinyJit`, its own loss and optimizers.
 - Scalar nodes: `y = y + x` until that many nodes are alive, then the gradient. Building
   and differentiating are timed, freeing is not (MyGrad frees while it differentiates).
+- Mapped: `tg.vmap(tg.grad(loss))`, `tg.jacobian` and `tg.hessian` beside those of
+  `torch.func` and those of JAX under `jit`. The loop calls `tg.grad` for each sample,
+  or goes back once for each row.
 - Memory: the peak of the process over three steps after the first ones, beyond what it
   holds once the library has trained a tiny model, 8 wide, of as many layers.
 """
 
 
-def page(record: dict[str, Any], stem: str) -> str:
-    """Return the page of a record: a chart, a table, and the details folded."""
-    found = record["groups"]
+def page(records: dict[str, dict[str, Any]]) -> str:
+    """Return the page of records by name: a chart, a table, and the details folded.
+
+    The first is that of the training steps.
+    """
+    stem, record = next(iter(records.items()))
+    found = [group for each in records.values() for group in each["groups"]]
     parts = [introduction(record, stem), ahead(found), "## Every case"]
     parts += [details(name, found) for name in CASES if not axis_of(name)]
     parts += [scaling(axis, found) for axis in AXES]
-    parts += [method(record), repeat(record, stem)]
+    parts += [method(record), repeat(records)]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
@@ -118,10 +129,13 @@ def method(record: dict[str, Any]) -> str:
     )
 
 
-def repeat(record: dict[str, Any], stem: str) -> str:
-    """Return how the record was made, and on what."""
-    command = record["command"]
-    return REPEAT.format(stem=stem, command=command, machine=machine(record))
+def repeat(records: dict[str, dict[str, Any]]) -> str:
+    """Return how the records were made, and on what."""
+    parts = [
+        RECORD.format(stem=stem, command=record["command"], machine=machine(record))
+        for stem, record in records.items()
+    ]
+    return REPEAT.format(records="\n\n".join(parts))
 
 
 def table(header: list[str], lines: list[list[str]]) -> str:
@@ -189,7 +203,7 @@ def ahead(found: list[Group]) -> str:
 
 
 OURS = tuple(name for name, peer in PEERS.items() if peer.ours)
-NOT_PEERS = (*OURS, "products", "loop", "separate", "one")
+NOT_PEERS = (*OURS, "products", "turns", "loop", "separate", "one")
 
 
 def leaders(group: Group) -> list[str]:

@@ -78,3 +78,9 @@ def read(path: Path) -> dict[str, Any]:
         for g in record["groups"]
     ]
     return record
+
+
+def family(path: Path) -> dict[str, dict[str, Any]]:
+    """Return a record and those named after it, as parts measured later, by name."""
+    paths = [path, *sorted(path.parent.glob(f"{path.stem}-*.json"))]
+    return {each.stem: read(each) for each in paths}

@@ -19,7 +19,7 @@ from benchmarks.peers import PEERS, Peer, chosen
 from benchmarks.plot import chart, plot
 from benchmarks.process import PeerError, Process
 from benchmarks.table import block
-from benchmarks.worker import describe, described, projections
+from benchmarks.worker import Measured, describe, described, projections
 
 ROOT = Path(__file__).resolve().parents[1]
 BRIEF = session.Settings(rounds=2, seconds=0.0, patience=60.0)
@@ -164,6 +164,21 @@ def test_every_kind_of_case_runs(case):
         assert len(result.values) == BRIEF.rounds
 
 
+@pytest.mark.parametrize(
+    ("function", "shape"),
+    [("each_gradient", (4, 5, 3)), ("jacobian", (4,)), ("hessian", (6, 4))],
+)
+def test_mapped_cases_agree_with_their_loops(function, shape):
+    case = cases.Mapped("small", "", function, shape, batch=6)
+    loop, *others = (
+        Measured(PEERS[name], case).check({})["numbers"]
+        for name in ("turns", "eager", "replay")
+    )
+    assert len(loop) > 1
+    for numbers in others:
+        assert disagreement(numbers, "turns", loop) is None
+
+
 def test_memory_is_of_the_step():
     case = replace(cases.CASES["memory"], widths=(256, 1024, 1024), batch=64)
     assert isinstance(case, cases.Memory)
@@ -291,7 +306,7 @@ def test_no_record_is_refused(tmp_path, text):
 
 
 def test_page_says_where_a_peer_is_ahead():
-    text = page(made(RESULTS), "performance")
+    text = page({"performance": made(RESULTS)})
     assert "JAX jit takes 0.50x the time of tensorgrad compiled, fused" in text
     assert "PyTorch eager takes" not in text
     assert "matrix products alone takes" not in text
@@ -301,16 +316,25 @@ def test_page_says_where_a_peer_is_ahead():
     assert "python -m benchmarks --case spiral" in text
 
 
+def test_page_joins_records_measured_apart():
+    later = made([result("eager", [1e-3], case="vmap-hessian")])
+    later["made"], later["command"] = "2001-02-03T00:00:00+00:00", "python later"
+    text = page({"performance": made(RESULTS), "performance-mapped": later})
+    assert "| tensorgrad eager | 1000 | 1000-1000 | 1.00 |" in text
+    assert text.index("python later") < text.index("on 2001-02-03, on this machine")
+    assert "[performance-mapped.json](performance-mapped.json)" in text
+
+
 def test_page_of_scaling_has_a_column_for_each_size():
     sizes = [[result("eager", [n * 1e-6], case=f"batch-{n}")] for n in (16, 64)]
-    text = page(made(*sizes), "performance")
+    text = page({"performance": made(*sizes)})
     assert "| 1 thread, us per step | 16 | 64 |" in text
     assert "| tensorgrad eager | 16 | 64 |" in text
 
 
 def test_page_opens_with_the_models_in_one_table_and_folds_the_rest():
     many = [replace(one, threads=0) for one in RESULTS]
-    text = page(made(RESULTS, many), "performance")
+    text = page({"performance": made(RESULTS, many)})
     title = SPIRAL.title
     first = text.index(f"| us per step | {title} |")
     assert text.index("| PyTorch eager | 400 |") > first
@@ -332,7 +356,7 @@ def test_chart_has_a_mark_for_each_library(tmp_path):
 
 def test_page_in_the_documentation_is_of_its_record():
     found = ROOT / "docs" / "performance.json"
-    expected = page(record.read(found), found.stem)
+    expected = page(record.family(found))
     text = found.with_suffix(".md").read_text("utf-8")
     assert text == expected, "run python -m benchmarks --page"
 

@@ -14,6 +14,7 @@ from typing import Any
 
 MODELS = ("training", "memory")
 ALL = (*MODELS, "chain", "softmax")
+MAPPED = "mapped"
 ARMS = ("softmax", "rules")
 
 
@@ -67,12 +68,12 @@ def _peer(name: str, title: str, file: str, *args: Any, **others: Any) -> Peer:
 PEERS = {
     peer.name: peer
     for peer in (
-        _peer("eager", "tensorgrad eager", "engine", ALL, ours=True),
+        _peer("eager", "tensorgrad eager", "engine", (*ALL, MAPPED), ours=True),
         _peer(
             "replay",
             "tensorgrad compiled, NumPy",
             "engine",
-            MODELS,
+            (*MODELS, MAPPED),
             options={"compiled": "numpy"},
             ours=True,
         ),
@@ -80,17 +81,24 @@ PEERS = {
             "fused",
             "tensorgrad compiled, fused",
             "engine",
-            MODELS,
+            (*MODELS, MAPPED),
             ("numba",),
             options={"compiled": "numba"},
             ours=True,
+        ),
+        _peer(
+            "turns",
+            "tensorgrad in a loop",
+            "engine",
+            (MAPPED,),
+            options={"looped": True},
         ),
         _peer("loop", "Jacobians in a loop", "arms", ARMS, options={"arm": "loop"}),
         _peer("separate", "separate rules", "arms", ARMS, options={"arm": "separate"}),
         _peer("one", "one fused rule", "arms", ("rules",), options={"arm": "fused"}),
         _peer("hand", "NumPy by hand", "handwritten", MODELS),
         _peer("products", "its matrix products alone", "products", ("training",)),
-        _peer("torch", "PyTorch eager", "pytorch", ALL, ("torch",)),
+        _peer("torch", "PyTorch eager", "pytorch", (*ALL, MAPPED), ("torch",)),
         _peer(
             "torch-compile",
             "PyTorch compiled",
@@ -100,7 +108,7 @@ PEERS = {
             options={"compiled": True},
             slow=True,
         ),
-        _peer("jax", "JAX jit", "jax_jit", (*MODELS, "softmax"), ("jax",)),
+        _peer("jax", "JAX jit", "jax_jit", (*MODELS, "softmax", MAPPED), ("jax",)),
         _peer("mygrad", "MyGrad", "my_grad", ALL, ("mygrad",)),
         _peer("autograd", "HIPS autograd", "hips_autograd", ALL, ("autograd",)),
         _peer("tinygrad", "tinygrad jit", "tiny_grad", MODELS, ("tinygrad",)),

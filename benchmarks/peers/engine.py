@@ -23,7 +23,7 @@ def training(case, compiled=None):
         optimizer.step()
         return loss
 
-    return tg.compile(step, fused=compiled == "numba") if compiled else step
+    return in_way(step, compiled)
 
 
 def network(case):
@@ -68,3 +68,64 @@ def softmax(case):
         return loss, x.grad
 
     return step
+
+
+def each_gradient(case, compiled=None, looped=False):
+    """Return a step that takes the gradient of each sample."""
+    parameters, x, labels = case.network()
+    one = tg.grad(network_loss)
+
+    def loop():
+        found = [one(parameters, *sample) for sample in zip(x, labels, strict=True)]
+        return tuple(map(np.stack, zip(*found, strict=True)))
+
+    each = in_way(tg.vmap(one, in_axes=(None, 0, 0)), compiled)
+    return loop if looped else lambda: tuple(each(parameters, x, labels))
+
+
+def network_loss(parameters, x, label):
+    """Return the loss of one sample."""
+    w1, b1, w2, b2 = parameters
+    logits = tg.relu(x @ w1 + b1) @ w2 + b2
+    return tg.softmax_cross_entropy(logits[None], label[None])
+
+
+def jacobian(case, compiled=None, looped=False):
+    """Return a step that takes the Jacobian of two layers."""
+    a, b, x = case.matrices()
+
+    def f(x):
+        return np.tanh(b @ np.tanh(a @ x))
+
+    return rows(f, x) if looped else of_point(tg.jacobian(f), x, compiled)
+
+
+def hessian(case, compiled=None, looped=False):
+    """Return a step that takes the Hessian of a logistic regression."""
+    samples, w = case.regression()
+
+    def f(w):
+        return np.sum(np.logaddexp(0, samples @ w))
+
+    return rows(tg.grad(f), w) if looped else of_point(tg.hessian(f), w, compiled)
+
+
+def rows(f, x):
+    """Return a step that goes back through `f` for each row of its Jacobian."""
+
+    def step():
+        y, back = tg.vjp(f, x)
+        return np.stack([back(unit)[0] for unit in np.eye(len(y), dtype=y.dtype)])
+
+    return step
+
+
+def of_point(derivative, x, compiled):
+    """Return a step that computes a derivative at a point."""
+    derivative = in_way(derivative, compiled)
+    return lambda: derivative(x)
+
+
+def in_way(function, compiled):
+    """Return a function as it is, or compiled."""
+    return tg.compile(function, fused=compiled == "numba") if compiled else function

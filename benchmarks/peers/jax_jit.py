@@ -85,3 +85,34 @@ def softmax(case):
     logits, labels = map(jnp.asarray, case.data())
     both = jax.jit(jax.value_and_grad(cross_entropy))
     return lambda: both(logits, labels)
+
+
+def each_gradient(case):
+    """Return a step that takes the gradient of each sample, under one jit."""
+    parameters, x, labels = jax.tree.map(jnp.asarray, case.network())
+
+    def loss(parameters, x, label):
+        return loss_of(parameters, x[None], label[None])
+
+    each = jax.jit(jax.vmap(jax.grad(loss), in_axes=(None, 0, 0)))
+    return lambda: tuple(each(parameters, x, labels))
+
+
+def jacobian(case):
+    """Return a step that takes the Jacobian of two layers under one jit."""
+    a, b, x = map(jnp.asarray, case.matrices())
+    derivative = jax.jit(
+        jax.jacrev(lambda a, b, x: jnp.tanh(b @ jnp.tanh(a @ x)), argnums=2)
+    )
+    return lambda: derivative(a, b, x)
+
+
+def hessian(case):
+    """Return a step that takes the Hessian of a logistic regression under one jit."""
+    samples, w = map(jnp.asarray, case.regression())
+
+    def f(w, samples):
+        return jnp.sum(jnp.logaddexp(0, samples @ w))
+
+    derivative = jax.jit(jax.hessian(f))
+    return lambda: derivative(w, samples)

@@ -3,7 +3,7 @@
 import os
 
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, softplus
 
 if "OMP_NUM_THREADS" in os.environ:
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
@@ -80,3 +80,35 @@ def softmax(case):
         return loss, x.grad
 
     return step
+
+
+def each_gradient(case):
+    """Return a step that takes the gradient of each sample."""
+    parameters, x, labels = case.network()
+    arguments = tuple(map(torch.from_numpy, [*parameters, x, labels]))
+
+    def loss(w1, b1, w2, b2, x, label):
+        logits = torch.relu(x @ w1 + b1) @ w2 + b2
+        return cross_entropy(logits[None], label[None])
+
+    one = torch.func.grad(loss, argnums=(0, 1, 2, 3))
+    each = torch.func.vmap(one, in_dims=(None, None, None, None, 0, 0))
+    return lambda: each(*arguments)
+
+
+def jacobian(case):
+    """Return a step that takes the Jacobian of two layers."""
+    a, b, x = map(torch.from_numpy, case.matrices())
+    derivative = torch.func.jacrev(lambda x: torch.tanh(b @ torch.tanh(a @ x)))
+    return lambda: derivative(x)
+
+
+def hessian(case):
+    """Return a step that takes the Hessian of a logistic regression."""
+    samples, w = map(torch.from_numpy, case.regression())
+
+    def f(w):
+        return softplus(samples @ w).sum()
+
+    derivative = torch.func.hessian(f)
+    return lambda: derivative(w)

@@ -5,6 +5,7 @@ import inspect
 import numpy as np
 import pytest
 from battery import SMOOTH, as_tuple, described_calls
+from profiles import some
 from tensors import bits
 
 import tensorgrad as tg
@@ -53,7 +54,7 @@ def test_an_argument_that_is_looked_at_is_refused_as_a_tensor(name):
 
 @pytest.mark.parametrize("name", [n for n in SMOOTH if n not in SHAPED_BY_VALUES])
 def test_operation_has_the_bits_of_eager(name):
-    for call in described_calls(name):
+    for call in some(described_calls(name)):
         if LOOKED_AT.get(name) in call.lifted:
             continue
         step = step_of(call)

@@ -1,16 +1,14 @@
 """The README and all other pages say what is true: their code runs."""
 
-import doctest
 import json
 import re
 import subprocess
 import sys
-import warnings
 from pathlib import Path
-from types import CodeType
-from typing import Any, NamedTuple
 
+import pages
 import pytest
+from pages import NOT_RUN, blocks, run
 
 ROOT = Path(__file__).resolve().parents[1]
 MADE = {"_build", "auto_gallery", "generated"}
@@ -36,56 +34,6 @@ NEEDS = {
     "export_onnx": {"onnx"},
 }
 """What pages need that say this, besides what they import."""
-NOT_RUN = "<!-- not run -->"
-BLOCK = re.compile(
-    r"^```(?:python|\{code-cell\})\n(.*?)^```$", re.DOTALL | re.MULTILINE
-)
-FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-
-
-class Block(NamedTuple):
-    """A block of Python on a page: the line it starts after, and its text."""
-
-    line: int
-    text: str
-
-    @property
-    def is_session(self) -> bool:
-        """Whether it shows an interactive session, with what was printed."""
-        return self.text.startswith(">>>")
-
-    def compiled(self, page: str) -> CodeType:
-        """Return its code, numbered by the lines of the page."""
-        return compile("\n" * self.line + self.text, page, "exec")
-
-
-def blocks(text: str) -> list[Block]:
-    """Return the Python blocks of a page, but for those marked as not run."""
-    found = []
-    for match in BLOCK.finditer(text):
-        before = text[: match.start()]
-        if not before.rstrip().endswith(NOT_RUN):
-            found.append(Block(before.count("\n") + 1, match[1]))
-    return found
-
-
-def run(page: str, text: str) -> str:
-    """Run the blocks of a page, one after another, and return what went wrong.
-
-    They share their names, as they do for a reader who goes down the page.
-    """
-    names: dict[str, Any] = {"__name__": "__main__"}
-    wrong: list[str] = []
-    for block in blocks(text):
-        if not block.is_session:
-            exec(block.compiled(page), names)
-            continue
-        runner = doctest.DocTestRunner(optionflags=FLAGS)
-        parser = doctest.DocTestParser()
-        test = parser.get_doctest(block.text, names, page, page, block.line)
-        runner.run(test, out=wrong.append, clear_globs=False)
-        names.update(test.globs)
-    return "".join(wrong)
 
 
 def optional(text: str) -> set[str]:
@@ -97,12 +45,18 @@ def optional(text: str) -> set[str]:
 def run_alone(page: Path, where: Path) -> str:
     """Run the blocks of a page as a reader does: nothing else has been imported."""
     child = subprocess.run(
-        [sys.executable, __file__, page], capture_output=True, cwd=where, text=True
+        [sys.executable, pages.__file__, page],
+        capture_output=True,
+        cwd=where,
+        text=True,
     )
     return child.stderr
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+WITH_CODE = [page for page in PAGES if blocks(page.read_text("utf-8"))]
+
+
+@pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.name)
 def test_python_blocks_run(page, tmp_path):
     for module in optional(page.read_text("utf-8")):
         pytest.importorskip(module)
@@ -181,8 +135,3 @@ def test_a_failing_block_would_be_seen_with_its_line():
 def test_a_block_marked_as_not_run_is_left_out():
     text = f"{NOT_RUN}\n```python\n1 / 0\n```\n\n```python\nx = 1\n```\n"
     assert [b.text for b in blocks(text)] == ["x = 1\n"]
-
-
-if __name__ == "__main__":
-    warnings.simplefilter("error")
-    sys.exit(run(sys.argv[1], Path(sys.argv[1]).read_text("utf-8")) or None)

@@ -75,6 +75,8 @@ class Facts:
         NumPy's loop over vectors is for two arrays, not for an array and a number.
     scalars : bool
         The last bits differ between NumPy's scalars and its arrays.
+    rereads : bool
+        It reads its operands after it has written to ``out``.
     weak : bool
         Its operation computes in the same way whatever Python number it is given.
     writes : callable
@@ -98,6 +100,7 @@ class Facts:
     power: float | None = None
     rows: bool = False
     scalars: bool = False
+    rereads: bool = False
     weak: bool = False
     writes: Callable[[Mapping[str, Any]], bool] = _never
     counted: Callable[[Sequence[Any]], bool] = _never
@@ -260,6 +263,12 @@ _EXTREMUM: Any = {"real": True, "rows": True, "weak": True}
 
 def _ufunc(name: str, element: str = "", arguments: str = _TWO, **more: Any) -> Facts:
     return Facts(name, "elementwise", arguments, out=True, element=element, **more)
+
+
+def of_elements(name: str) -> Facts:
+    """Return the facts about a function of two operands, which kernels know by name."""
+    more = {"real": True, "rereads": True}
+    return _ufunc(name, f"{name}({{}}, {{}})", "a b out=None", **more)
 
 
 def _infix(name: str, sign: str, **more: Any) -> Facts:

@@ -1,5 +1,6 @@
 """Replay gives the bits of a plain run, whatever the program and its buffers."""
 
+import itertools
 import operator
 from functools import partial
 
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensors import bits
 
-from tensorgrad.capture.numpy.buffers import assigned
+from tensorgrad.capture.numpy.buffers import Buffer, assigned
 from tensorgrad.capture.numpy.plan import plan_text
 from tensorgrad.capture.numpy.prune import pruned
 from tensorgrad.capture.numpy.replay import Replay
@@ -443,6 +444,24 @@ def test_memory_of_a_deep_step_is_what_backward_reads_and_two_more(writing):
         writing.call(np.subtract, weight, change, out=weight, writes=(weight,))
     buffers = assigned(writing.program).buffers
     assert sum(b.nbytes for b in buffers) == (layers - 1 + 2) * size
+
+
+def test_buffers_of_a_long_step_are_assigned_without_asking_each(writing, monkeypatch):
+    """Results of two sizes that all live until the end, then go one by one."""
+    asked = []
+    free_for = Buffer.free_for
+    monkeypatch.setattr(
+        Buffer, "free_for", lambda b, slot: asked.append(b) or free_for(b, slot)
+    )
+    xs = [writing.input(np.ones(n)) for n in (8, 16)]
+    kept = [writing.call(np.negative, x) for x in xs for _ in range(400)]
+    for y in reversed(kept):
+        writing.call(np.multiply, y, writing.call(np.exp, y))
+    buffers = assigned(writing.program).buffers
+    assert len(asked) < 400 * 110
+    for buffer in buffers:
+        for one, after in itertools.pairwise(buffer.slots):
+            assert one.last < after.first
 
 
 def test_a_kernel_is_given_its_results_last(writing):

@@ -8,7 +8,9 @@ import pytest
 from derivatives import derivatives, slopes
 from tensors import leaf
 
+import tensorgrad as tg
 from tensorgrad.ops.support.registry import registry
+from tensorgrad.ops.support.strong import divided, hushed, scaled
 
 INF, NAN = math.inf, math.nan
 
@@ -169,3 +171,22 @@ def test_a_planted_mask_on_the_gradient_is_caught():
             test_the_branch_not_taken_leaks_nothing(np.sqrt, 4.0, 0.0, 1)
     finally:
         sqrt.vjp(x=right)
+
+
+@pytest.mark.parametrize("fused", [False, True], ids=["numpy", "kernels"])
+@pytest.mark.parametrize("function", [scaled, divided, hushed], ids=["*", "/", "0"])
+def test_a_recording_holds_one_call_whatever_the_values(function, fused):
+    if fused:
+        pytest.importorskip("numba")
+    a, b = (
+        np.array(x) for x in zip(*itertools.product(SPECIAL, repeat=2), strict=True)
+    )
+    g, slope = a.reshape(13, 13), b.reshape(13, 13)
+    step = tg.compile(lambda g, slope: (function(g, slope), g - slope), fused=fused)
+    with np.errstate(all="ignore"):
+        expected = function(g, slope)
+        for _ in range(3):
+            y, _ = step(g, slope)
+    np.testing.assert_array_equal(y, expected)
+    assert (np.signbit(y) == np.signbit(expected))[~np.isnan(expected)].all()
+    assert len(step.programs[0].calls) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from ..core.place import Place
@@ -66,7 +67,7 @@ class Call:
     quiet: bool = False
     place: Place | None = None
 
-    @property
+    @cached_property
     def reads(self) -> list[Value | Number]:
         """The values and numbers among the arguments, repeated ones too."""
         return leaves((self.args, self.kwargs))

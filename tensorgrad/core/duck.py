@@ -67,12 +67,6 @@ class Operand:
         """The ndarray whose memory it stands for, None where there is none."""
         return None
 
-    def sees(self, question: Callable[[Any], bool]) -> bool:
-        """Whether its values, if they may be looked at, are of a kind that makes a
-        computation shorter, and no other.
-        """
-        return False
-
     def unassignable(self) -> Exception:
         """Return the error for an assignment to ``.data`` of a tensor that holds it."""
         return TypeError(f"{type(self).__name__}: .data of a Tensor was assigned")

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from ..facts import KNOWN, of_elements
+
 _DTYPES = [np.dtype(code) for code in np.typecodes["AllInteger"] + "?efdgFDG"]
 
 NATIVE: set[type] = {
@@ -216,12 +218,17 @@ DISPATCHED: dict[Any, bool] = {}
 """Functions of ours that kinds are asked for, and whether each writes in place."""
 
 
-def dispatched(function: Callable[..., Any], writes: bool = False) -> Any:
+def dispatched(
+    function: Callable[..., Any], writes: bool = False, element: str = ""
+) -> Any:
     """Let a kind of array implement a function, as it does NumPy's own.
 
-    The function may look at values, and raise or warn by them.
+    The function may look at values, and raise or warn by them. One of two broadcast
+    operands and `out` is told by what kernels call it for an `element`.
     """
     DISPATCHED[function] = writes
+    if element:
+        KNOWN[function] = of_elements(element)
 
     @functools.wraps(function)
     def call(*args: Any) -> Any:

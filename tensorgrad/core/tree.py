@@ -86,26 +86,35 @@ _RECORD = Kind(
     ".{}",
 )
 
-_EXACT: dict[type, Kind] = {
-    tuple: _TUPLE,
-    list: _LIST,
-    dict: _DICT,
-    OrderedDict: _MAPPING,
-    defaultdict: _MAPPING,
-    Counter: _MAPPING,
-    deque: _DEQUE,
-    slice: _SLICE,
-}
+
+class _Containers(dict[type, Kind | None]):
+    """The kinds of containers, by class."""
+
+    def __missing__(self, kind: type) -> Kind | None:
+        named = issubclass(kind, tuple) and hasattr(kind, "_fields")
+        self[kind] = _NAMED if named else None
+        return self[kind]
+
+
+_of_class = _Containers(
+    {
+        tuple: _TUPLE,
+        list: _LIST,
+        dict: _DICT,
+        OrderedDict: _MAPPING,
+        defaultdict: _MAPPING,
+        Counter: _MAPPING,
+        deque: _DEQUE,
+        slice: _SLICE,
+    }
+)
 
 
 def container(x: Any) -> Kind | None:
     """Return the kind of what is known to hold nothing but its items: namedtuples, and
     Python's own tuples, lists, dicts, deques and slices, but no subclasses of those.
     """
-    kind = _EXACT.get(type(x))
-    if kind is None and isinstance(x, tuple) and hasattr(x, "_fields"):
-        return _NAMED
-    return kind
+    return _of_class[type(x)]
 
 
 def nest(x: Any) -> Kind | None:

@@ -70,10 +70,6 @@ class Batched(DuckArray):
         every = [x.lanes for x in leaves((args, kwargs)) if type(x) is Batched]
         return max(every, key=_path).call(function, args, kwargs)
 
-    def sees(self, question: Callable[[Any], bool]) -> bool:
-        """Ask the values of all samples."""
-        return question(self.array)
-
     def unreadable(self, how: str) -> Exception:
         """Return the error for a value that Python reads."""
         return refusal(

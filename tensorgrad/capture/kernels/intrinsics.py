@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -85,6 +87,51 @@ def _extremum(name: str) -> Any:
 
 larger = _extremum("llvm.maximum")
 smaller = _extremum("llvm.minimum")
+
+
+def _strong(compute: str, annihilates: Callable[[Any, Any, Any], Any]) -> Any:
+    """Return a product in which zero annihilates, as for the rules of gradients."""
+
+    def typed(typing: Any, a: Any, b: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            y = getattr(builder, compute)(*args)
+            is_nan = builder.fcmp_unordered("uno", y, y)
+            zero = builder.and_(is_nan, annihilates(builder, *args))
+            return builder.select(zero, y.type(0.0), y)
+
+        return a(a, a), generate
+
+    return intrinsic(typed)
+
+
+def _is(builder: Any, x: Any, value: float) -> Any:
+    return builder.fcmp_ordered("==", x, x.type(value))
+
+
+def _unless_nan(builder: Any, condition: Any, a: Any) -> Any:
+    return builder.and_(condition, builder.fcmp_ordered("ord", a, a))
+
+
+def _by_zero(builder: Any, a: Any, b: Any) -> Any:
+    return builder.or_(
+        _is(builder, a, 0.0), _unless_nan(builder, _is(builder, b, 0.0), a)
+    )
+
+
+def _by_infinity(builder: Any, a: Any, b: Any) -> Any:
+    size = builder.select(_is(builder, b, -math.inf), b.type(math.inf), b)
+    return builder.or_(
+        _is(builder, a, 0.0), _unless_nan(builder, _is(builder, size, math.inf), a)
+    )
+
+
+def _by_either(builder: Any, a: Any, b: Any) -> Any:
+    return builder.or_(_is(builder, a, 0.0), _is(builder, b, 0.0))
+
+
+scaled = _strong("fmul", _by_zero)
+divided = _strong("fdiv", _by_infinity)
+hushed = _strong("fmul", _by_either)
 
 
 @intrinsic(prefer_literal=True)

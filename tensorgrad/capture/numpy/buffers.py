@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect, insort
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import groupby
 from operator import attrgetter
 
 import numpy as np
@@ -104,14 +107,38 @@ def assigned(program: Program) -> Memory:
     last = last_uses(program)
     slots, onto = _slots(program, last)
     buffers: list[Buffer] = []
-    for slot in sorted(slots, key=lambda slot: (-slot.nbytes, slot.first)):
-        free = [b for b in buffers if b.free_for(slot)]
-        if not free:
-            buffers.append(Buffer(slot.nbytes))
-            free = buffers[-1:]
-        min(free, key=lambda b: (b.nbytes, -b.neighbours(slot)[0])).take(slot)
+    slots.sort(key=lambda slot: (-slot.nbytes, slot.first))
+    for _, group in groupby(slots, attrgetter("nbytes")):
+        buffers += _assign(group, buffers[-_NEAR:])
     at = {result: b for b in buffers for slot in b.slots for result in slot.holds}
     return Memory(buffers, at, onto, last)
+
+
+_NEAR = 100
+"""Of so many larger buffers gaps are used: a program may have thousands of them."""
+
+
+def _assign(slots: Iterable[Slot], larger: Sequence[Buffer]) -> list[Buffer]:
+    """Assign buffers to slots of one size, in order; return those that are new.
+
+    Of these it is known which are free, without asking each.
+    """
+    new: list[Buffer] = []
+    free: list[tuple[int, int]] = []
+    busy: list[tuple[int, int]] = []
+    for slot in slots:
+        while busy and busy[0][0] < slot.first:
+            free.append(heappop(busy))
+        gaps = [] if free else [b for b in larger if b.free_for(slot)]
+        if gaps:
+            min(gaps, key=lambda b: (b.nbytes, -b.neighbours(slot)[0])).take(slot)
+            continue
+        if not free:
+            new.append(Buffer(slot.nbytes))
+        at = -free.pop()[1] if free else len(new) - 1
+        new[at].take(slot)
+        heappush(busy, (slot.last, -at))
+    return new
 
 
 def _slots(

@@ -44,7 +44,9 @@ def overwrites(call: Call) -> tuple[Any, ...]:
     """Return the arguments whose memory an elementwise call may overwrite."""
     if call.function is np.where:
         return call.args[2:]
-    return call.args if facts_of(call.function).kind in ("elementwise", "copy") else ()
+    facts = facts_of(call.function)
+    free = facts.kind in ("elementwise", "copy") and not facts.rereads
+    return call.args if free else ()
 
 
 def _is_dense(result: Value | Number) -> bool:

@@ -130,7 +130,7 @@ def array_of(value: Any) -> Any:
 
 def _times_one(call: Call) -> Value | None:
     """Return x if the call is x * 1 and that equals x; also if it writes to x."""
-    if call.function is not np.multiply or len(call.args) < 2:
+    if call.name not in _PRODUCTS or len(call.args) < 2:
         return None
     target = [*call.results, *call.writes]
     for x, one in (call.args[:2], call.args[1::-1]):
@@ -140,6 +140,9 @@ def _times_one(call: Call) -> Value | None:
             if y is x or (not call.writes and alike):
                 return x
     return None
+
+
+_PRODUCTS = ("multiply", "scaled", "hushed")
 
 
 def _is_one(x: Any) -> bool:

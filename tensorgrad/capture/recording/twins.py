@@ -11,6 +11,7 @@ from ...core.parts import Parts
 from ...core.primitive import Primitive
 from ...core.saves import Plan, Rule
 from ...facts import named
+from .reads import unnoted
 from .structure import Steady
 from .traced import TracedNumber
 
@@ -23,9 +24,16 @@ def twin(op: Primitive, recorder: Recorder) -> Primitive:
     # Not copy.copy: an operation is copied by name, as the same one.
     other = type(op).__new__(type(op))
     vars(other).update(vars(op))
-    other.forward = partial(_forward, recorder, op)
+    other.forward = _quietly(op, partial(_forward, recorder, op))
     other.plans = _Plans(op, recorder)  # type: ignore[assignment]
     return other
+
+
+def _quietly(op: Primitive, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a forward or rule of the library run unnoted: no user's code runs in it."""
+    module = getattr(op.forward, "__module__", None) or ""
+    ours = module.startswith("tensorgrad.ops.")
+    return unnoted(function) if ours else function
 
 
 def _forward(recorder: Recorder, op: Primitive, *args: Any, **kwargs: Any) -> Any:
@@ -63,4 +71,4 @@ class _Plans(dict[Any, Plan]):
             with self.recorder.within(f"gradient of {self.op.name}"):
                 return self.recorder.apply_rule(rule, (*place, g, *saved))
 
-        return recorded
+        return _quietly(self.op, recorded)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensors import bits
 
+from tensorgrad.capture.numpy import buffers
 from tensorgrad.capture.numpy.buffers import Buffer, assigned
 from tensorgrad.capture.numpy.plan import plan_text
 from tensorgrad.capture.numpy.prune import pruned
@@ -336,8 +337,17 @@ MOVES = [
     st.integers(0, 3),
     st.integers(0, 2**32),
     st.sampled_from([1, 19]),
+    st.sampled_from([16, buffers._LARGE]),
 )
-def test_random_programs_give_the_bits_of_a_plain_run(calls, returned, seed, scale):
+def test_random_programs_give_the_bits_of_a_plain_run(
+    calls, returned, seed, scale, large
+):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(buffers, "_LARGE", large)
+        check_random_program(calls, returned, seed, scale)
+
+
+def check_random_program(calls, returned, seed, scale):
     rng = np.random.default_rng(seed)
     random = Random(lambda options: options[rng.integers(len(options))], seed, scale)
     with np.errstate(all="ignore"):
@@ -367,6 +377,20 @@ def test_what_is_returned_is_the_callers(writing):
     assert same is not X
     first[...] = 7
     np.testing.assert_array_equal(run([X], [])[0], -X)
+
+
+def test_large_results_are_written_to_new_arrays_and_not_copied(writing):
+    x = writing.input(np.ones(10_000))
+    y, again = writing.call(np.negative, x), writing.call(np.exp, x)
+    run = Replay(writing.returns(y, again, again))
+    first, one, other = run([np.ones(10_000)], [])
+    second = run([np.zeros(10_000)], [])[0]
+    assert first.base is second.base is None
+    assert first[0] == -1
+    assert second[0] == 0
+    assert not np.may_share_memory(one, other)
+    assert "return [r1, " in run.source
+    assert [b.nbytes for b in run.memory.buffers] == [80_000]
 
 
 def test_a_result_without_axes_is_a_numpy_scalar(writing):

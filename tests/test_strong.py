@@ -190,3 +190,16 @@ def test_a_recording_holds_one_call_whatever_the_values(function, fused):
     np.testing.assert_array_equal(y, expected)
     assert (np.signbit(y) == np.signbit(expected))[~np.isnan(expected)].all()
     assert len(step.programs[0].calls) == 2
+
+
+@pytest.mark.parametrize("function", [scaled, hushed], ids=["*", "0"])
+@pytest.mark.parametrize("special", [2.0, INF, NAN, 0.0])
+def test_products_that_are_much_larger_than_their_factors(function, special):
+    a, b = np.ones((100, 1)), np.ones((1, 100))
+    a[3, 0], b[0, 5] = special, 0.0
+    for largest in (1.0, np.finfo(float).max):
+        # Of the largest no sum is finite, and they hold no NaN.
+        a[:2] = largest
+        with np.errstate(all="ignore"):
+            expected = np.stack([function(row, b[0]) for row in a])
+            assert function(a, b).tobytes() == expected.tobytes()

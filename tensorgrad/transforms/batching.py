@@ -102,6 +102,13 @@ def _aligned(lanes: Lanes, function: Function, args: Any, kwargs: Any) -> Any:
     return invoke(function, tuple(args), kwargs)
 
 
+@_for("check_range")
+def _check(lanes: Lanes, function: Function, args: Any, kwargs: Any) -> Any:
+    """Check the values of all samples, one behind the other."""
+    x, *others = args
+    return invoke(function, (x.array.reshape(-1), *others), kwargs)
+
+
 @_for("choose select")
 def _choose(lanes: Lanes, function: Function, args: Any, kwargs: Any) -> Any:
     """Align the items of a list, which may be given as one array."""
@@ -445,8 +452,9 @@ def _matmul(lanes: Lanes, function: Function, args: Any, kwargs: Any) -> Any:
     if not lanes.has(b) and b.ndim == 2:
         # One product of matrices for all.
         return _rows(lanes.full(a), b)
-    if not lanes.has(a) and a.ndim == 2 and column:
-        return _rows(lanes.full(b), a.swapaxes(0, 1))
+    if not lanes.has(a) and a.ndim == 2 and (column or b.shape[1:] == (1,)):
+        y = _rows(lanes.full(b.reshape(-1)), a.swapaxes(0, 1))
+        return y if column else y[..., None]
     a = a[None, :] if row else a
     b = b[:, None] if column else b
     ndim = max(a.ndim, b.ndim)

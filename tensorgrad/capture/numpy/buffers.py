@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect, insort
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -14,6 +15,7 @@ import numpy as np
 
 from ..program import Array, Call, Number, Program, Result, Value, View, layout, owner
 from .into import overwrites, takes_buffers
+from .scalars import in_order
 
 _ALIGNMENT = 64
 
@@ -90,12 +92,16 @@ class Memory:
         For results written onto a value that is not read any more, that value.
     last : dict
         The number of the last call that touches the memory of each value.
+    returned : set
+        Large results that the step returns as they are: they are written to new memory
+        in each run, which saves a copy.
     """
 
     buffers: list[Buffer]
     at: dict[Result, Buffer]
     onto: dict[Result, Result]
     last: dict[Value | Number, int]
+    returned: set[Result]
 
 
 def assigned(program: Program) -> Memory:
@@ -105,13 +111,30 @@ def assigned(program: Program) -> Memory:
     while it is in use, and of those to the one used last, still in the cache.
     """
     last = last_uses(program)
-    slots, onto = _slots(program, last)
+    returned = _given_away(program)
+    slots, onto = _slots(program, last, returned)
     buffers: list[Buffer] = []
     slots.sort(key=lambda slot: (-slot.nbytes, slot.first))
     for _, group in groupby(slots, attrgetter("nbytes")):
         buffers += _assign(group, buffers[-_NEAR:])
     at = {result: b for b in buffers for slot in b.slots for result in slot.holds}
-    return Memory(buffers, at, onto, last)
+    return Memory(buffers, at, onto, last, returned)
+
+
+_LARGE = 1 << 16
+
+
+def _given_away(program: Program) -> set[Result]:
+    """Return results of calls that nobody else has once the step has returned them."""
+    times = Counter(map(owner, program.returned))
+    alone = {r for r in program.returned if times[r] == 1}
+    return {
+        r
+        for call in program.calls
+        if takes_buffers(call)
+        for r in call.results
+        if r in alone and isinstance(r, Result) and in_order(r) and r.nbytes >= _LARGE
+    }
 
 
 _NEAR = 100
@@ -142,7 +165,7 @@ def _assign(slots: Iterable[Slot], larger: Sequence[Buffer]) -> list[Buffer]:
 
 
 def _slots(
-    program: Program, last: dict[Value | Number, int]
+    program: Program, last: dict[Value | Number, int], returned: set[Result]
 ) -> tuple[list[Slot], dict[Result, Result]]:
     slots: dict[Result, Slot] = {}
     onto: dict[Result, Result] = {}
@@ -152,6 +175,8 @@ def _slots(
         dying = _overwritable(call, i, last, slots)
         for result in call.results:
             assert isinstance(result, Result)
+            if result in returned:
+                continue
             end = last.get(result, i)
             source = next((x for x in dying if layout(x) == layout(result)), None)
             if source is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -91,6 +92,7 @@ class _Writer:
     def __init__(self, program: Program, memory: Memory) -> None:
         self.before = program
         self.memory = memory
+        self.returned = memory.returned
         self.names: dict[str, Any] = {
             "asarray": np.asarray,
             "errstate": np.errstate,
@@ -150,11 +152,14 @@ class _Writer:
             self._call_loose(call, args)
 
     def _is_kept(self, call: Call) -> bool:
-        return any(r in self.memory.at for r in call.results)
+        return any(r in self.memory.at or r in self.returned for r in call.results)
 
     def _write(self, call: Call, args: list[str]) -> None:
-        """Write the call with its results going into buffers."""
+        """Write the call with its results going into buffers, or into new arrays."""
         results = call.results
+        for r in self.returned.intersection(results):
+            make = self._static(partial(np.empty, r.shape, r.dtype), "new")
+            self._line(f"{self._new(r)} = {make}()")
         if copies(call):
             if results[0] not in self.memory.onto:
                 self._line(f"{self._text(results[0])}[...] = {args[0]}")
@@ -312,7 +317,7 @@ class _Writer:
                 self._line(f"{names} = None")
 
     def _copy(self, value: Value | Number) -> str:
-        if isinstance(value, Number):
+        if isinstance(value, Number) or value in self.returned:
             return self._value(value)
         copy = "[()]" if value.shape == () else '.copy("K")'
         return f"{self._value(value)}{copy}"

@@ -91,7 +91,7 @@ def _block(call: Call) -> tuple[int, ...]:
         return ()
     (x,) = arrays
     shape, size = x.shape, x.nbytes // x.dtype.itemsize
-    if not size or not _in_order(x):
+    if not size or not in_order(x):
         return ()
     while len(shape) > 1 and size // shape[0] >= _ROW:
         size //= shape[0]
@@ -99,7 +99,7 @@ def _block(call: Call) -> tuple[int, ...]:
     return shape if size <= _BLOCK else ()
 
 
-def _in_order(x: Value) -> bool:
+def in_order(x: Value) -> bool:
     """Whether the elements lie one after the other, the last axis fastest."""
     step = x.dtype.itemsize
     for stride, length in zip(x.strides[::-1], x.shape[::-1], strict=True):

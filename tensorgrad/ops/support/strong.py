@@ -77,11 +77,15 @@ def visible(y: Any) -> bool:
     return type(y) is np.ndarray or isinstance(y, np.generic)
 
 
-def _holds_nan(y: Any) -> bool:
+def _holds_nan(y: Any, *factors: Any) -> bool:
     if type(y) is not np.ndarray:
         return bool(y != y)
     # A sum of squares is the quickest to tell: BLAS computes it, with one thread for
     # so few elements. It is no number only if one of them is none.
+    # Of finite factors it does not, and smaller ones are quicker to read.
+    much = y.size > _FEW and y.size > 4 * sum(map(np.size, factors)) > 0
+    if much and np.isfinite([np.add.reduce(x, axis=None) for x in factors]).all():
+        return False
     few = y.size <= _FEW and y.flags.c_contiguous
     total = np.vdot(y, y) if few else np.add.reduce(y, axis=None)
     return bool(total != total)
@@ -113,7 +117,7 @@ def _call(name: str) -> Callable[[Callable[..., Any]], Callable[[Any, Any], Any]
 @_call("scaled")
 def _product(a: Any, b: Any, out: Any = None) -> Any:
     y = a * b if out is None else np.multiply(a, b, out=out)
-    if _holds_nan(y):
+    if _holds_nan(y, a, b):
         return zeroed(y, (y != y) & ((a == 0) | (b == 0) & (a == a)))
     return y
 
@@ -129,7 +133,7 @@ def _quotient(a: Any, b: Any, out: Any = None) -> Any:
 @_call("hushed")
 def _silence(a: Any, b: Any, out: Any = None) -> Any:
     y = a * b if out is None else np.multiply(a, b, out=out)
-    if _holds_nan(y):
+    if _holds_nan(y, a, b):
         return zeroed(y, (y != y) & ((a == 0) | (b == 0)))
     return y
 

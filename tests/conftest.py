@@ -39,13 +39,17 @@ SMOKE = {
 
 
 UNMEASURED = {
-    *("test_capture_fuzz", "test_capture_kinds", "test_capture_random"),
-    *("test_checker_power", "test_corpus", "test_nine_runs", "test_ops"),
-    *("test_optim_state", "test_random_graphs"),
+    *("test_benchmarks", "test_capture_fuzz", "test_capture_kinds"),
+    *("test_capture_random", "test_checker_power", "test_corpus", "test_nine_runs"),
+    *("test_ops", "test_optim_state", "test_package", "test_random_graphs"),
 }
-"""Files of tests that go over the same lines many times, at twice the cost where that
-is counted.
+"""Files of tests that go over the same lines many times, or read them, at twice the
+cost where that is counted.
 """
+
+
+CHILDREN = "COVERAGE_PROCESS_CONFIG"
+"""What tells processes that coverage.py measures them."""
 
 
 def _is_smoke(item):
@@ -65,18 +69,21 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
-    """Run what is unmeasured without a tracer.
+    """Run what is unmeasured without a tracer, and so the processes that it starts.
 
     ``no_cover`` of pytest-cov stops one measurement; where workers run the tests there
     are others below it, which then go on.
     """
+    if not item.get_closest_marker("unmeasured"):
+        return (yield)
     tracer = sys.gettrace()
-    if item.get_closest_marker("unmeasured"):
-        sys.settrace(None)
+    sys.settrace(None)
+    children = {CHILDREN: os.environ.pop(CHILDREN)} if CHILDREN in os.environ else {}
     try:
         return (yield)
     finally:
         sys.settrace(tracer)
+        os.environ.update(children)
 
 
 def pytest_terminal_summary(terminalreporter):

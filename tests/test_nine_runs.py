@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 import pytest
 from nine_runs import RUNS, X, Y, engine_model, engine_optimizer, every_run, name
-from profiles import NIGHTLY
+from profiles import BRIEF, NIGHTLY
 from reference import drawn_weights, spiral
 
 import tensorgrad as tg
@@ -127,7 +127,7 @@ def test_run_has_the_bits_of_the_plain_loop(run):
 
 @every_run
 def test_replayed_run_has_the_bits_of_the_plain_loop(run):
-    follow(run, RUNS["epochs"], replayed=True)
+    follow(run, 3_000 if BRIEF else RUNS["epochs"], replayed=True)
 
 
 def follow(run, epochs, **how):

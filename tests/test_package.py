@@ -4,6 +4,7 @@ import ast
 import copy
 import importlib
 import json
+import os
 import pickle
 import re
 import runpy
@@ -440,3 +441,4 @@ def test_a_long_function_would_be_seen():
 @pytest.mark.unmeasured
 def test_what_is_unmeasured_has_no_tracer():
     assert sys.gettrace() is None
+    assert "COVERAGE_PROCESS_CONFIG" not in os.environ

@@ -4,6 +4,8 @@ import operator
 
 import numpy as np
 
+from tensorgrad.ops.support import strong
+
 
 class Plain:
     """What kernels are made of, in Python, on NumPy's scalars."""
@@ -31,6 +33,8 @@ class Plain:
         return at % size
 
     plus, times = staticmethod(operator.add), staticmethod(operator.mul)
+    scaled, divided = staticmethod(strong.scaled), staticmethod(strong.divided)
+    hushed = staticmethod(strong.hushed)
     larger, smaller = staticmethod(np.maximum), staticmethod(np.minimum)
 
     @staticmethod

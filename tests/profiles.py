@@ -1,7 +1,7 @@
 """How thorough the tests are: `HYPOTHESIS_PROFILE=nightly` tries many more cases.
 
-`brief` draws a third as many, and takes a third of the calls that describe operations;
-it is for running all tests again on other versions.
+`brief` draws a third as many, and takes a third of cases that are long or many; it is
+for running all tests again on other versions.
 """
 
 import os

@@ -4,6 +4,7 @@ import operator
 
 import numpy as np
 import pytest
+from profiles import some
 from programs import Writing, run
 
 from tensorgrad.capture.kernels import compile as kernels
@@ -119,7 +120,7 @@ OPEN = {np.maximum, np.minimum}
 
 
 @either(True)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", some(KINDS))
 def test_functions_of_two_kinds(kind, compiled, ready):
     if compiled and kind not in COMPILED:
         pytest.skip("compiled, that takes long and says the same")

@@ -56,6 +56,12 @@ def short():
     return history
 
 
+@pytest.fixture(scope="module")
+def drawn(short):
+    """Labels and pictures of all frames."""
+    return [*frames(Canvas(short))]
+
+
 # What is recorded.
 
 
@@ -494,8 +500,8 @@ def test_a_flash_would_be_seen():
     assert flashing(Canvas(history, raw=True))[0] > 0.1
 
 
-def test_the_last_frame_is_held_until_nothing_lags(short):
-    shown = [label for label, _ in frames(Canvas(short))]
+def test_the_last_frame_is_held_until_nothing_lags(short, drawn):
+    shown = [label for label, _ in drawn]
     labels = [f"epoch {m.step}" for m in short.moments]
     assert shown[:5] == labels
     assert set(shown[5:]) == {labels[-1]}
@@ -508,27 +514,25 @@ def test_the_last_frame_is_held_until_nothing_lags(short):
 
 # Its reader leaves pipes to the collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_mp4_has_every_frame(short, tmp_path):
+def test_mp4_has_every_frame(short, drawn, tmp_path):
     ffmpeg = pytest.importorskip(
         "imageio_ffmpeg", reason="the extra 'video' is missing"
     )
     path = tmp_path / "run.mp4"
     tg.plot.training(short, path, fps=5)
-    expected = [picture for _, picture in frames(Canvas(short))]
     read = ffmpeg.read_frames(str(path))
     about = next(read)
     assert (about["size"], about["fps"]) == ((1280, 960), 5)
     pictures = [np.frombuffer(f, np.uint8).reshape(960, 1280, 3) for f in read]
-    assert len(pictures) == len(expected)
-    for shown, drawn in zip(pictures, expected, strict=True):
-        assert np.abs(shown.astype(int) - drawn).mean() < 4
+    assert len(pictures) == len(drawn)
+    for shown, (_, picture) in zip(pictures, drawn, strict=True):
+        assert np.abs(shown.astype(np.int16) - picture).mean() < 4
 
 
 @pytest.mark.parametrize("ending", [".webp", ".gif"])
-def test_pillow_formats_have_every_frame(short, tmp_path, ending):
+def test_pillow_formats_have_every_frame(short, drawn, tmp_path, ending):
     path = tmp_path / f"run{ending}"
     tg.plot.training(short, path)
-    expected = [picture for _, picture in frames(Canvas(short))]
     shown = []
     with Image.open(path) as image:
         for i in range(image.n_frames):
@@ -536,13 +540,13 @@ def test_pillow_formats_have_every_frame(short, tmp_path, ending):
             image.load()
             # Frames that have become equal are stored as one that lasts longer.
             again = round(image.info["duration"] / 100)
-            shown += again * [np.asarray(image.convert("RGB"), dtype=int)]
-    assert len(shown) == len(expected)
-    for found, drawn in zip(shown, expected, strict=True):
-        assert np.abs(found - drawn).mean() < 4
+            shown += again * [np.asarray(image.convert("RGB"), dtype=np.int16)]
+    assert len(shown) == len(drawn)
+    for found, (_, picture) in zip(shown, drawn, strict=True):
+        assert np.abs(found - picture).mean() < 4
         # Small things keep their colour, as the deepest red.
-        reddest = (drawn[..., 0] - drawn[..., 1].astype(int)).argmax()
-        assert np.abs(found - drawn).reshape(-1, 3)[reddest].max() < 60
+        reddest = (picture[..., 0] - picture[..., 1].astype(np.int16)).argmax()
+        assert np.abs(found - picture).reshape(-1, 3)[reddest].max() < 60
 
 
 @pytest.mark.parametrize("ending", [".png", ".svg", ".pdf"])

@@ -376,3 +376,38 @@ def test_a_wrong_rule_would_be_seen(monkeypatch):
     call = next(iter(described_calls("flip")))
     with pytest.raises(AssertionError):
         check(call, [0])
+
+
+def test_debug_finds_the_sample_that_is_not_finite():
+    xs = np.array([[1.0, 2.0], [3.0, 0.0], [4.0, 5.0]])
+    with tg.debug(), np.errstate(all="ignore"):
+        np.testing.assert_array_equal(tg.vmap(tg.grad(np.sum))(xs), np.ones((3, 2)))
+        with pytest.raises(
+            tg.NonFiniteError, match=r"-inf at index \(1, 1\) .* 0\.0 there"
+        ):
+            tg.vmap(np.log)(xs)
+        with pytest.raises(
+            tg.NonFiniteError, match=r"b of shape \(3,\)[^,]*, 0.0 to 1.0;"
+        ):
+            tg.vmap(np.divide)(xs, np.array([1.0, 0.0, 1.0]))
+        with pytest.raises(tg.NonFiniteError, match="the gradient of sqrt"):
+            tg.vmap(tg.grad(lambda x: np.sqrt(x)))(xs[1])
+
+
+def test_debug_sees_a_write_to_what_is_mapped():
+    x = tg.Tensor(np.ones((3, 2)), requires_grad=True)
+    with tg.debug():
+        y = np.sum(tg.vmap(lambda x: np.sum(x * x))(x))
+        x.numpy()[0] = 5.0
+        with pytest.raises(tg.MutationError, match="multiply"):
+            y.backward()
+
+
+def test_what_is_mapped_is_watched_and_not_explained():
+    x = tg.Tensor(np.ones((3, 2)), requires_grad=True)
+    with tg.watching():
+        y = np.sum(tg.vmap(np.exp)(x))
+    with pytest.raises(tg.GraphError, match="explain the function of one sample"):
+        tg.explain(y)
+    y.backward()
+    np.testing.assert_array_equal(x.grad.numpy(), np.exp(np.ones((3, 2))))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .errors import NonFiniteError
+from .foreign import KINDS, memory_of
 from .node import Leaf, Node
 from .observe import observed
 from .parts import Parts
@@ -136,7 +137,13 @@ def _arrays(value: Any) -> Iterator[Any]:
     elif isinstance(value, float) or (
         isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "fc"
     ):
-        yield np.asarray(value)
+        yield _readable(value)
+
+
+def _readable(value: Any) -> Any:
+    """Return an array of numbers: of a kind of ours, the one that it stands for."""
+    memory = memory_of(value)
+    return np.asarray(value if memory is None else memory)
 
 
 def _is_number(value: Any) -> bool:
@@ -157,13 +164,15 @@ def _describe(name: str, value: Any, at: Any, operation: str) -> str:
     """Describe an argument: its range, and for ufuncs the element there."""
     if isinstance(value, tuple):
         return ", ".join(_describe(name, v, None, "") for v in value)
-    x = np.asarray(value)
+    x = _readable(value)
     if x.ndim == 0:
         return f"{name} = {x[()]}"
     if x.size == 0 or x.dtype.kind not in "fiub":
         return f"{name} of shape {x.shape} and dtype {x.dtype}"
     there = ""
     ufunc = getattr(np, operation, None)
+    if type(value) in KINDS and at is not None and x.ndim < len(at):
+        at = None  # Its first axis is not the one that it broadcasts to.
     if at is not None and isinstance(ufunc, np.ufunc) and ufunc.signature is None:
         index = at[len(at) - x.ndim :]
         index = tuple(0 if n == 1 else i for n, i in zip(x.shape, index, strict=True))

@@ -194,7 +194,7 @@ def _checksums(node: Node) -> tuple[int, ...]:
 
 def _saved_arrays(node: Node) -> Iterator[np.ndarray[Any, Any]]:
     for value in node.saved:
-        for item in value if type(value) is tuple else (value,):
+        for item in map(memory_of, value if type(value) is tuple else (value,)):
             if isinstance(item, np.ndarray):
                 yield item
 

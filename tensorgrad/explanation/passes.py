@@ -58,7 +58,18 @@ def _nodes_of(roots: list[Any]) -> list[Node]:
             "explain a result before its backward(), which frees the graph"
         ) from None
     check_unwritten(nodes)
+    _refuse_mapped(nodes)
     return nodes
+
+
+def _refuse_mapped(nodes: Iterable[Node]) -> None:
+    for node in nodes:
+        forward = getattr(node.plan.op, "forward", None)
+        if getattr(forward, "__module__", "") == "tensorgrad.transforms.vmap":
+            raise GraphError(
+                f"explain: tg.vmap, called at {node.place}, makes each step for many "
+                "samples at once; explain the function of one sample"
+            )
 
 
 def _leaves(nodes: Iterable[Node]) -> list[Leaf]:

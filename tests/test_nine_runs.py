@@ -122,7 +122,7 @@ def same_bits(ours, theirs):
 def test_run_has_the_bits_of_the_plain_loop(run):
     # Whole in every mode each night; by default eager mode goes as far as the rates
     # have decayed and the momentum has built up.
-    follow(run, RUNS["epochs"] if NIGHTLY else 1_000)
+    follow(run, RUNS["epochs"] if NIGHTLY else 300 if BRIEF else 1_000)
 
 
 @every_run

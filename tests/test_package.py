@@ -427,6 +427,7 @@ def long_functions(source: str) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", module_names())
 def test_functions_fit_on_a_screen(name):
     assert not long_functions(module_names()[name].read_text("utf-8"))

@@ -20,7 +20,7 @@ from ..core.errors import PerformanceWarning
 from ..core.foreign import DISPATCHED, NATIVE, invoke, memory_of
 from ..core.place import Place, user_level, user_place
 from ..core.tree import leaves, mapped, refilled
-from ..facts import facts_of
+from ..facts import Facts, facts_of
 from .batching import outline, rule_of
 
 Function = Callable[..., Any]
@@ -67,6 +67,12 @@ class Batched(DuckArray):
         self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Call a function for all samples at once."""
+        if (
+            type(function) is np.ufunc
+            and not kwargs
+            and not _LISTS & {*map(type, args)}
+        ):
+            return _of_elements(function, args)
         every = [x.lanes for x in leaves((args, kwargs)) if type(x) is Batched]
         return max(every, key=_path).call(function, args, kwargs)
 
@@ -90,6 +96,17 @@ class Batched(DuckArray):
 
 
 _path = operator.attrgetter("path")
+_LISTS = {list, tuple}
+
+
+def _of_elements(function: np.ufunc, args: tuple[Any, ...]) -> Any:
+    """Call a ufunc by the rule of elementwise functions, in a fraction of its time."""
+    lanes = max([x.lanes for x in args if type(x) is Batched], key=_path)
+    if function.signature is not None or len(args) > function.nin:
+        return lanes.call(function, args, {})
+    ndim = max([getattr(x, "ndim", 0) for x in args])
+    y = invoke(function, tuple([lanes.full(x, ndim) for x in args]), {})
+    return Batched(y, lanes) if type(y) is not tuple else lanes.wrap(y)
 
 
 class Lanes:
@@ -151,7 +168,11 @@ class Lanes:
         if facts.kind == "question":
             return function(*mapped(args, outline), **mapped(kwargs, outline))
         target = kwargs.get("out")
-        writes = facts.writes(facts.bound(args, kwargs)) or DISPATCHED.get(function)
+        # Binding the arguments takes long.
+        asks = facts.writes is not Facts.writes
+        writes = DISPATCHED.get(function) or (
+            asks and facts.writes(facts.bound(args, kwargs))
+        )
         for x in (target, args[0] if writes else None):
             if x is not None and not self.has(x):
                 raise refusal(

@@ -270,6 +270,26 @@ def test_a_smaller_batch_shares_the_kernel(uncompiled, monkeypatch):
     assert sources[0] == sources[1]
 
 
+def test_turns_of_a_loop_share_kernels(uncompiled, monkeypatch):
+    sources = []
+    monkeypatch.setattr(
+        fusion,
+        "prepared",
+        lambda source, *_: sources.append(source) or in_python(source),
+    )
+    for turns in (60, 120):
+        w = Writing()
+        rows = w.live(np.linspace(-1.0, 1.0, turns * 8).reshape(turns, 8))
+        y = w.live(np.ones(8))
+        for t in range(turns):
+            x = w.view(rows, operator.itemgetter(t))
+            y = w.call(np.multiply, w.call(np.tanh, w.call(np.add, y, x)), x)
+            y = w.call(np.subtract, y, w.call(np.square, x))
+        check_exact(w, y)
+    assert len(sources) > 6
+    assert len({*sources}) < 5
+
+
 def test_what_waits_for_a_product_is_not_computed_before(uncompiled):
     """The decay of a mean goes with the rest of its update, in one pass."""
     w = Writing()

@@ -597,3 +597,34 @@ def test_a_part_at_a_numpy_integer_is_a_copy_captured_or_not(at):
     captured = tg.compile(lambda at: step(v, at), fused=False)
     for _ in range(4):
         assert captured(at).numpy().tolist() == step(w, at).numpy().tolist()
+
+
+@pytest.mark.parametrize(
+    "indices",
+    [
+        [0, 1, 2, 1, 0, -1],
+        [slice(0, 2), slice(1, None), (slice(None), 2), slice(None, None, -2)],
+        [(1, 2), (1, 2), (0, 0), (-1, Ellipsis, 3), (Ellipsis, 1)],
+        [None, (None, 1), (Ellipsis, None), 2],
+        [[0, 0, 2], 1, np.array([True, False, True]), 1, np.array(2), (1, [0, 0])],
+    ],
+    ids=["rows", "slices", "elements", "axes", "mixed"],
+)
+@pytest.mark.parametrize("fused", [None, False], ids=["eager", "replayed"])
+def test_parts_of_an_array_add_to_its_gradient(indices, fused):
+    weights = [float(k + 1) for k in range(len(indices))]
+
+    def step(a):
+        x = tg.Tensor(a, requires_grad=True)
+        x2 = x * 1.5
+        parts = [np.sum(x2[i] * w) for i, w in zip(indices, weights, strict=True)]
+        (sum(parts) + np.sum(x2)).backward()
+        return x.grad
+
+    a = np.arange(12.0).reshape(3, 4)
+    expected = np.ones((3, 4))
+    for index, weight in zip(indices, weights, strict=True):
+        np.add.at(expected, index, weight)
+    run = step if fused is None else tg.compile(step, fused=fused)
+    for _ in range(3):
+        np.testing.assert_array_equal(run(a).numpy(), 1.5 * expected)

@@ -169,6 +169,7 @@ def walk(
     """
     owned: set[Any] = set()
     node, dx = None, _NOTHING
+    brief = lift is None and look is None and note is None
     try:
         for node in nodes:
             g = table.pop(node)
@@ -178,6 +179,9 @@ def walk(
             saved = node.saved if lift is None else node.plan.lifted(node, lift)
             for parent, (rule, pick) in zip(node.parents, steps):  # noqa: B905
                 if reached is not None and parent not in reached:
+                    continue
+                sum_is_ours = brief and owned and parent in owned
+                if sum_is_ours and _added(rule, table[parent], g, saved, pick):
                     continue
                 raw = dx = rule(g) if pick is None else rule(g, *pick(saved))
                 if dx.dtype is not parent.dtype or dx.shape != parent.shape:
@@ -203,6 +207,30 @@ def walk(
     except Exception as error:
         raise explained(error, node, dx) from error.__cause__
     return table
+
+
+def adds(add: Callable[..., bool]) -> Callable[[Any], Any]:
+    """Let a rule of a part of an array add to a sum of gradients in place.
+
+    `add` takes the sum, then what the rule does; it returns whether it has added. The
+    rule by itself would make an array of zeros for each part.
+    """
+
+    def mark(rule: Any) -> Any:
+        rule.add = add
+        return rule
+
+    return mark
+
+
+def _added(rule: Any, total: Any, g: Any, saved: Any, pick: Any) -> bool:
+    """Whether a rule has added its gradient to a sum that the walk owns."""
+    add = getattr(rule, "add", None)
+    if add is None or not total.shape or total.dtype != g.dtype:
+        return False
+    if type(g) is not type(total) and not isinstance(g, np.generic):
+        return False
+    return bool(add(total, g, *pick(saved)))
 
 
 def explained(error: Exception, node: Node | None, dx: Any) -> Exception:

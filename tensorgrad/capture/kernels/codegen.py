@@ -34,8 +34,8 @@ class Kernel:
     lines : list of str
     arrays : dict of Value to str
         The names of its arguments; `written` are those it writes to.
-    numbers, sizes : dict
-        As arguments too.
+    numbers, sizes, starts : dict
+        As arguments too: so rows of an array, one in each turn, share a kernel.
     """
 
     lines: list[str] = field(default_factory=list)
@@ -43,6 +43,7 @@ class Kernel:
     written: dict[Value, None] = field(default_factory=dict)
     numbers: dict[Number, str] = field(default_factory=dict)
     sizes: dict[int, str] = field(default_factory=dict)
+    starts: dict[tuple[Value, int], str] = field(default_factory=dict)
     names: int = 0
 
     def fresh(self) -> str:
@@ -64,10 +65,20 @@ class Kernel:
             return str(rows)
         return self.sizes.setdefault(rows, f"n{len(self.sizes)}")
 
+    def start(self, access: Access) -> str:
+        """Return the name of the place where a view begins."""
+        key = access.owner, access.start
+        return self.starts.setdefault(key, f"o{len(self.starts)}")
+
+    def integers(self) -> list[int]:
+        """Return the arguments that come first."""
+        return [*self.sizes, *(start for _, start in self.starts)]
+
     def text(self, arrays: Sequence[Value]) -> str:
         """Return the source, with the arrays in an order."""
         names = [self.arrays[value] for value in arrays]
-        head = [*self.sizes.values(), *self.numbers.values(), *names]
+        integers = [*self.sizes.values(), *self.starts.values()]
+        head = [*integers, *self.numbers.values(), *names]
         return f"def kernel({', '.join(head)}):\n" + "\n".join(self.lines) + "\n"
 
 
@@ -281,7 +292,9 @@ class _Nest:
 
     def _at(self, access: Access, phase: int, j: str) -> str:
         """Return the source of a place in memory."""
-        terms = [self._sized(access.offset)] if access.offset else []
+        terms = [self.kernel.start(access)] if access.start else []
+        if access.offset != access.start:
+            terms.append(self._sized(access.offset - access.start))
         for stride, name in zip(access.strides, ("i", j), strict=True):
             if stride and name != "0":
                 terms.append(name if stride == 1 else f"{self._sized(stride)} * {name}")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ..program import Call, Number, Value, View, owner
+from ..program import Call, Number, Result, Value, View, owner
 
 KINDS = {np.dtype(name) for name in ("bool", "i1", "u1", "i2", "u2", "i4", "u4", "i8")}
 KINDS |= {np.dtype("f4"), np.dtype("f8")}
@@ -31,6 +32,9 @@ class Access:
         For each axis of a space of iteration.
     index : Access or None
         What tells the entry, where it is looked up; `step` elements apart, of `bound`.
+    start : int
+        The part of the offset that a view of an array from outside begins with: the
+        row of this turn of a loop.
     """
 
     owner: Value
@@ -39,6 +43,7 @@ class Access:
     index: Access | None = None
     step: int = 0
     bound: int = 0
+    start: int = field(default=0, compare=False)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -96,11 +101,16 @@ class Element:
         flags = self.reduced or (False,) * len(self.space)
         object.__setattr__(self, "reduced", flags)
 
-    @property
+    @cached_property
     def accesses(self) -> list[Access]:
         """Its accesses to memory, the write first."""
         reads = [r for r in self.reads if isinstance(r, Access)]
         return [a for access in (self.write, *reads) for a in access.memory()]
+
+    @cached_property
+    def owners(self) -> set[Value]:
+        """The values whose memory it accesses."""
+        return {a.owner for a in self.accesses}
 
     def along(
         self, space: tuple[int, ...], change: Callable[[Sequence[Any]], tuple[Any, ...]]
@@ -135,7 +145,9 @@ def place(value: Value) -> Access:
         strides, offset = view.strides, _address(view) - _address(stand_in)
         if view.shape != value.shape or min((0, *strides)) < 0:
             raise Unfit
-    return Access(base, offset // size, tuple(s // size for s in strides))
+    offset //= size
+    start = 0 if isinstance(base, Result) else offset
+    return Access(base, offset, tuple(s // size for s in strides), start=start)
 
 
 def _like(value: Value) -> Any:

@@ -162,12 +162,12 @@ def _fused(
     function = prepared(
         kernel.text(arrays),
         [(v, v in kernel.written) for v in arrays],
-        len(kernel.sizes),
+        len(kernel.integers()),
         len(kernel.numbers),
     )
     origins = dict.fromkeys(call.origin for call in calls if call.origin)
     return Call(
-        _bound(function, [*kernel.sizes], tuple(call.label for call in calls)),
+        _bound(function, kernel.integers(), tuple(call.label for call in calls)),
         (*kernel.numbers, *args),
         results=results,
         writes=writes,
@@ -176,8 +176,8 @@ def _fused(
     )
 
 
-def _bound(function: Any, sizes: list[int], group: tuple[str, ...]) -> Any:
-    """Return the kernel for these sizes."""
-    bound: Any = functools.partial(function, *sizes)
+def _bound(function: Any, integers: list[int], group: tuple[str, ...]) -> Any:
+    """Return the kernel for these sizes and places."""
+    bound: Any = functools.partial(function, *integers)
     bound.into, bound.group, bound.__name__ = True, group, "fused"
     return bound

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..program import Call, Live, Number, Program, Value, View
+from ..program import Call, Live, Number, Program, Value, View, layout
 from .elements import Element, Unfit
 from .fusible import elements
 from .scratch import shared
 
 LARGEST = 150
 """Operations in one kernel at most: the time to compile grows with them."""
+
+TURN = 60
+"""Operations from which a group ends before a call like its first.
+
+There a loop of the step begins again, whose turns are the same kernel then.
+"""
 
 
 def fusible(program: Program) -> dict[int, list[Element]]:
@@ -54,6 +60,7 @@ class _Order:
     """
 
     def __init__(self, program: Program, fit: dict[int, list[Element]]) -> None:
+        self.calls = program.calls
         self.fit = fit
         self.after = followers(program)
         self.waits = [0] * len(program.calls)
@@ -75,11 +82,18 @@ class _Order:
         count = 0
         while ready := [i for i in sorted(ready) if i in self.fit]:
             count += len(self.fit[ready[0]])
-            if group and count > LARGEST:
+            turn = count > TURN and self._is_like(group[0], ready[0])
+            if group and (turn or count > LARGEST):
                 return group
             group.append(ready.pop(0))
             ready += _released(group[-1:], self.after, waits)
         return self._as_late_as_can_be(self._needed(group))
+
+    def _is_like(self, one: int, other: int) -> bool:
+        """Whether two calls do the same for the same line of the user's."""
+        a, b = self.calls[one], self.calls[other]
+        alike = (a.function, a.origin, a.place) == (b.function, b.origin, b.place)
+        return alike and [*map(_layout, a.reads)] == [*map(_layout, b.reads)]
 
     def _needed(self, group: list[int]) -> list[int]:
         """Return the calls of a group that some other call waits for."""
@@ -97,6 +111,10 @@ class _Order:
             at = next((at for at, k in enumerate(order) if k in later), 0)
             order.insert(at, i)
         return order
+
+
+def _layout(value: Value | Number) -> object:
+    return layout(value) if isinstance(value, Value) else Number
 
 
 def _released(

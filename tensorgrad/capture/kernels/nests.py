@@ -55,7 +55,7 @@ class Nest:
 
     def owners(self) -> set[Value]:
         """Return the values whose memory it accesses."""
-        return {a.owner for p in self.placed for a in p.element.accesses}
+        return {owner for p in self.placed for owner in p.element.owners}
 
     def phases(self) -> list[int]:
         """Return for each element which of the loops over columns it is in.
@@ -86,9 +86,7 @@ def _meet(old: Element, new: Element) -> bool:
     """Whether one writes what the other touches; parts of one call never do."""
     if old.call == new.call:
         return False
-    return any(a.owner is new.write.owner for a in old.accesses) or any(
-        a.owner is old.write.owner for a in new.accesses
-    )
+    return new.write.owner in old.owners or old.write.owner in new.owners
 
 
 def nested(elements: Sequence[Element]) -> list[Nest]:
@@ -113,7 +111,7 @@ def nested(elements: Sequence[Element]) -> list[Nest]:
 
 def _kinship(nest: Nest, element: Element) -> int:
     """Return how much memory an element and the nest both access."""
-    return len(nest.owners() & {a.owner for a in element.accesses})
+    return len(nest.owners() & element.owners)
 
 
 def _depends(element: Element, nest: Nest) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ...core.backward import adds
 from ...core.parts import Parts
 from ...core.primitive import Primitive
 from ...core.saves import Plan, Rule
@@ -71,4 +72,12 @@ class _Plans(dict[Any, Plan]):
             with self.recorder.within(f"gradient of {self.op.name}"):
                 return self.recorder.apply_rule(rule, (*place, g, *saved))
 
+        add: Any = getattr(rule, "add", None)
+
+        def added(*args: Any) -> bool:
+            with self.recorder.within(f"gradient of {self.op.name}"):
+                return bool(add(*args))
+
+        if add is not None:
+            recorded = adds(added)(recorded)
         return _quietly(self.op, recorded)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.backward import adds
 from ...core.dispatch import implement
 from ...core.primitive import primitive
 from ...core.tensor import Tensor, as_array
@@ -33,7 +34,22 @@ def put_part(x, index, shape):
     return array if array.dtype == x.dtype else array.astype(x.dtype)
 
 
-_getitem.vjp(a=lambda g, index, a_shape: put_part(g, index, a_shape))
+def _add_part(total: Any, g: Any, index: Any, a_shape: Any) -> bool:
+    items = index if type(index) is tuple else (index,)
+    if not all(type(item) in _BASIC for item in items):
+        return False
+    # With an ellipsis even a single element is a view.
+    view = total[items if Ellipsis in items else (*items, ...)]
+    np.add(view, g, out=view)
+    return True
+
+
+@adds(_add_part)
+def _in_place(g: Any, index: Any, a_shape: Any) -> Any:
+    return put_part(g, index, a_shape)
+
+
+_getitem.vjp(a=_in_place)
 put_part.vjp(x=lambda g, index: part(g, index))
 
 

@@ -221,3 +221,42 @@ def test_float32_stays():
     y = np.einsum("ij,ij->i", a, np.ones((2, 3), np.float32))
     y.sum().backward()
     assert y.dtype == a.grad.dtype == np.float32
+
+
+LARGE = [
+    ("ij,jk->ik", (40, 30), (30, 20)),
+    ("kij,nkj->nki", (5, 10, 10), (60, 5, 10)),
+    ("bhqd,bhkd->bhqk", (3, 2, 16, 12), (3, 2, 20, 12)),
+    ("ijk,lk->jil", (20, 10, 15), (10, 15)),
+    ("...ij,kj->...ki", (3, 12, 18), (15, 18)),
+    ("ijk,kjl->il", (15, 6, 8), (8, 6, 12)),
+    ("ij,kj->k", (30, 40), (20, 40)),  # a label summed over alone
+    ("ij,jk->ik", (40, 1), (30, 20)),  # one that is broadcast
+    ("iij,jk->ik", (20, 20, 30), (30, 20)),  # a diagonal
+]
+
+
+@pytest.mark.parametrize(("subscripts", "a", "b"), LARGE)
+def test_large_sums_are_numpys_within_rounding(subscripts, a, b):
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=a), rng.normal(size=b)
+    x, y = (tg.Tensor(v, requires_grad=True) for v in (a, b))
+    z = np.einsum(subscripts, x, y)
+    expected = np.einsum(subscripts, a, b)
+    np.testing.assert_allclose(z.numpy(), expected, rtol=1e-12, atol=1e-12)
+    g, u, v = (rng.normal(size=w.shape) for w in (expected, a, b))
+    z.backward(g)
+    # Bilinear: the derivative along u and v is known from values alone.
+    for t, along in ((x, u), (y, v)):
+        moved = (along, b) if t is x else (a, along)
+        slope = np.sum(g * np.einsum(subscripts, *moved))
+        assert np.sum(t.grad.numpy() * along) == pytest.approx(slope, rel=1e-10)
+
+
+@pytest.mark.parametrize(("subscripts", "a", "b"), LARGE[:6])
+def test_large_sums_are_matrix_products_there_and_back(subscripts, a, b, monkeypatch):
+    x, y = (tg.Tensor(np.ones(s), requires_grad=True) for s in (a, b))
+    loss = np.sum(np.einsum(subscripts, x, y))
+    monkeypatch.setattr(np, "einsum", None)
+    loss.backward()
+    assert loss.item() == (x.grad.numpy() * x.numpy()).sum()

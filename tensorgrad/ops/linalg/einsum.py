@@ -30,6 +30,9 @@ _LABELS = string.ascii_uppercase + string.ascii_lowercase
 _BLAS_PAYS = 2**15
 """Products to sum from which on searching a path to matrix products is faster than
 one plain loop, measured for two and for three operands."""
+_LARGE, _DENSE = 2**13, 2**9
+"""Products in all, and in each of the matrix products of a stack, from which on these
+are faster than one plain loop: there is nothing to search for."""
 
 Shapes = tuple[tuple[int, ...], ...]
 
@@ -43,7 +46,7 @@ def einsum_one(x, subscripts, optimize=False):
 @kernel("einsum")
 def einsum_two(a, b, subscripts, optimize=False):
     """Sum of products of two arrays over the labels the output does not have."""
-    return np.einsum(subscripts, a, b, optimize=optimize)
+    return _pair(a, b, subscripts, optimize)
 
 
 @kernel("einsum")
@@ -63,8 +66,10 @@ def onto_diagonals(x, subscripts, shape):
 def _gradient(i: int, g: Any, others: Any, shapes: Shapes, subscripts: str) -> Any:
     """Return `einsum(_way_back(i, subscripts, shapes).subscripts, g, *others)`."""
     way = _way_back(i, subscripts, shapes)
-    if way.sums or len(others) != 1:
+    if len(others) != 1:
         x = np.einsum(way.subscripts, g, *others, optimize=way.optimize)
+    elif way.sums:
+        x = _pair(g, others[0], way.subscripts, way.optimize)
     else:
         x = _product(g, others[0], way.subscripts)
     if x.shape != way.shape:
@@ -72,6 +77,76 @@ def _gradient(i: int, g: Any, others: Any, shapes: Shapes, subscripts: str) -> A
     if way.diagonal:
         return onto_diagonals(x, way.diagonal, shapes[i])
     return x
+
+
+def _pair(a: Any, b: Any, subscripts: str, optimize: Any) -> Any:
+    """Return an einsum of two arrays, by a stack of matrix products if that is faster.
+
+    NumPy never makes these of a plain einsum, nor of labels that stay in both.
+    """
+    way = None
+    if a.dtype == b.dtype and a.dtype.char in "fd":
+        way = _stack(subscripts, a.shape, b.shape)
+    if way is None:
+        return np.einsum(subscripts, a, b, optimize=optimize)
+    a = a.transpose(way.axes_a).reshape(way.shape_a)
+    b = b.transpose(way.axes_b).reshape(way.shape_b)
+    return (a @ b).reshape(way.shape).transpose(way.order)
+
+
+class Stack(NamedTuple):
+    """How an einsum of two arrays is a stack of matrix products.
+
+    Attributes
+    ----------
+    axes_a, axes_b : tuple of int
+        The axes in the order of the stack, rows, and columns of either operand.
+    shape_a, shape_b : tuple of int
+        Of the operands, with one axis for rows and one for columns.
+    shape : tuple of int
+        Over the labels of the stack, of the rows of a and the columns of b.
+    order : tuple of int
+        Where the labels of the output are in that.
+    """
+
+    axes_a: tuple[int, ...]
+    axes_b: tuple[int, ...]
+    shape_a: tuple[int, ...]
+    shape_b: tuple[int, ...]
+    shape: tuple[int, ...]
+    order: tuple[int, ...]
+
+
+@lru_cache(maxsize=4096)
+def _stack(
+    subscripts: str, shape_a: tuple[int, ...], shape_b: tuple[int, ...]
+) -> Stack | None:
+    """Return the matrix products of an einsum, None where a loop is as good."""
+    (a, b), output = resolve(subscripts, (len(shape_a), len(shape_b)))
+    size = dict(zip(a, shape_a, strict=True))
+    other = dict(zip(b, shape_b, strict=True))
+    plain = len(size) == len(a) and len(other) == len(b)
+    if not plain or any(size.setdefault(c, n) != n for c, n in other.items()):
+        return None
+    stack = [c for c in output if c in a and c in b]
+    rows = [c for c in output if c not in b]
+    columns = [c for c in output if c not in a]
+    joined = [c for c in a if c not in output]
+    if {*joined} != {*size} - {*output} or not {*joined} <= {*b} or not joined:
+        return None
+    n, m, k = (math.prod(size[c] for c in cs) for cs in (rows, columns, joined))
+    depth = tuple(size[c] for c in stack)
+    if n * m * k < _DENSE or min(n, m) < 2 or math.prod(size.values()) < _LARGE:
+        return None
+    labels = [*stack, *rows, *columns]
+    return Stack(
+        tuple(a.index(c) for c in (*stack, *rows, *joined)),
+        tuple(b.index(c) for c in (*stack, *joined, *columns)),
+        (*depth, n, k),
+        (*depth, k, m),
+        tuple(size[c] for c in labels),
+        tuple(labels.index(c) for c in output),
+    )
 
 
 def _product(a: Any, b: Any, subscripts: str) -> Any:
@@ -190,7 +265,8 @@ def einsum(
     As :func:`numpy.einsum`: subscripts as a string, with or without the output, with
     an ellipsis, labels repeated within an operand; or operands in alternation with
     lists of labels. `optimize` is how the value is computed; gradients choose for
-    themselves. ``out``, ``dtype``, ``order`` and ``casting`` are refused.
+    themselves. Sums of products of two large arrays are matrix products, and so within
+    rounding of NumPy's. ``out``, ``dtype``, ``order`` and ``casting`` are refused.
     """
     if out is not None:
         kwargs["out"] = out

@@ -963,3 +963,53 @@ def test_a_compiled_step_is_printed_by_its_name():
         step(tg.Tensor(1.0))
     assert "1 of 1 signatures" in repr(step)
     assert "step partial, 0 of 0" in repr(tg.compile(functools.partial(max)))
+
+
+def rosenbrock(x):
+    return np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
+
+
+def test_a_compiled_slope_goes_into_a_minimiser():
+    optimize = pytest.importorskip("scipy.optimize")
+    step = tg.compile(tg.value_and_grad(rosenbrock), fused=False)
+    found = optimize.minimize(step, np.zeros(4), jac=True, method="BFGS")
+    np.testing.assert_allclose(found.x, 1, atol=1e-5)
+    assert len(step.programs) == 1
+
+
+@pytest.mark.parametrize(
+    "derive",
+    [tg.value_and_grad, tg.grad, tg.jacobian, tg.hessian, lambda f: f],
+    ids=["value_and_grad", "grad", "jacobian", "hessian", "function"],
+)
+@pytest.mark.parametrize("x", [0.5, np.float32(0.5), np.array(0.5)], ids=repr)
+def test_derivatives_are_compiled_for_numbers_of_any_kind(derive, x):
+    function = derive(lambda x: np.sin(x) * x)
+    step = tg.compile(function, fused=False)
+    for _ in range(4):
+        np.testing.assert_array_equal(step(x), function(x))
+        x = x * 1.5 if type(x) is not np.ndarray else np.array(x * 1.5)
+    assert len(step.programs) == 1
+
+
+def test_a_compiled_pullback_is_that_of_the_function():
+    def pull(x, u):
+        value, back = tg.vjp(rosenbrock, x)
+        return value, back(u)
+
+    step = tg.compile(pull, fused=False)
+    for k in range(4):
+        x, u = np.linspace(0, 1, 5) + k, np.array(2.0 + k)
+        value, (slope,) = step(x, u)
+        expected, (expected_slope,) = pull(x, u)
+        assert value == expected
+        np.testing.assert_array_equal(slope, expected_slope)
+
+
+def test_the_seed_of_a_slope_is_made_once():
+    step = tg.compile(tg.value_and_grad(rosenbrock), fused=False)
+    for k in range(3):
+        step(np.arange(4.0) + k)
+    calls, eliminated = step.plan.split("eliminated")
+    assert "ones_like" in eliminated
+    assert "ones_like" not in calls

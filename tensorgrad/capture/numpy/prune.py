@@ -102,23 +102,40 @@ class _Folding:
         return self.known.get(value, value)
 
     def _is_constant(self, call: Call) -> bool:
+        reads = [] if _is_ones(call) else call.reads
         return (
             call.pure
             and not call.writes
             and bool(call.results)
-            and all(isinstance(owner(v), Constant) for v in call.reads)
+            and all(isinstance(owner(v), Constant) for v in reads)
             and all(isinstance(r, Result) for r in call.results)
-            and self.written.isdisjoint((*call.results, *map(owner, call.reads)))
+            and self.written.isdisjoint((*call.results, *map(owner, reads)))
         )
 
     def _fold(self, call: Call) -> None:
-        args, kwargs = filled((call.args, call.kwargs), array_of)
-        with np.errstate(all="ignore"):
-            results = call.function(*args, **kwargs)
+        results: Any
+        if _is_ones(call):
+            (one,) = call.results
+            assert isinstance(one, Result)
+            results = np.ones(one.shape, one.dtype)
+        else:
+            args, kwargs = filled((call.args, call.kwargs), array_of)
+            with np.errstate(all="ignore"):
+                results = call.function(*args, **kwargs)
         results = results if isinstance(results, tuple | list) else (results,)
         for result, array in zip(call.results, map(np.asarray, results), strict=False):
             self.known[result] = Constant(*layout(array), array)
         self.gone.append(Eliminated(call.label, "the same in every call, made once"))
+
+
+def _is_ones(call: Call) -> bool:
+    """Whether it makes ones like a value, a seed: it reads only how that lies."""
+    if call.function is not np.ones_like or len(call.results) != 1:
+        return False
+    (one,) = call.results
+    if not isinstance(one, Result):
+        return False
+    return layout(np.empty(one.shape, one.dtype)) == layout(one)
 
 
 def array_of(value: Any) -> Any:

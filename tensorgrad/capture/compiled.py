@@ -7,9 +7,10 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from types import MethodType
-from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, Self, TypeVar, overload
 
 from ..core.errors import CaptureError
+from ..core.foreign import fetch
 from ..core.mode import is_grad_enabled
 from ..core.observe import current_observers, current_recorder, observers
 from ..core.tensor import Tensor, wrap
@@ -49,12 +50,17 @@ class Compiled(Generic[P, R_co]):
     """
 
     def __init__(
-        self, step: Callable[P, R_co], check: bool, fused: bool | None
+        self,
+        step: Callable[P, R_co],
+        check: bool,
+        fused: bool | None,
+        target: str | None,
     ) -> None:
         functools.update_wrapper(self, step)
         self.step = step
         self.check = check
         self.fused = fused
+        self.target = target
         self.own: dict[int, Tensor] = {}
         self._first: dict[Any, list[Tensor]] = {}
         self._captures: dict[Any, Capture] = {}
@@ -164,17 +170,28 @@ class Capture:
         """Record the step in the first two calls, and replay it from then on."""
         if self.replay is None:
             return self._record(args, kwargs)
-        if not self.watch.unchanged() and self._is_outdated(_SINCE):
+        if not self._is_unchanged() and self._is_outdated(_SINCE):
             self.replay = self._state = None
             return self._record(args, kwargs)
+        if self.compiled.target and not self.watch.unchanged():
+            # Equal objects stand where others stood.
+            self.replay.hold()
+            self.watch.prepare()
         if self._state is not None:
             return self._checked(args, kwargs, flat, self._state)
         return self._replayed(flat)
+
+    def _is_unchanged(self) -> bool:
+        """Whether all that the step reads is as it was, wherever its values are."""
+        if self.compiled.target:
+            self.replay.hold()
+        return self.watch.unchanged() or (fetch() and self.watch.unchanged())
 
     def _replayed(self, flat: FlatArguments) -> Any:
         replay = self.replay
         if self._written is not None and any(map(self._written.meets, flat.arrays)):
             # Kernels take it that no two arrays share memory; NumPy sees the writes.
+            fetch()
             replay = self._unfused = self._unfused or ready(self.program, [], False)
         result = replay(flat.arrays, flat.numbers)
         self._forget_gradients()
@@ -190,10 +207,16 @@ class Capture:
             self._forget_gradients()
             return result
 
-        exact = not self.replay.has_kernels
-        return both(lambda: self._replayed(flat), eager, state, exact)
+        def replayed() -> Any:
+            result = self._replayed(flat)
+            fetch()
+            return result
+
+        fetch()
+        return both(replayed, eager, state, not self.replay.has_kernels)
 
     def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        fetch()
         step, own, before = self.compiled.step, self.compiled.own, self._first
         if before is not None and self._is_outdated(_BETWEEN):
             before = None
@@ -236,7 +259,14 @@ class Capture:
         self._stamped = watched(a for a in written if is_stamped(a))
         self._shown = shower(recording.returned)
         self.program, gone = pruned(recorder.program)
-        self.replay = ready(self.program, gone, self.compiled.fused)
+        if self.compiled.target is None:
+            self.replay = ready(self.program, gone, self.compiled.fused)
+        else:
+            from .xla.step import XLAStep
+
+            self.replay = XLAStep(self.program, tensors_of(recorder))
+            self.replay.hold()
+            self.watch.prepare()
         self._unfused = None
         self._written = WrittenMemory(written) if self.replay.has_kernels else None
         self._first = None
@@ -269,13 +299,20 @@ def ready(program: Program, gone: list[Eliminated], fused: bool | None) -> Repla
 
 @overload
 def compile(
-    step: Callable[P, R_co], *, check: bool = False, fused: bool | None = None
+    step: Callable[P, R_co],
+    *,
+    check: bool = False,
+    fused: bool | None = None,
+    target: Literal["xla"] | None = None,
 ) -> Compiled[P, R_co]: ...
 
 
 @overload
 def compile(
-    *, check: bool = False, fused: bool | None = None
+    *,
+    check: bool = False,
+    fused: bool | None = None,
+    target: Literal["xla"] | None = None,
 ) -> Callable[[Callable[P, R_co]], Compiled[P, R_co]]: ...
 
 
@@ -284,6 +321,7 @@ def compile(
     *,
     check: bool = False,
     fused: bool | None = None,
+    target: Literal["xla"] | None = None,
 ) -> Any:
     """Record a training step, and replay it: the same numbers in less time.
 
@@ -351,5 +389,5 @@ def compile(
     [5.0, 3.2, 2.058, 1.33]
     """
     if step is None:
-        return partial(compile, check=check, fused=fused)
-    return Compiled(step, check, fused)
+        return partial(compile, check=check, fused=fused, target=target)
+    return Compiled(step, check, fused, target)

@@ -18,9 +18,9 @@ from .foreign import KINDS, NATIVE
 from .tensor import Tensor
 
 
-def _reading(how: str) -> Callable[..., Any]:
+def _reading(name: str, how: str) -> Callable[..., Any]:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        raise self.unreadable(how)
+        return getattr(self.readable(how), name)(*args, **kwargs)
 
     return method
 
@@ -67,21 +67,31 @@ class Operand:
         """The ndarray whose memory it stands for, None where there is none."""
         return None
 
-    def unassignable(self) -> Exception:
+    def unassignable(self) -> Exception | None:
         """Return the error for an assignment to ``.data`` of a tensor that holds it."""
         return TypeError(f"{type(self).__name__}: .data of a Tensor was assigned")
+
+    def readable(self, how: str) -> Any:
+        """Return an ndarray for Python to look at, by `how`; raise where there is none.
+
+        Raises
+        ------
+        Exception
+            That which `unreadable` returns.
+        """
+        raise self.unreadable(how)
 
     def unreadable(self, how: str) -> Exception:
         """Return the error for a value that Python asks for, by `how`."""
         return TypeError(f"{type(self).__name__}: a value was asked for, by {how}")
 
-    __bool__ = _reading("if, and, or, not, min, max or bool()")
-    __float__ = _reading("float()")
-    __int__ = _reading("int()")
-    __index__ = _reading("using it as an index or a length")
-    __complex__ = _reading("complex()")
-    __format__ = _reading("formatting or printing it")
-    __array__ = _reading("np.asarray")
+    __bool__ = _reading("__bool__", "if, and, or, not, min, max or bool()")
+    __float__ = _reading("__float__", "float()")
+    __int__ = _reading("__int__", "int()")
+    __index__ = _reading("__index__", "using it as an index or a length")
+    __complex__ = _reading("__complex__", "complex()")
+    __format__ = _reading("__format__", "formatting or printing it")
+    __array__ = _reading("__array__", "np.asarray")
 
     def __array_ufunc__(
         self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any
@@ -322,6 +332,6 @@ class DuckArray(Operand):
     take, trace, transpose = _method("take"), _method("trace"), _method("transpose")
     var, view = _method("var"), _method("view")
 
-    item = _reading(".item()")
-    tolist = _reading(".tolist()")
-    tobytes = _reading(".tobytes()")
+    item = _reading("item", ".item()")
+    tolist = _reading("tolist", ".tolist()")
+    tobytes = _reading("tobytes", ".tobytes()")

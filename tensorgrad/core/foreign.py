@@ -236,3 +236,15 @@ def dispatched(
         return function(*args) if x is None else x.call(function, args, {})
 
     return call
+
+
+AWAY: dict[int, Any] = {}
+"""State whose newest values are on a device, by its id: each has ``come_home``."""
+
+
+def fetch() -> bool:
+    """Bring all state back from devices; return whether there was any."""
+    away = bool(AWAY)
+    while AWAY:
+        AWAY.popitem()[1].come_home()
+    return away

@@ -106,14 +106,15 @@ class Tensor(Operators, ArrayMethods, NumPyProtocol):
     @property
     def data(self) -> Array:
         """The array itself, shared; assigning writes a new value of the same shape."""
-        self._seen(".data or .numpy()")
-        array: Array = self._memory()
+        seen = self._seen(".data or .numpy()")
+        array: Array = seen if type(seen) is np.ndarray else self._memory()
         return array
 
     @data.setter
     def data(self, value: ArrayLike) -> None:
-        if type(array := standing_for(self)) in KINDS:
-            raise array.unassignable()
+        array = standing_for(self)
+        if type(array) in KINDS and (error := array.unassignable()):
+            raise error
         new = np.asarray(values(detached(value), "Tensor.data"))
         old = self.data
         if new is not old:
@@ -136,7 +137,7 @@ class Tensor(Operators, ArrayMethods, NumPyProtocol):
         """Return the value for Python to look at, unless its kind has none."""
         value = standing_for(self)
         if type(value) in KINDS:
-            raise value.unreadable(how)
+            return value.readable(how)
         return value
 
     @property

@@ -6,11 +6,12 @@ import inspect
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, repeat
 from operator import is_, is_not, length_hint
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
 
 from ..core.errors import CaptureError, GraphError
+from ..core.foreign import AWAY, fetch
 from ..core.observe import Recorder, current_recorder, host, observers
 from ..core.tensor import Tensor, memories
 from ..core.writes import record_write, stamp, watched
@@ -30,6 +31,26 @@ Part = tuple[Array, Array, list[Array], list[Array]]
 
 _DERIVED = ("_scratch", "_joined", "_taken", "_rows", "_arrays", "_memory")
 """Attributes that follow from the parameters and their state."""
+
+
+class _State:
+    """The attribute `state`; whoever asks for it finds the newest values there."""
+
+    @overload
+    def __get__(self, optimizer: None, kind: type) -> Self: ...
+
+    @overload
+    def __get__(self, optimizer: Optimizer, kind: type) -> list[list[Array]]: ...
+
+    def __get__(self, optimizer: Optimizer | None, kind: type) -> Any:
+        if optimizer is None:
+            return self
+        if AWAY:
+            fetch()
+        return vars(optimizer)["state"]
+
+    def __set__(self, optimizer: Optimizer, state: list[list[Array]]) -> None:
+        vars(optimizer)["state"] = state
 
 
 class Optimizer:
@@ -69,6 +90,8 @@ class Optimizer:
         is faster, until one of their arrays is replaced: so write to them instead,
         ``optimizer.state[i][j][...] = saved``.
     """
+
+    state = _State()
 
     buffers = 0
     """Arrays of state for each parameter, zero at first."""
@@ -296,6 +319,13 @@ class Optimizer:
     def _temporaries(self) -> int:
         in_gradient = self.weight_decay and not self.decoupled_weight_decay
         return self.temporaries + bool(self.maximize or in_gradient)
+
+    def own_arrays(self) -> list[Array]:
+        """Return the arrays that only an optimizer writes to: state, and copies."""
+        arrays = [*chain.from_iterable(self.state)]
+        if self._joined is not None:
+            arrays += [self._joined.w, self._joined.g]
+        return arrays
 
     def _note_changes(self) -> None:
         """Adopt parameters and arrays of state that were replaced."""

@@ -72,7 +72,7 @@ from .transforms import (
 
 if typing.TYPE_CHECKING:
     from . import capture as capture
-    from . import formats, plot, testing, train
+    from . import formats, plot, testing, train, xla
     from .capture import compile
     from .explanation import explain, watching
     from .testing import GradientError, gradcheck, gradgradcheck
@@ -123,6 +123,7 @@ __all__ = [
     "vjp",
     "vmap",
     "watching",
+    "xla",
 ]
 # Besides, what the files of the operations export.
 __all__ += {
@@ -147,6 +148,7 @@ _LATER = {
     "testing": "testing",
     "train": "train",
     "watching": "explanation",
+    "xla": "xla",
 }
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from types import MethodType
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, Self, TypeVar, overload
 
@@ -15,6 +17,7 @@ from ..core.mode import is_grad_enabled
 from ..core.observe import current_observers, current_recorder, observers
 from ..core.tensor import Tensor, wrap
 from ..core.writes import Key, is_stamped, stamp, watched
+from ..files import replacement
 from .checking import State, both
 from .numpy.prune import Eliminated, pruned
 from .numpy.replay import Replay
@@ -55,12 +58,14 @@ class Compiled(Generic[P, R_co]):
         check: bool,
         fused: bool | None,
         target: str | None,
+        devices: int | None,
     ) -> None:
         functools.update_wrapper(self, step)
         self.step = step
         self.check = check
         self.fused = fused
         self.target = target
+        self.devices = devices
         self.own: dict[int, Tensor] = {}
         self._first: dict[Any, list[Tensor]] = {}
         self._captures: dict[Any, Capture] = {}
@@ -126,7 +131,30 @@ class Compiled(Generic[P, R_co]):
         ready = self._ready()
         if not ready:
             return "nothing captured yet: the first two calls of a signature record it"
-        return "\n\n\n".join(f"{plan_text(c.replay)}\n\n{c.watch}" for c in ready)
+        show = plan_text if self.target is None else str
+        return "\n\n\n".join(f"{show(c.replay)}\n\n{c.watch}" for c in ready)
+
+    def export(self, path: str | os.PathLike[str]) -> None:
+        """Write the last step that was captured to a file, as StableHLO.
+
+        Parameters
+        ----------
+        path : str or path
+            By custom ending in ``.stablehlo``; ``jax.export.deserialize`` reads it.
+
+        Raises
+        ------
+        CaptureError
+            If nothing was captured yet, or the step has no target.
+        """
+        ready = self._ready()
+        if not ready or self.target is None:
+            raise CaptureError(
+                'export: expected a step compiled with target="xla" and called twice, '
+                f"got {self!r}"
+            )
+        with replacement(Path(path)) as file:
+            file.write(ready[-1].replay.export())
 
     @property
     def programs(self) -> list[Program]:
@@ -170,13 +198,14 @@ class Capture:
         """Record the step in the first two calls, and replay it from then on."""
         if self.replay is None:
             return self._record(args, kwargs)
-        if not self._is_unchanged() and self._is_outdated(_SINCE):
-            self.replay = self._state = None
-            return self._record(args, kwargs)
-        if self.compiled.target and not self.watch.unchanged():
-            # Equal objects stand where others stood.
-            self.replay.hold()
-            self.watch.prepare()
+        if not self._is_unchanged():
+            fetch()
+            if self._is_outdated(_SINCE):
+                self.replay = self._state = None
+                return self._record(args, kwargs)
+            if self.compiled.target:
+                self.replay.hold()
+                self.watch.prepare()
         if self._state is not None:
             return self._checked(args, kwargs, flat, self._state)
         return self._replayed(flat)
@@ -185,6 +214,7 @@ class Capture:
         """Whether all that the step reads is as it was, wherever its values are."""
         if self.compiled.target:
             self.replay.hold()
+            return self.watch.unchanged()
         return self.watch.unchanged() or (fetch() and self.watch.unchanged())
 
     def _replayed(self, flat: FlatArguments) -> Any:
@@ -264,15 +294,16 @@ class Capture:
         else:
             from .xla.step import XLAStep
 
-            self.replay = XLAStep(self.program, tensors_of(recorder))
-            self.replay.hold()
-            self.watch.prepare()
+            self.replay = XLAStep(
+                self.program, tensors_of(recorder), self.compiled.devices
+            )
         self._unfused = None
         self._written = WrittenMemory(written) if self.replay.has_kernels else None
         self._first = None
         del self._search
         if self.compiled.check:
-            self._state = State(recorder.program, written)
+            lives = [v for v in written_by(recorder.program) if not v.scratch]
+            self._state = State(recorder.program, [v.array for v in lives])
 
     def _forget_gradients(self) -> None:
         for tensor in self._received:
@@ -304,6 +335,7 @@ def compile(
     check: bool = False,
     fused: bool | None = None,
     target: Literal["xla"] | None = None,
+    devices: int | None = None,
 ) -> Compiled[P, R_co]: ...
 
 
@@ -313,6 +345,7 @@ def compile(
     check: bool = False,
     fused: bool | None = None,
     target: Literal["xla"] | None = None,
+    devices: int | None = None,
 ) -> Callable[[Callable[P, R_co]], Compiled[P, R_co]]: ...
 
 
@@ -322,6 +355,7 @@ def compile(
     check: bool = False,
     fused: bool | None = None,
     target: Literal["xla"] | None = None,
+    devices: int | None = None,
 ) -> Any:
     """Record a training step, and replay it: the same numbers in less time.
 
@@ -343,6 +377,13 @@ def compile(
     check : bool
         Do each step in eager mode as well, from the same state, and raise where the
         two differ.
+    target : {"xla"}, optional
+        Have XLA, through JAX (the extra "xla"), compile the whole step for whatever
+        device there is. The state that it writes to, parameters and an optimizer's,
+        stays on the device until somebody looks. Results differ by rounding.
+    devices : int, optional
+        With a target, over how many devices the rows of the arguments are split, where
+        these divide them; the result is that of one device.
     fused : bool, optional
         Join elementwise calls in kernels compiled by numba, which the extra "fast"
         installs: results may differ from eager's by rounding. Without it NumPy makes
@@ -389,5 +430,10 @@ def compile(
     [5.0, 3.2, 2.058, 1.33]
     """
     if step is None:
-        return partial(compile, check=check, fused=fused, target=target)
-    return Compiled(step, check, fused, target)
+        return partial(compile, check=check, fused=fused, target=target, devices=devices)
+    if target not in (None, "xla") or (devices and not target) or (target and fused):
+        raise ValueError(
+            'tg.compile: expected target="xla" or none, devices with a target and '
+            f"fused without, got {target=}, {devices=}, {fused=}"
+        )
+    return Compiled(step, check, fused, target, devices)

@@ -239,12 +239,16 @@ def dispatched(
 
 
 AWAY: dict[int, Any] = {}
-"""State whose newest values are on a device, by its id: each has ``come_home``."""
+"""State whose newest values are on a device, by its id: each has ``come_home``, and tells
+by ``belongs_to`` whose it is.
+"""
 
 
-def fetch() -> bool:
-    """Bring all state back from devices; return whether there was any."""
-    away = bool(AWAY)
-    while AWAY:
-        AWAY.popitem()[1].come_home()
-    return away
+def fetch(holder: Any = None) -> bool:
+    """Bring state back from devices, all or that of a holder; return whether any was
+    there.
+    """
+    away = [s for s in AWAY.values() if holder is None or s.belongs_to(holder)]
+    for state in away:
+        state.come_home()
+    return bool(away)

@@ -46,7 +46,7 @@ class _State:
         if optimizer is None:
             return self
         if AWAY:
-            fetch()
+            fetch(optimizer)
         return vars(optimizer)["state"]
 
     def __set__(self, optimizer: Optimizer, state: list[list[Array]]) -> None:

@@ -486,7 +486,8 @@ def _check_of(watched: list[Watched]) -> tuple[Callable[[], bool], int]:
     head, tail = ["def unchanged():", "  try:"], ["  except Exception: return False"]
     text = "\n".join([*head, *lines, *tail, "  return True"])
     exec(text, scope)
-    check: Callable[[], bool] = scope["unchanged"]
+    # Popped, or it would be part of a cycle that keeps arrays until a collection.
+    check: Callable[[], bool] = scope.pop("unchanged")
     return check, len(terms)
 
 

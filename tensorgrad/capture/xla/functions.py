@@ -7,15 +7,13 @@ JAX are never written to: a rule for what writes returns the new contents.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
 from ... import extras
-from ...core.errors import CaptureError
-from ...core.tree import leaves, mapped
 from ...facts import facts_of, is_elementwise
 
 jax: Any = extras.load("jax", "xla", 'tg.compile(target="xla")')
@@ -51,7 +49,7 @@ def evaluate(function: Function, args: Sequence[Any], kwargs: dict[str, Any]) ->
 
     Raises
     ------
-    CaptureError
+    Unlowerable
         If JAX has no such function, or not with these arguments.
     """
     function = _plain(function)
@@ -62,12 +60,13 @@ def evaluate(function: Function, args: Sequence[Any], kwargs: dict[str, Any]) ->
     if is_elementwise(function):
         args = _cast(function, args)
     rule = RULES.get(name) or _of_ufunc(function) or _named(name)
-    if rule is None:
-        raise unknown(name)
+    if rule is None or name in _OTHERWISE:
+        raise Unlowerable("has no counterpart in JAX")
     try:
-        return rule(*mapped(args, _listed), **_usual(kwargs))
-    except (TypeError, NotImplementedError, ValueError) as error:
-        raise unknown(name, str(error)) from error
+        return rule(*args, **_usual(kwargs))
+    except Exception as error:
+        why = str(error).strip().partition("\n")[0]
+        raise Unlowerable(f"has none in JAX that takes its arguments: {why}") from error
 
 
 def updated(function: Function, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -75,26 +74,24 @@ def updated(function: Function, args: Sequence[Any], kwargs: dict[str, Any]) -> 
 
     Raises
     ------
-    CaptureError
+    Unlowerable
         As `evaluate`.
     """
     name = facts_of(_plain(function)).name
     if name not in WRITES:
-        raise unknown(name)
-    return WRITES[name](*mapped(args, _listed), **kwargs)
+        raise Unlowerable("writes to an array, as nothing in JAX does")
+    return WRITES[name](*args, **kwargs)
 
 
-def unknown(name: str, why: str = "") -> CaptureError:
-    """Return the error for a function that has no counterpart."""
-    why = why.strip().partition("\n")[0]
-    return CaptureError(
-        f"cannot be lowered to XLA: {name}" + (f", as JAX says: {why}" if why else "")
-    )
+class Unlowerable(Exception):
+    """A function has no counterpart in JAX, or not for such arguments."""
 
 
 def _plain(function: Function) -> Function:
     """Return NumPy's function in place of one of the recorder's."""
-    return inspect.unwrap(function)
+    while isinstance(function, FunctionType) and hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    return function
 
 
 def _named(name: str) -> Function | None:
@@ -130,11 +127,9 @@ def _kind(x: Any) -> Any:
 _NUMBERS = {bool: np.dtype(bool)}
 
 
-def _listed(x: Any) -> Any:
-    return x
-
-
-_MEANINGLESS = ("kind", "order", "optimize", "mean", "weights", "casting", "subok")
+_MEANINGLESS = ("kind", "order", "optimize", "casting", "subok")
+_OTHERWISE = ("partition", "argpartition")
+"""Functions that JAX has, with elements in another order."""
 
 
 def _usual(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -217,6 +212,32 @@ RULES["stack"] = lambda arrays, axis=0: _joined(arrays, axis, name="stack")
 
 
 
+@_for("sliding_window_view", RULES)
+def _windows(x: Any, window_shape: Any, axis: Any = None) -> Any:
+    """Return windows by slices: one for each place in a window."""
+    axes = range(x.ndim) if axis is None else np.atleast_1d(axis)
+    for i, length in zip(axes, np.atleast_1d(window_shape), strict=True):
+        last = x.shape[i] - length + 1
+        parts = [jax.lax.slice_in_dim(x, k, k + last, axis=i) for k in range(length)]
+        x = jnp.stack(parts, -1)
+    return x
+
+
+@_for("tensordot", RULES)
+def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    pair = isinstance(axes, tuple | list)
+    return jnp.tensordot(a, b, tuple(_numbers(x) for x in axes) if pair else axes)
+
+
+def _numbers(x: Any) -> Any:
+    return tuple(x) if isinstance(x, range | list | tuple) else x
+
+
+@_for("linalg.pinv", RULES)
+def _pinv(a: Any, rcond: Any = None, *, rtol: Any = None) -> Any:
+    return jnp.linalg.pinv(a, rtol=rcond if rtol is None else rtol)
+
+
 @_for("choose", RULES)
 def _choose(index: Any, choices: Any) -> Any:
     every = jnp.broadcast_arrays(index, *choices)
@@ -228,11 +249,6 @@ def _choose(index: Any, choices: Any) -> Any:
 @_for("take", RULES)
 def _take(a: Any, indices: Any, axis: Any = None, mode: str = "fill") -> Any:
     return jnp.take(a, indices, axis, mode="fill" if mode == "raise" else mode)
-
-
-@_for("modf", RULES)
-def _modf(x: Any) -> Any:
-    return jnp.modf(x)
 
 
 # What writes to its first argument.
@@ -286,8 +302,3 @@ def _nan_to_num(x: Any, *args: Any, copy: bool = False, **kwargs: Any) -> Any:
 @_for("sort", WRITES)
 def _sort(a: Any, axis: int = -1, **_: Any) -> Any:
     return jnp.sort(a, axis)
-
-
-@_for("partition", WRITES)
-def _partition(a: Any, kth: Any, axis: int = -1, **_: Any) -> Any:
-    return jnp.partition(a, kth, axis)

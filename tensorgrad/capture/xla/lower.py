@@ -21,6 +21,7 @@ from ...facts import facts_of, is_elementwise
 from ..program import (
     Array,
     Call,
+    Constant,
     Live,
     Number,
     Program,
@@ -29,7 +30,7 @@ from ..program import (
     owner,
 )
 from ..recording.views import Layout, address
-from .functions import evaluate, jnp, unknown, updated
+from .functions import Unlowerable, evaluate, jnp, updated
 
 Leaf = Value | Number
 
@@ -61,7 +62,7 @@ class Cell:
         ):
             steps = np.arange(length) * (stride // size)
             at = at + steps.reshape((-1, *[1] * (len(view.shape) - 1 - axis)))
-        if self.strides != _dense(self.shape, size):
+        if self.strides != dense(self.shape, size):
             at = self._numbers()[at]
         flat = at.reshape(-1)
         if flat.size and np.array_equal(flat, np.arange(flat.size) + flat[0]):
@@ -95,7 +96,7 @@ class Cell:
         self.array = new.reshape(self.shape)
 
 
-def _dense(shape: Sequence[int], size: int) -> tuple[int, ...]:
+def dense(shape: Sequence[int], size: int) -> tuple[int, ...]:
     """Return the strides of an array in C order."""
     ends = [1, *shape[:0:-1]]
     strides: list[int] = np.cumprod(ends, dtype=np.intp)[: len(shape)].tolist()
@@ -121,7 +122,8 @@ class Split:
     def __init__(self, program: Program) -> None:
         self._makers: dict[Leaf, list[Call]] = {}
         for call in program.calls:
-            for value in dict.fromkeys(map(owner, (*call.results, *call.writes))):
+            new = (r for r in call.results if not isinstance(r, View))
+            for value in dict.fromkeys([*new, *map(owner, call.writes)]):
                 self._makers.setdefault(value, []).append(call)
         chosen: set[int] = set()
         for call in program.calls:
@@ -176,7 +178,24 @@ class Lowering:
         self.seen: dict[Any, tuple[int, Any]] = {}
 
     def make(self, call: Call) -> None:
-        """Make a call."""
+        """Make a call.
+
+        Raises
+        ------
+        CaptureError
+            If it cannot be lowered.
+        """
+        try:
+            self._make(call)
+        except Unlowerable as error:
+            raise CaptureError(
+                f'tg.compile(target="xla"): {call.place}: {call.label} {error}; leave '
+                "it out of the step, or compile without a target"
+            ) from error
+
+    def _make(self, call: Call) -> None:
+        if call.results and all(isinstance(owner(r), Constant) for r in call.results):
+            return
         args, kwargs = mapped((call.args, call.kwargs), self._argument)
         out = kwargs.pop("out", None)
         if call.writes and out is None and call.writes[0] is call.args[0]:
@@ -201,8 +220,9 @@ class Lowering:
         for value, new in zip(call.results, results, strict=not call.writes):
             assert isinstance(value, Value)
             new = jnp.asarray(new, value.dtype)
-            if new.shape != value.shape:
-                raise unknown(call.name, f"gives shape {new.shape}, not {value.shape}")
+            if new.size != value.size:
+                raise Unlowerable(f"gives shape {new.shape} in JAX, not {value.shape}")
+            new = new.reshape(value.shape)
             if isinstance(value, View):
                 self.seen[value] = self._cell(value).version, new
             else:

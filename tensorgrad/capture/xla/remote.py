@@ -87,8 +87,9 @@ class State:
         What owns the memory.
     tensors : list of Tensor
         Those whose values lie in it.
-    own : list of ndarray
-        Arrays in it that only an optimizer shows, which brings them back first.
+    own : list of (object, ndarray)
+        Arrays in it that only a holder shows, an optimizer, which brings them back
+        first.
 
     Attributes
     ----------
@@ -96,30 +97,34 @@ class State:
         The values, while they are away.
     """
 
-    def __init__(self, home: Array, tensors: list[Tensor], own: list[Array]) -> None:
+    def __init__(
+        self, home: Array, tensors: list[Tensor], own: list[tuple[Any, Array]]
+    ) -> None:
         self.home = home
         self.array: Any = None
+        self._is_new = self._is_seen = False
         held = [t._value for t in tensors]
         self._places = [
             (weakref.ref(t), x, Remote(x)) for t, x in zip(tensors, held, strict=True)
         ]
-        self._shown = [*held, *own]
-        self._counts = self._references()
-        for x in _in_frames():
-            # Whoever has such an array already sees each step's values in it.
-            if root(x) is home:
-                self._counts = [count - 1 for count in self._counts]
+        self._shown = [*held, *(x for _, x in own)]
+        self._holders = weakref.WeakSet(holder for holder, _ in own)
+        self._counts: list[int] = []
 
     def _references(self) -> list[int]:
         return [*map(sys.getrefcount, (self.home, *self._shown))]
 
-    @property
-    def seen(self) -> bool:
-        """Whether somebody may look at the memory without asking a tensor."""
+    def _look(self) -> bool:
+        """Return whether somebody may look at the memory without asking a tensor."""
+        if not self.home.flags.writeable:
+            return False
         now = self._references()
-        return not self._shown or any(
-            a > b for a, b in zip(now, self._counts, strict=True)
-        )
+        if not self._counts:
+            named = sum(root(x) is self.home for x in _in_frames())
+            self._counts = [count - named for count in now]
+        pairs = [*zip(now, self._counts, strict=True)]
+        self._counts = [min(pair) for pair in pairs]
+        return not self._shown or any(a > b for a, b in pairs)
 
     def leave(self, upload: Callable[[Array], Any]) -> None:
         """Let a device have the values."""
@@ -127,21 +132,32 @@ class State:
             return
         self.array = upload(self.home)
         AWAY[id(self)] = self
-        if not self.seen:
+        self._is_seen = self._look()
+        if not self._is_seen:
             for tensor, home, remote in self._places:
                 t = tensor()
                 if t is not None and t._value is home:
                     t._value = remote
 
+    def receive(self, array: Any) -> None:
+        """Have new values from a step."""
+        self.array, self._is_new = array, True
+        self.settle()
+
+    def belongs_to(self, holder: Any) -> bool:
+        """Whether an optimizer shows it."""
+        return holder in self._holders
+
+    def settle(self) -> None:
+        """Come home at once where somebody may look unseen."""
+        if self._is_seen:
+            self.come_home()
+
     def come_home(self) -> None:
         """Bring the values back, and have tensors hold them again."""
-        array, self.array = self.array, None
-        self.home[...] = np.asarray(array.addressable_data(0))
-        self.stay()
-
-    def stay(self) -> None:
-        """Have tensors hold the memory, which has the newest values."""
-        self.array = None
+        if self._is_new:
+            self.home[...] = np.asarray(self.array.addressable_data(0))
+        self.array, self._is_new = None, False
         AWAY.pop(id(self), None)
         for tensor, home, remote in self._places:
             t = tensor()
@@ -166,13 +182,15 @@ _states: weakref.WeakValueDictionary[int, State] = weakref.WeakValueDictionary()
 """By the id of what owns the memory: several steps have the same."""
 
 
-def state_of(home: Array, tensors: Iterable[Tensor], own: Iterable[Array]) -> State:
+def state_of(
+    home: Array, tensors: Iterable[Tensor], own: Iterable[tuple[Any, Array]]
+) -> State:
     """Return the state of some memory, which is at home now."""
     state = _states.get(id(home))
     if state is None:
         state = _states[id(home)] = State(
             home,
             [t for t in tensors if root(t._value) is home],
-            [x for x in own if root(x) is home],
+            [(holder, x) for holder, x in own if root(x) is home],
         )
     return state

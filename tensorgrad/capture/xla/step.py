@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +11,6 @@ import numpy as np
 from ...core.foreign import memory_of
 from ...core.tensor import Tensor
 from ...core.tree import leaves
-from ..numpy.prune import array_of
 from ..numpy.replay import Replay
 from ..program import (
     Array,
@@ -35,20 +35,28 @@ class XLAStep:
     program : Program
     tensors : sequence of Tensor
         Those from outside that it uses: what they hold may stay on the device.
+    devices : int, optional
+        Over how many a batch is split; state is on each of them.
 
     Raises
     ------
     CaptureError
         If it cannot be lowered; the message names the call.
+    ValueError
+        If there are not so many devices.
     """
 
     has_kernels = True
 
-    def __init__(self, program: Program, tensors: Sequence[Tensor]) -> None:
+    def __init__(
+        self, program: Program, tensors: Sequence[Tensor], devices: int | None
+    ) -> None:
         self.program = program
+        self.mesh = None if devices is None else _mesh(devices)
         self.split = split = Split(program)
         host = Program(program.inputs, program.numbers, split.before, split.handed)
         self._host = Replay(without_views(host))
+        self._is_first = True
         self._find_state(tensors)
         with float64(True):
             self._run = self._compiled()
@@ -62,7 +70,7 @@ class XLAStep:
         self._constants = [v for v in used if isinstance(v, Constant)]
         written = {cell_key(v) for v in written_by(self.program)}
         hosts = leaves([c.args for c in self.split.before])
-        own = [a for h in hosts for a in getattr(h, "own_arrays", list)()]
+        own = [(h, a) for h in hosts for a in getattr(h, "own_arrays", list)()]
         every = {
             cell_key(v): state_of(outer(v.array), tensors, own)
             for v in live
@@ -76,17 +84,55 @@ class XLAStep:
             self._scratch.pop(key, None)
 
     def _compiled(self) -> Callable[..., Any]:
-        states = [self._states[k].home for k in self._written]
-        data = [self._states[k].home for k in self._read]
-        inputs = [_shape_of(v) for v in self.program.inputs]
-        handed = [_shape_of(v) for v in self.split.handed]
-        numbers = [0.0] * len(self.program.numbers)
-        function = jax.jit(self._function, donate_argnums=0)
-        examples = [*map(_shape_of, states)], [*map(_shape_of, data)]
-        compiled: Callable[..., Any] = function.lower(
-            *examples, inputs, handed, numbers
-        ).compile()
+        function = jax.jit(self._function, donate_argnums=0, **self._shardings())
+        compiled: Callable[..., Any] = function.lower(*self._shapes()).compile()
         return compiled
+
+    def _shapes(self) -> tuple[list[Any], ...]:
+        """Return shapes and dtypes of the arguments of the function."""
+        homes = [
+            [self._states[k].home for k in keys] for keys in (self._written, self._read)
+        ]
+        values = self.program.inputs, self.split.handed, self.program.numbers
+        return tuple([*map(_shape_of, arrays)] for arrays in (*homes, *values))
+
+    def _shardings(self) -> dict[str, Any]:
+        """Return where arguments and results are, if there are several devices."""
+        if self.mesh is None:
+            return {}
+        states, data, *batches = self._shapes()
+        everywhere = self._sharding(None)
+        arguments: list[Any] = [[everywhere] * len(x) for x in (states, data)]
+        arguments += [[self._sharding(x) for x in batch] for batch in batches]
+        results = [[everywhere] * len(x) for x in (states, self.program.returned)]
+        return {"in_shardings": tuple(arguments), "out_shardings": tuple(results)}
+
+    def _sharding(self, x: Any) -> Any:
+        """Return that the rows of an array are split, or that all of it is everywhere."""
+        rows = x.shape[0] if getattr(x, "shape", ()) else 0
+        split = rows and not rows % self.mesh.size
+        spec = jax.sharding.PartitionSpec(*self.mesh.axis_names if split else ())
+        return jax.sharding.NamedSharding(self.mesh, spec)
+
+    def _passed(self, x: Any) -> Any:
+        """Return an argument as the function takes it."""
+        if self.mesh is None or not hasattr(x, "shape"):
+            return x
+        sharding = self._sharding(x)
+        return jax.make_array_from_callback(x.shape, sharding, lambda i: x[i])
+
+    def _uploaded(self, array: Array) -> Any:
+        if self.mesh is None:
+            return jnp.array(array, copy=True)
+        sharding = self._sharding(None)
+        return jax.make_array_from_callback(array.shape, sharding, lambda i: array[i])
+
+    def export(self) -> bytes:
+        """Return the function in the format of ``jax.export``, as StableHLO."""
+        with float64(True):
+            function = jax.jit(self._function)
+            exported = jax.export.export(function)(*self._shapes())
+            return bytes(exported.serialize())
 
     def _function(
         self, states: Any, data: Any, inputs: Any, handed: Any, numbers: Any
@@ -104,7 +150,7 @@ class XLAStep:
         given = [
             *zip(self.program.inputs, inputs, strict=True),
             *zip(self.split.handed, handed, strict=True),
-            *((v, jnp.asarray(array_of(v))) for v in self._constants),
+            *((v, v.array) for v in self._constants),
         ]
         for value, array in given:
             if isinstance(value, Number):
@@ -119,11 +165,26 @@ class XLAStep:
             [lowering.read(v) for v in self.program.returned],
         )
 
+    def __str__(self) -> str:
+        before = ", ".join(dict.fromkeys(c.label for c in self.split.before))
+        state = sum(self._states[k].home.nbytes for k in self._written)
+        where = jax.devices()[0].platform
+        count = 1 if self.mesh is None else self.mesh.size
+        return (
+            f"{self.program}\n\none function of XLA on {count} x {where}, "
+            f"{len(self.split.calls)} calls\n  {state:,} bytes of state stay there\n"
+            f"  NumPy does before: {before or 'nothing'}"
+        )
+
     def hold(self) -> None:
         """Let the device have the newest values of all state."""
+        if self._is_first:
+            # References to state are counted, without those of garbage.
+            gc.collect()
+            self._is_first = False
         with float64(True):
             for state in self._states.values():
-                state.leave(_uploaded)
+                state.leave(self._uploaded)
 
     def __call__(self, arrays: Sequence[Array], numbers: Sequence[float]) -> list[Any]:
         """Do the step; return what it returns.
@@ -143,18 +204,15 @@ class XLAStep:
             new, returned = self._run(
                 [s.array for s in states],
                 [s.array for s in data],
-                list(arrays),
-                handed,
+                [*map(self._passed, arrays)],
+                [*map(self._passed, handed)],
                 list(numbers),
             )
         for state, array in zip(states, new, strict=True):
-            state.array = array
-            if state.seen:
-                state.come_home()
+            state.receive(array)
         for state in data:
-            if state.seen:
-                state.stay()
-        return [np.array(x) for x in returned]
+            state.settle()
+        return [np.array(x.addressable_data(0)) for x in returned]
 
 
 def _shape_of(x: Any) -> Any:
@@ -163,5 +221,13 @@ def _shape_of(x: Any) -> Any:
     )
 
 
-def _uploaded(array: Array) -> Any:
-    return jnp.array(array, copy=True)
+def _mesh(devices: int) -> Any:
+    """Return a mesh of one axis, over that many devices."""
+    every = jax.devices()
+    if not 0 < devices <= len(every):
+        raise ValueError(
+            f'tg.compile(target="xla"): devices={devices}, but JAX has {len(every)} of '
+            "them; on processors XLA_FLAGS=--xla_force_host_platform_device_count=8 "
+            "makes 8"
+        )
+    return jax.sharding.Mesh(np.array(every[:devices]), ("batch",))

@@ -1,0 +1,420 @@
+"""Steps lowered to XLA, beside eager mode: the same numbers but for rounding."""
+
+import copy
+import os
+import pickle
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from battery import SMOOTH, as_tuple, described_calls
+from nine_runs import X, Y, engine_model, engine_optimizer, every_run
+from optimizers import every_optimizer
+
+import tensorgrad as tg
+
+jax = pytest.importorskip("jax")
+
+SHAPED_BY_VALUES = {"polymul", "trim_zeros", "union1d", "unique"}
+NOT_LOWERED = {
+    *("convolve", "index_update", "partition", "piecewise", "put", "put_along_axis"),
+    *("nanmax", "nanmin"),
+}
+"""Operations some of whose forms are refused, each by name: listed in docs/xla.md."""
+
+
+def network(optimizer=tg.optim.Adam, **settings):
+    """Return a model, its optimizer and a step, from the same seeds each time."""
+    model = tg.nn.Sequential(
+        tg.nn.Dense(2, 16, rng=1),
+        tg.nn.ReLU(),
+        tg.nn.Dropout(0.1, rng=2),
+        tg.nn.Dense(16, 3, rng=3),
+    ).to(np.float64)
+    optimizer = optimizer(model.parameters(), **settings)
+
+    def step(x, t):
+        loss = tg.softmax_cross_entropy(model(x), t)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return model, optimizer, step
+
+
+def batch(n=30, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, 2)), rng.integers(0, 3, n)
+
+
+class Pair:
+    """A network trained by XLA, and the same one trained eagerly."""
+
+    def __init__(self, optimizer=tg.optim.Adam, **settings):
+        self.model, self.optimizer, step = network(optimizer, **settings)
+        self.other, self.other_optimizer, self.eager = network(optimizer, **settings)
+        self.step = tg.compile(step, target="xla")
+
+    def train(self, steps=3, n=30):
+        for seed in range(steps):
+            found, expected = self.step(*batch(n, seed)), self.eager(*batch(n, seed))
+            assert found.item() == pytest.approx(expected.item(), rel=1e-9)
+
+    def both(self, change):
+        for model, optimizer in (
+            (self.model, self.optimizer),
+            (self.other, self.other_optimizer),
+        ):
+            change(model, optimizer)
+
+    def check(self):
+        self.train()
+        pairs = zip(weights(self.model), weights(self.other), strict=True)
+        for p, q in pairs:
+            np.testing.assert_allclose(p.numpy(), q.numpy(), rtol=1e-8, atol=1e-10)
+        states = zip(self.optimizer.state, self.other_optimizer.state, strict=True)
+        for row, expected in states:
+            for a, b in zip(row, expected, strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)
+        assert self.optimizer.steps == self.other_optimizer.steps
+
+
+def weights(model):
+    return list(model.parameters())
+
+
+def kinds(model):
+    return {type(p._value).__name__ for p in weights(model)}
+
+
+@every_optimizer
+def test_an_optimizer_steps_as_in_eager_mode(kind):
+    if kind is tg.optim.LBFGS:
+        pytest.skip("its step is called with a closure, and cannot be captured")
+    pair = Pair(kind, lr=0.01)
+    pair.train(4)
+    assert kinds(pair.model) == {"Remote"}
+    pair.check()
+
+
+@every_run
+def test_nine_runs_of_200_epochs(run):
+    """In float64: float32 is chaotic in its last bits sooner."""
+    found = []
+    for target in (None, "xla"):
+        model = engine_model().to(np.float64)
+        optimizer = engine_optimizer(run, model.parameters())
+
+        def step(x, model=model, optimizer=optimizer):
+            loss = tg.softmax_cross_entropy(model(x), Y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        step = tg.compile(step, target=target)
+        losses = [step(np.float64(X)) for _ in range(200)]
+        assert losses[-1].dtype == np.float64
+        found.append([loss.item() for loss in losses])
+    np.testing.assert_allclose(*found, rtol=1e-7)
+
+
+# What Python does to state between steps.
+
+
+def change_array(model, optimizer):
+    weights(model)[0].numpy()[...] *= 0.5
+
+
+def change_in_place(model, optimizer):
+    with tg.no_grad():
+        for p in weights(model):
+            p *= 0.9
+
+
+def change_state(model, optimizer):
+    optimizer.state[0][0][...] = 0.1
+
+
+def change_data(model, optimizer):
+    weights(model)[1].data[...] = 0.2
+
+
+def step_eagerly(model, optimizer):
+    loss = tg.softmax_cross_entropy(model(batch()[0]), batch()[1])
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+def change_rate(model, optimizer):
+    optimizer.lr = 0.3
+
+
+def load(model, optimizer):
+    state = {name: 0.5 * a for name, a in model.state_dict().items()}
+    model.load_state_dict(state)
+    optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        change_array,
+        change_in_place,
+        change_state,
+        change_data,
+        step_eagerly,
+        change_rate,
+        load,
+    ],
+)
+def test_a_change_from_outside_is_seen(change):
+    pair = Pair(lr=0.01)
+    pair.train()
+    pair.both(change)
+    pair.check()
+    pair.both(change)
+    pair.check()
+
+
+@pytest.mark.parametrize(
+    "taken",
+    [
+        lambda p: p.numpy(),
+        lambda p: p.numpy()[0],
+        lambda p: p.detach(),
+        lambda p: p.data.T,
+    ],
+)
+def test_an_array_that_was_taken_out_is_never_stale(taken):
+    before, between = Pair(lr=0.01), Pair(lr=0.01)
+    a = taken(weights(before.model)[0])
+    for pair in (before, between):
+        pair.train()
+    b = taken(weights(between.model)[0])
+    for pair, found in ((before, a), (between, b)):
+        pair.train()
+        expected = taken(weights(pair.other)[0])
+        np.testing.assert_allclose(np.asarray(found), np.asarray(expected), rtol=1e-8)
+    assert "ndarray" in kinds(before.model)
+
+
+def test_targets_go_on_from_the_same_state():
+    model, _, step = network(lr=0.01)
+    other, _, eager = network(lr=0.01)
+    ways = [tg.compile(step, target="xla"), tg.compile(step, fused=False), step]
+    for k in range(24):
+        found, expected = ways[k // 3 % 3](*batch(30, k)), eager(*batch(30, k))
+        assert found.item() == pytest.approx(expected.item(), rel=1e-9)
+    np.testing.assert_allclose(
+        weights(model)[0].numpy(), weights(other)[0].numpy(), rtol=1e-8
+    )
+
+
+def test_another_captured_step_sees_the_parameters():
+    pair = Pair(lr=0.01)
+    w, expected = weights(pair.model)[0], weights(pair.other)[0]
+    evaluate = tg.compile(lambda x: tg.Tensor(x) @ w.detach())
+    x, _ = batch()
+    for _ in range(3):
+        pair.train()
+        for _ in range(3):
+            found = evaluate(x)
+        np.testing.assert_allclose(found.numpy(), x @ expected.numpy(), rtol=1e-8)
+
+
+def test_copies_and_files_have_the_newest_values(tmp_path):
+    pair = Pair(lr=0.01)
+    pair.train()
+    for copied in (copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))):
+        pair.train(1)
+        assert kinds(pair.model) == {"Remote"}
+        twin = copied(pair.model)
+        np.testing.assert_allclose(
+            weights(twin)[0].numpy(), weights(pair.other)[0].numpy(), rtol=1e-8
+        )
+    pair.train(1)
+    shown = [repr(weights(model)[3])[:20] for model in (pair.model, pair.other)]
+    assert shown[0] == shown[1]
+    pair.train(1)
+    loss = tg.softmax_cross_entropy(pair.model.eval()(batch()[0]), batch()[1])
+    loss.backward()
+    assert weights(pair.model)[0].grad is not None
+
+
+def test_a_label_out_of_range_is_refused_before_the_step():
+    pair = Pair(lr=0.01)
+    pair.train()
+    x, t = batch()
+    for step in (pair.step, pair.eager):
+        with pytest.raises(IndexError, match="class labels must be from 0 to 2"):
+            step(x, t + 5)
+    # Both have drawn dropout's numbers.
+    pair.check()
+
+
+def test_batches_of_several_sizes_share_the_state():
+    pair = Pair(lr=0.01)
+    for n in (30, 30, 7, 7, 30, 7, 30):
+        pair.train(1, n)
+    pair.check()
+
+
+def test_a_step_is_compared_with_eager_mode():
+    _, _, step = network(lr=0.01)
+    checked = tg.compile(step, target="xla", check=True)
+    for seed in range(4):
+        checked(*batch(30, seed))
+
+
+def test_what_cannot_be_lowered_is_named_with_its_line():
+    def step(x):
+        return np.partition(tg.Tensor(x), 1).sum()
+
+    step = tg.compile(step, target="xla")
+    with pytest.raises(tg.CaptureError, match=r"test_xla.py:\d+ in step: partition"):
+        for _ in range(2):
+            step(np.arange(3.0))
+
+
+def test_an_index_out_of_range_computed_on_the_device_gives_nan():
+    table = tg.Tensor(np.arange(4.0))
+    step = tg.compile(lambda i: tg.Tensor(table)[i + 1], target="xla")
+    for index in ([0, 1], [1, 2], [2, 0]):
+        found = step(np.array(index))
+    assert found.numpy().tolist() == [3.0, 1.0]
+    assert np.isnan(step(np.array([2, 3])).numpy()).tolist() == [False, True]
+
+
+def step_of(calls):
+    """Return a step on the arrays of several calls: outputs, and gradients."""
+
+    def step(*arrays):
+        every = []
+        for call, xs in zip(calls, arrays, strict=True):
+            xs = [tg.Tensor(a, requires_grad=True) for a in xs]
+            ys = as_tuple(call(*xs))
+            live = [y for y in ys if y.requires_grad and y.dtype.kind == "f"]
+            loss = sum((np.sum(y * y + y) for y in live), start=tg.Tensor(0.0))
+            if loss.requires_grad:
+                loss.backward()
+            every.append([*(y.detach() for y in ys), *(x.grad for x in xs)])
+        return every
+
+    return step
+
+
+LOWERED = [n for n in SMOOTH if n not in {*SHAPED_BY_VALUES, *NOT_LOWERED}]
+GROUPS = [LOWERED[k::24] for k in range(24)]
+
+
+@pytest.mark.parametrize("names", GROUPS, ids=lambda names: names[0])
+def test_operations_and_their_gradients(names):
+    calls = [described_calls(name)[0] for name in names]
+    step = step_of(calls)
+    lowered = tg.compile(step, target="xla")
+    for scale in (1.0, 1.0, 0.9):
+        arrays = [[np.asarray(a * scale) for a in call.arrays] for call in calls]
+        with np.errstate(all="ignore"):
+            expected, found = step(*arrays), lowered(*arrays)
+    for call, ys, zs in zip(calls, expected, found, strict=True):
+        for y, z in zip(ys, zs, strict=True):
+            if y is None:
+                continue
+            assert (y.shape, y.dtype) == (z.shape, z.dtype), call
+            np.testing.assert_allclose(
+                z.numpy(), y.numpy(), rtol=1e-8, atol=1e-9, err_msg=str(call)
+            )
+
+
+def test_export(tmp_path):
+    pair = Pair(lr=0.01)
+    with pytest.raises(tg.CaptureError, match="called twice"):
+        pair.step.export(tmp_path / "step.stablehlo")
+    pair.train()
+    pair.step.export(tmp_path / "step.stablehlo")
+    exported = jax.export.deserialize(
+        bytearray((tmp_path / "step.stablehlo").read_bytes())
+    )
+    assert "stablehlo" in exported.mlir_module()
+
+
+def test_plan():
+    pair = Pair(lr=0.01)
+    pair.train()
+    assert "one function of XLA on 1 x cpu" in pair.step.plan
+    assert "check_range" in pair.step.plan
+
+
+def test_bad_arguments():
+    for wrong in ({"target": "tpu"}, {"devices": 2}, {"target": "xla", "fused": True}):
+        with pytest.raises(ValueError, match="expected target="):
+            tg.compile(lambda x: x, **wrong)
+    step = tg.compile(lambda x: tg.Tensor(x) * 2, target="xla", devices=99)
+    with pytest.raises(ValueError, match="devices=99, but JAX has 1"):
+        for _ in range(2):
+            step(np.ones(2))
+
+
+# Tensors on a device.
+
+
+def test_a_tensor_on_a_device_computes_there():
+    x = tg.xla.device_put(np.arange(6.0).reshape(2, 3), requires_grad=True)
+    w = tg.Tensor(np.ones((3, 2)), requires_grad=True)
+    y = np.sum(np.tanh(x @ w) * 2 + x[:, :2]) ** 2
+    y.backward()
+    assert type(y._value).__name__ == type(x.grad._value).__name__ == "DeviceArray"
+    a = tg.Tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
+    b = tg.Tensor(np.ones((3, 2)), requires_grad=True)
+    z = np.sum(np.tanh(a @ b) * 2 + a[:, :2]) ** 2
+    z.backward()
+    np.testing.assert_allclose(y.item(), z.item(), rtol=1e-12)
+    np.testing.assert_allclose(x.grad.numpy(), a.grad.numpy(), rtol=1e-12)
+    np.testing.assert_allclose(np.asarray(w.grad.numpy()), b.grad.numpy(), rtol=1e-12)
+    assert x.dtype == np.float64
+    assert repr(x) == repr(a)
+
+
+def test_a_model_on_a_device_is_trained_eagerly():
+    x, t = batch()
+    losses = []
+    for put in (tg.Tensor, tg.xla.device_put):
+        model, optimizer, step = network(tg.optim.SGD, lr=0.1)
+        losses.append([step(put(x), t).item() for _ in range(3)])
+    np.testing.assert_allclose(*losses, rtol=1e-9)
+
+
+# Several devices, and several processes.
+
+EIGHT = """
+    import numpy as np, tensorgrad as tg, jax
+    assert len(jax.devices()) == 8
+    from test_xla import network, batch, weights
+    found = []
+    for devices in (None, 8):
+        model, optimizer, step = network(lr=0.01)
+        step = tg.compile(step, target="xla", devices=devices)
+        for n in (32, 32, 32, 13, 13, 13, 32):
+            loss = step(*batch(n))
+        found.append([loss.item(), *(p.numpy() for p in weights(model))])
+    for a, b in zip(*found):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+    print("equal")
+"""
+
+
+def test_eight_devices_do_what_one_does():
+    flags = "--xla_force_host_platform_device_count=8"
+    path = os.pathsep.join([os.path.dirname(__file__), *sys.path])
+    child = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(EIGHT)],
+        env=os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert child.stdout == "equal\n", child.stderr

@@ -10,8 +10,9 @@ import textwrap
 import numpy as np
 import pytest
 from battery import SMOOTH, as_tuple, described_calls
-from nine_runs import X, Y, engine_model, engine_optimizer, every_run
-from optimizers import every_optimizer
+from nine_runs import RUNS, X, Y, engine_model, engine_optimizer, name
+from optimizers import OPTIMIZERS
+from profiles import some
 
 import tensorgrad as tg
 
@@ -90,7 +91,7 @@ def kinds(model):
     return {type(p._value).__name__ for p in weights(model)}
 
 
-@every_optimizer
+@pytest.mark.parametrize("kind", some(OPTIMIZERS))
 def test_an_optimizer_steps_as_in_eager_mode(kind):
     if kind is tg.optim.LBFGS:
         pytest.skip("its step is called with a closure, and cannot be captured")
@@ -100,7 +101,7 @@ def test_an_optimizer_steps_as_in_eager_mode(kind):
     pair.check()
 
 
-@every_run
+@pytest.mark.parametrize("run", some(RUNS["runs"]), ids=name)
 def test_nine_runs_of_200_epochs(run):
     """In float64: float32 is chaotic in its last bits sooner."""
     found = []
@@ -309,7 +310,7 @@ def step_of(calls):
 
 
 LOWERED = [n for n in SMOOTH if n not in {*SHAPED_BY_VALUES, *NOT_LOWERED}]
-GROUPS = [LOWERED[k::24] for k in range(24)]
+GROUPS = some([LOWERED[k::24] for k in range(24)])
 
 
 @pytest.mark.parametrize("names", GROUPS, ids=lambda names: names[0])

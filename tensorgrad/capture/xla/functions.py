@@ -302,3 +302,25 @@ def _nan_to_num(x: Any, *args: Any, copy: bool = False, **kwargs: Any) -> Any:
 @_for("sort", WRITES)
 def _sort(a: Any, axis: int = -1, **_: Any) -> Any:
     return jnp.sort(a, axis)
+
+
+# Products and quotients of gradient rules, in which zero annihilates.
+
+
+def _annihilating(function: Function, zeros: Function) -> Function:
+    def rule(a: Any, b: Any) -> Any:
+        y = evaluate(function, (a, b), {})
+        return jnp.where((y != y) & zeros(jnp.asarray(a), jnp.asarray(b)), 0, y)
+
+    return rule
+
+
+RULES |= {
+    "scaled": _annihilating(
+        np.multiply, lambda a, b: (a == 0) | (b == 0) & (a == a)
+    ),
+    "divided": _annihilating(
+        np.divide, lambda a, b: (a == 0) | jnp.isinf(b) & (a == a)
+    ),
+    "hushed": _annihilating(np.multiply, lambda a, b: (a == 0) | (b == 0)),
+}

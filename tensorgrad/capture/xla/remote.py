@@ -59,10 +59,6 @@ class Remote(DuckArray):
         fetch()
         return self.home
 
-    def sees(self, question: Callable[[Any], bool]) -> bool:
-        """Ask the values."""
-        return question(self.readable("an operation"))
-
     def unassignable(self) -> None:
         """Let ``.data`` be assigned: the values come back first."""
         fetch()

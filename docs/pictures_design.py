@@ -30,7 +30,7 @@ class Part(NamedTuple):
 
 
 PARTS = {
-    "cli": Part(0, 4, 12.4, "the command: uses everything below", EDGE),
+    "cli": Part(0, 4, 13.5, "the command: uses everything below", EDGE),
     "formats": Part(0, 3, 1.95, "files of others"),
     "explanation": Part(2.15, 3, 1.95, "tg.explain", GREEN),
     "train": Part(4.3, 3, 1.95, "loop, checkpoints"),
@@ -43,7 +43,8 @@ PARTS = {
     "transforms": Part(5.7, 1, 2.6, "derivatives of functions"),
     "optim": Part(8.5, 1, 1.9, "optimizers"),
     "capture": Part(10.6, 1, 1.8, "tg.compile"),
-    "core": Part(0, 0, 12.4, "tensor, graph, backward"),
+    "xla": Part(12.6, 3, 0.9, "devices", GREEN),
+    "core": Part(0, 0, 13.5, "tensor, graph, backward"),
     "data": Part(8.5, 3, 1.2, "data sets", YELLOW),
     "extras": Part(9.8, 3, 1.0, "optional", YELLOW),
     "files": Part(10.9, 3, 0.85, "on disk", YELLOW),
@@ -67,6 +68,7 @@ USES = [
     ("optim", "core"),
     ("capture", "core"),
     ("data", "random"),
+    ("xla", "capture"),
 ]
 """What is drawn as an arrow: the nearest layer below that a part uses."""
 
@@ -125,7 +127,7 @@ def save(figure: Any, name: str) -> None:
 
 def draw_layers() -> Any:
     """Return the figure of the layers: an arrow points at what is imported."""
-    figure, axes = canvas((-0.2, 12.6), (-0.2, 4.8))
+    figure, axes = canvas((-0.2, 13.7), (-0.2, 4.8))
     for name, part in PARTS.items():
         box(axes, (part.x, part.y), (part.width, HEIGHT), part.color)
         middle = part.x + part.width / 2

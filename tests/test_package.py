@@ -29,7 +29,7 @@ PACKAGE = ROOT / "tensorgrad"
 # What each part of the package imports of the others.
 LAYERS: dict[str, set[str]] = {
     "core": {"facts"},
-    "capture": {"core", "extras", "facts"},
+    "capture": {"core", "extras", "facts", "files"},
     "ops": {"core"},
     "transforms": {"core", "facts"},
     "testing": {"core", "extras", "ops"},
@@ -43,6 +43,7 @@ LAYERS: dict[str, set[str]] = {
     "data": {"random"},
     "plot": {"core", "extras", "transforms"},
     "files": set(),
+    "xla": {"capture", "core"},
     "bar": set(),
     "formats": {"core", "extras", "files", "nn"},
     "train": {"bar", "capture", "core", "extras", "files", "nn", "optim", "random"},
@@ -56,6 +57,7 @@ ROOMS: dict[str, set[str]] = {
     "numpy": {"listing", "program"},
     "kernels": {"program"},
     "gemm": {"kernels", "program"},
+    "xla": {"numpy", "program", "recording"},
     "values": set(),
     "listing": {"values"},
     "program": {"listing", "values"},

@@ -25,6 +25,7 @@ OURS = [*tg.__all__, *(f"linalg.{name}" for name in tg.linalg.__all__)]
 LISTED = {name.rpartition(".")[2] for name in REFERENCE}
 OTHERS = {
     *("data", "formats", "linalg", "nn", "optim", "plot", "tensor", "testing", "train"),
+    "xla",
 }
 """Parts of the package, and a second name of a class."""
 NEWER = {"astype", "cumulative_prod", "cumulative_sum", "matvec", "unstack", "vecmat"}

@@ -9,7 +9,16 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import MethodType
-from typing import Any, Concatenate, Generic, Literal, ParamSpec, Self, TypeVar, overload
+from typing import (
+    Any,
+    Concatenate,
+    Generic,
+    Literal,
+    ParamSpec,
+    Self,
+    TypeVar,
+    overload,
+)
 
 from ..core.errors import CaptureError
 from ..core.foreign import fetch
@@ -430,7 +439,9 @@ def compile(
     [5.0, 3.2, 2.058, 1.33]
     """
     if step is None:
-        return partial(compile, check=check, fused=fused, target=target, devices=devices)
+        return partial(
+            compile, check=check, fused=fused, target=target, devices=devices
+        )
     if target not in (None, "xla") or (devices and not target) or (target and fused):
         raise ValueError(
             'tg.compile: expected target="xla" or none, devices with a target and '

@@ -239,16 +239,15 @@ def dispatched(
 
 
 AWAY: dict[int, Any] = {}
-"""State whose newest values are on a device, by its id: each has ``come_home``, and tells
-by ``belongs_to`` whose it is.
+"""State whose newest values are on a device, by its id: an object that comes home, and
+tells whose it is.
 """
 
 
 def fetch(holder: Any = None) -> bool:
-    """Bring state back from devices, all or that of a holder; return whether any was
-    there.
-    """
-    away = [s for s in AWAY.values() if holder is None or s.belongs_to(holder)]
+    """Bring state, all or a holder's, back from devices; return whether any was."""
+    every = [*AWAY.values()]
+    away = [s for s in every if holder is None or s.belongs_to(holder)]
     for state in away:
         state.come_home()
     return bool(away)

@@ -16,7 +16,7 @@ from ...core.tree import leaves, mapped
 from ...facts import facts_of
 from ..program import Array
 from ..recording.views import Layout
-from .functions import Unlowerable, evaluate, float64, jax, jnp, updated
+from .functions import LoweringError, evaluate, float64, jax, jnp, updated
 from .lower import Cell, dense
 
 
@@ -71,7 +71,7 @@ class DeviceArray(DuckArray):
         try:
             with float64(True):
                 return _computed(function, args, kwargs, out)
-        except Unlowerable as error:
+        except LoweringError as error:
             warnings.warn(
                 f"{facts_of(function).name} {error}: NumPy computes it on the host",
                 PerformanceWarning,

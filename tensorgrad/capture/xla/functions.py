@@ -49,7 +49,7 @@ def evaluate(function: Function, args: Sequence[Any], kwargs: dict[str, Any]) ->
 
     Raises
     ------
-    Unlowerable
+    LoweringError
         If JAX has no such function, or not with these arguments.
     """
     function = _plain(function)
@@ -61,12 +61,14 @@ def evaluate(function: Function, args: Sequence[Any], kwargs: dict[str, Any]) ->
         args = _cast(function, args)
     rule = RULES.get(name) or _of_ufunc(function) or _named(name)
     if rule is None or name in _OTHERWISE:
-        raise Unlowerable("has no counterpart in JAX")
+        raise LoweringError("has no counterpart in JAX")
     try:
         return rule(*args, **_usual(kwargs))
     except Exception as error:
         why = str(error).strip().partition("\n")[0]
-        raise Unlowerable(f"has none in JAX that takes its arguments: {why}") from error
+        raise LoweringError(
+            f"has none in JAX that takes its arguments: {why}"
+        ) from error
 
 
 def updated(function: Function, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -74,16 +76,16 @@ def updated(function: Function, args: Sequence[Any], kwargs: dict[str, Any]) -> 
 
     Raises
     ------
-    Unlowerable
+    LoweringError
         As `evaluate`.
     """
     name = facts_of(_plain(function)).name
     if name not in WRITES:
-        raise Unlowerable("writes to an array, as nothing in JAX does")
+        raise LoweringError("writes to an array, as nothing in JAX does")
     return WRITES[name](*args, **kwargs)
 
 
-class Unlowerable(Exception):
+class LoweringError(Exception):
     """A function has no counterpart in JAX, or not for such arguments."""
 
 
@@ -137,7 +139,9 @@ def _usual(kwargs: dict[str, Any]) -> dict[str, Any]:
     return {
         key: value
         for key, value in kwargs.items()
-        if key not in _MEANINGLESS and not (value is None and key != "axis")
+        if key not in _MEANINGLESS
+        and value is not np._NoValue
+        and (value is not None or key == "axis")
     }
 
 
@@ -211,7 +215,6 @@ def _joined(arrays: Any, axis: Any = 0, *, name: str = "concatenate") -> Any:
 RULES["stack"] = lambda arrays, axis=0: _joined(arrays, axis, name="stack")
 
 
-
 @_for("sliding_window_view", RULES)
 def _windows(x: Any, window_shape: Any, axis: Any = None) -> Any:
     """Return windows by slices: one for each place in a window."""
@@ -231,6 +234,16 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
 
 def _numbers(x: Any) -> Any:
     return tuple(x) if isinstance(x, range | list | tuple) else x
+
+
+@_for("sort", RULES)
+def _sorted(a: Any, axis: Any = -1, *_: Any, **__: Any) -> Any:
+    return jnp.sort(a, axis)
+
+
+@_for("argsort", RULES)
+def _argsorted(a: Any, axis: Any = -1, *_: Any, **__: Any) -> Any:
+    return jnp.argsort(a, axis)
 
 
 @_for("linalg.pinv", RULES)
@@ -316,9 +329,7 @@ def _annihilating(function: Function, zeros: Function) -> Function:
 
 
 RULES |= {
-    "scaled": _annihilating(
-        np.multiply, lambda a, b: (a == 0) | (b == 0) & (a == a)
-    ),
+    "scaled": _annihilating(np.multiply, lambda a, b: (a == 0) | (b == 0) & (a == a)),
     "divided": _annihilating(
         np.divide, lambda a, b: (a == 0) | jnp.isinf(b) & (a == a)
     ),

@@ -29,8 +29,9 @@ from ..program import (
     View,
     owner,
 )
+from ..program import leaves as values_in
 from ..recording.views import Layout, address
-from .functions import Unlowerable, evaluate, jnp, updated
+from .functions import LoweringError, evaluate, jnp, updated
 
 Leaf = Value | Number
 
@@ -106,6 +107,10 @@ def dense(shape: Sequence[int], size: int) -> tuple[int, ...]:
 class Split:
     """Which calls NumPy makes before XLA's, and what it hands over.
 
+    Parameters
+    ----------
+    program : Program
+
     Attributes
     ----------
     before, calls : list of Call
@@ -126,16 +131,23 @@ class Split:
             for value in dict.fromkeys([*new, *map(owner, call.writes)]):
                 self._makers.setdefault(value, []).append(call)
         chosen: set[int] = set()
+        checks = {id(c): check for c in program.calls if (check := self._check(c))}
         for call in program.calls:
-            if _is_hosts(call):
-                self._choose(call, call, chosen)
-        self.before = [c for c in program.calls if id(c) in chosen]
-        self.calls = [c for c in program.calls if id(c) not in chosen]
+            for host in (call if _is_hosts(call) else None, checks.get(id(call))):
+                if host is not None:
+                    self._choose(host, host, chosen)
+        self.before: list[Call] = []
+        self.calls: list[Call] = []
+        for call in program.calls:
+            self.before += [checks[id(call)]] if id(call) in checks else []
+            (self.before if id(call) in chosen else self.calls).append(call)
         made = {owner(r) for c in self.before for r in c.results}
         read = [v for c in self.calls for v in c.reads] + program.returned
         self.handed = [v for v in dict.fromkeys(map(owner, read)) if v in made]
+        self._check_order(program)
 
     def _choose(self, call: Call, why: Call, chosen: set[int]) -> None:
+        """Choose a call for NumPy, and those that compute what it reads."""
         if id(call) in chosen:
             return
         chosen.add(id(call))
@@ -145,6 +157,56 @@ class Split:
                 raise _refusal(why, "reads an array that the step writes to")
             for maker in makers:
                 self._choose(maker, why, chosen)
+
+    def _check(self, call: Call) -> Call | None:
+        """Return a check of an index that is known before XLA is called.
+
+        XLA raises no errors: outside an array it finds NaN.
+        """
+        if call.name not in _INDEXING:
+            return None
+        array, index, *_ = call.args
+        axis = call.arguments["axis"] if call.name == "take" else _NO_AXIS
+        integers = [v for v in _values(index) if v.dtype.kind in "iu"]
+        moved = call.kwargs.get("mode", "raise") != "raise"
+        if moved or not integers or not all(map(self._is_early, integers)):
+            return None
+        args = (array.shape, index, axis)
+        return Call(check_index, args, pure=False, place=call.place)
+
+    def _is_early(self, value: Leaf) -> bool:
+        """Whether a value is computed from what the step is called with alone."""
+        makers = self._makers.get(owner(value), [])
+        is_state = bool(makers) and isinstance(owner(value), Live)
+        return not is_state and all(self._is_early(v) for c in makers for v in c.reads)
+
+    def _check_order(self, program: Program) -> None:
+        """Raise where XLA needs what NumPy hands over before it was written to."""
+        at = {id(call): i for i, call in enumerate(program.calls)}
+        for value in self.handed:
+            writers = [c for c in self.before if value in [*map(owner, c.writes)]]
+            readers = [c for c in self.calls if value in [*map(owner, c.reads)]]
+            last = max((at[id(c)] for c in writers), default=-1)
+            if any(at[id(c)] < last for c in readers):
+                raise _refusal(writers[-1], "writes to an array that is read before")
+
+
+_INDEXING = ("getitem", "setitem", "add_at", "take")
+_NO_AXIS = "none"
+
+
+def _values(nested: Any) -> list[Value]:
+    """Return the arrays in an index."""
+    return [v for v in values_in(nested) if isinstance(v, Value)]
+
+
+def check_index(shape: tuple[int, ...], index: Any, axis: Any) -> None:
+    """Raise IndexError where an index is outside an array of that shape."""
+    nothing = np.broadcast_to(np.int8(0), shape)
+    if axis is _NO_AXIS:
+        nothing[index]
+    else:
+        nothing.take(index, axis)
 
 
 def _is_hosts(call: Call) -> bool:
@@ -187,7 +249,7 @@ class Lowering:
         """
         try:
             self._make(call)
-        except Unlowerable as error:
+        except LoweringError as error:
             raise CaptureError(
                 f'tg.compile(target="xla"): {call.place}: {call.label} {error}; leave '
                 "it out of the step, or compile without a target"
@@ -215,13 +277,15 @@ class Lowering:
 
     def _keep(self, call: Call, result: Any) -> None:
         results = leaves(result) if isinstance(result, tuple | list) else [result]
-        for value in call.writes:
-            self.write(value, results.pop(0))
+        for written in call.writes:
+            self.write(written, results.pop(0))
         for value, new in zip(call.results, results, strict=not call.writes):
             assert isinstance(value, Value)
             new = jnp.asarray(new, value.dtype)
             if new.size != value.size:
-                raise Unlowerable(f"gives shape {new.shape} in JAX, not {value.shape}")
+                raise LoweringError(
+                    f"gives shape {new.shape} in JAX, not {value.shape}"
+                )
             new = new.reshape(value.shape)
             if isinstance(value, View):
                 self.seen[value] = self._cell(value).version, new
@@ -266,12 +330,15 @@ def cell_key(value: Value) -> Any:
 
 def _view_of(value: Value) -> Layout | None:
     """Return where a value lies in what owns its memory, None if it is all of it."""
-    make: Any = value.make if isinstance(value, View) else None
-    base = owner(value)
+    base, layout = owner(value), None
+    if isinstance(value, View):
+        assert isinstance(value.make, Layout)
+        layout = value.make
     if not isinstance(base, Live):
-        return make
+        return layout
     array = base.array
-    if make is None and outer(array) is array:
+    if layout is None and outer(array) is array:
         return None
-    make = make or Layout.of(array, array)
-    return replace(make, offset=make.offset + address(array) - address(outer(array)))
+    start = address(array) - address(outer(array))
+    layout = layout or Layout.of(array, array)
+    return replace(layout, offset=layout.offset + start)

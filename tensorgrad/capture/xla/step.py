@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ...core.foreign import memory_of
 from ...core.tensor import Tensor
 from ...core.tree import leaves
 from ..numpy.replay import Replay
@@ -24,7 +23,7 @@ from ..program import (
 )
 from .functions import float64, jax, jnp
 from .lower import Cell, Lowering, Split, cell_key, outer
-from .remote import State, state_of
+from .remote import state_of
 
 
 class XLAStep:
@@ -52,7 +51,7 @@ class XLAStep:
         self, program: Program, tensors: Sequence[Tensor], devices: int | None
     ) -> None:
         self.program = program
-        self.mesh = None if devices is None else _mesh(devices)
+        self.mesh: Any = None if devices is None else _mesh(devices)
         self.split = split = Split(program)
         host = Program(program.inputs, program.numbers, split.before, split.handed)
         self._host = Replay(without_views(host))
@@ -93,7 +92,8 @@ class XLAStep:
         homes = [
             [self._states[k].home for k in keys] for keys in (self._written, self._read)
         ]
-        values = self.program.inputs, self.split.handed, self.program.numbers
+        values: list[Any] = [self.program.inputs, self.split.handed]
+        values.append(self.program.numbers)
         return tuple([*map(_shape_of, arrays)] for arrays in (*homes, *values))
 
     def _shardings(self) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class XLAStep:
         return {"in_shardings": tuple(arguments), "out_shardings": tuple(results)}
 
     def _sharding(self, x: Any) -> Any:
-        """Return that the rows of an array are split, or that all of it is everywhere."""
+        """Return whether the rows of an array are split, or all is everywhere."""
         rows = x.shape[0] if getattr(x, "shape", ()) else 0
         split = rows and not rows % self.mesh.size
         spec = jax.sharding.PartitionSpec(*self.mesh.axis_names if split else ())
@@ -216,9 +216,7 @@ class XLAStep:
 
 
 def _shape_of(x: Any) -> Any:
-    return (
-        0.0 if isinstance(x, Number) else jax.ShapeDtypeStruct(x.shape, x.dtype)
-    )
+    return 0.0 if isinstance(x, Number) else jax.ShapeDtypeStruct(x.shape, x.dtype)
 
 
 def _mesh(devices: int) -> Any:

@@ -306,6 +306,7 @@ class Capture:
             self.replay = XLAStep(
                 self.program, tensors_of(recorder), self.compiled.devices
             )
+            self.watch.release()
         self._unfused = None
         self._written = WrittenMemory(written) if self.replay.has_kernels else None
         self._first = None

@@ -413,6 +413,10 @@ class Watch:
         """
         self.unchanged, self._comparisons = _check_of(self.watched)
 
+    def release(self) -> None:
+        """Refer to no object by `unchanged`: the next time all is compared in full."""
+        self.unchanged = _never
+
     def __str__(self) -> str:
         """Return what is compared before each replay, and what that costs."""
         microseconds = 1e5 * min(timeit.repeat(self.unchanged, number=10, repeat=20))

@@ -116,7 +116,9 @@ class State:
             return False
         now = self._references()
         if not self._counts:
-            named = sum(root(x) is self.home for x in _in_frames())
+            own = [t() for t, _, _ in self._places]
+            others = (x for x in _in_frames() if not any(x is t for t in own))
+            named = sum(root(getattr(x, "_value", x)) is self.home for x in others)
             self._counts = [count - named for count in now]
         pairs = [*zip(now, self._counts, strict=True)]
         self._counts = [min(pair) for pair in pairs]
@@ -126,9 +128,10 @@ class State:
         """Let a device have the values."""
         if self.array is not None:
             return
+        # Before the upload, which may refer to the memory for a while.
+        self._is_seen = self._look()
         self.array = upload(self.home)
         AWAY[id(self)] = self
-        self._is_seen = self._look()
         if not self._is_seen:
             for tensor, home, remote in self._places:
                 t = tensor()
@@ -161,8 +164,8 @@ class State:
                 t._value = home
 
 
-def _in_frames() -> Iterator[Array]:
-    """Yield arrays that have a name in code that is running, the package's aside."""
+def _in_frames() -> Iterator[Array | Tensor]:
+    """Yield arrays and tensors named in code that is running, the package's aside."""
     frame: Any = sys._getframe(1)
     scopes: dict[int, Any] = {}
     while frame is not None:
@@ -171,7 +174,7 @@ def _in_frames() -> Iterator[Array]:
             scopes[id(frame)] = frame.f_locals
         frame = frame.f_back
     for scope in scopes.values():
-        yield from (x for x in [*scope.values()] if type(x) is np.ndarray)
+        yield from (x for x in [*scope.values()] if type(x) in (np.ndarray, Tensor))
 
 
 _states: weakref.WeakValueDictionary[int, State] = weakref.WeakValueDictionary()

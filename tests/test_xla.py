@@ -13,6 +13,7 @@ from battery import SMOOTH, as_tuple, described_calls
 from nine_runs import RUNS, X, Y, engine_model, engine_optimizer, name
 from optimizers import OPTIMIZERS
 from profiles import some
+from small_network import batch, network, weights
 
 import tensorgrad as tg
 
@@ -24,31 +25,6 @@ NOT_LOWERED = {
     *("nanmax", "nanmin"),
 }
 """Operations some of whose forms are refused, each by name: listed in docs/xla.md."""
-
-
-def network(optimizer=tg.optim.Adam, **settings):
-    """Return a model, its optimizer and a step, from the same seeds each time."""
-    model = tg.nn.Sequential(
-        tg.nn.Dense(2, 16, rng=1),
-        tg.nn.ReLU(),
-        tg.nn.Dropout(0.1, rng=2),
-        tg.nn.Dense(16, 3, rng=3),
-    ).to(np.float64)
-    optimizer = optimizer(model.parameters(), **settings)
-
-    def step(x, t):
-        loss = tg.softmax_cross_entropy(model(x), t)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    return model, optimizer, step
-
-
-def batch(n=30, seed=0):
-    rng = np.random.default_rng(seed)
-    return rng.normal(size=(n, 2)), rng.integers(0, 3, n)
 
 
 class Pair:
@@ -81,10 +57,6 @@ class Pair:
             for a, b in zip(row, expected, strict=True):
                 np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)
         assert self.optimizer.steps == self.other_optimizer.steps
-
-
-def weights(model):
-    return list(model.parameters())
 
 
 def kinds(model):
@@ -405,7 +377,7 @@ def test_a_model_on_a_device_is_trained_eagerly():
 EIGHT = """
     import numpy as np, tensorgrad as tg, jax
     assert len(jax.devices()) == 8
-    from test_xla import network, batch, weights
+    from small_network import network, batch, weights
     found = []
     for devices in (None, 8):
         model, optimizer, step = network(lr=0.01)

@@ -1,5 +1,6 @@
 """A mapped function against the loop over its samples: every operation, every way."""
 
+import random
 from pathlib import Path
 
 import numpy as np
@@ -411,3 +412,48 @@ def test_what_is_mapped_is_watched_and_not_explained():
         tg.explain(y)
     y.backward()
     np.testing.assert_array_equal(x.grad.numpy(), np.exp(np.ones((3, 2))))
+
+
+def draws_python(x):
+    return x * random.random()
+
+
+def draws_numpy(x):
+    return x * np.random.random()
+
+
+def draws_given(x):
+    return x * GENERATOR.standard_normal()
+
+
+GENERATOR = np.random.default_rng(0)
+
+
+@pytest.fixture
+def global_state():
+    """Put NumPy's global state back."""
+    state = np.random.get_state()
+    yield
+    np.random.set_state(state)
+
+
+@pytest.mark.parametrize("f", [draws_python, draws_numpy, draws_given])
+@pytest.mark.parametrize("randomness", [None, "different"])
+def test_numbers_that_would_be_the_same_for_all_are_refused(
+    f, randomness, global_state
+):
+    for g in (f, tg.grad(f)):
+        with pytest.raises(TypeError, match="the same numbers for all samples; draw"):
+            tg.vmap(g, randomness=randomness)(np.ones(3))
+    y = tg.vmap(f, randomness="same")(np.ones(3))
+    assert (y == y[0]).all()
+
+
+def test_numbers_that_the_engine_draws_are_not_taken_for_those():
+    rng = np.random.default_rng(0)
+
+    def f(x):
+        return tg.nn.functional.dropout(x, 0.5, rng=rng)
+
+    y = tg.vmap(f, randomness="different")(np.ones((3, 20)))
+    assert not (y == y[0]).all()

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+from ..core.draws import Draws, generators_of
 from ..core.node import clock
 from ..core.observe import current_recorder, recorded_by
 from ..core.primitive import primitive
@@ -109,6 +110,7 @@ class Mapper:
         self.lanes: Lanes = Lanes((*path, -next(_serial)), size, quiet)
         self.start = next(clock)
         self.randomness = randomness
+        self.draws = Draws()
         self.outer: Any = recorder or Nobody()
         self.writer: Any = self.outer.writer
         self.receive: Any = self.outer.receive
@@ -152,7 +154,24 @@ class Mapper:
         draw = functools.partial(self.outer.host, function, args, kwargs)
         if self.randomness == "same":
             return draw()
-        return self.lanes.wrap(np.stack([draw() for _ in range(self.lanes.size)]))
+        self.draws.look()
+        drawn = np.stack([draw() for _ in range(self.lanes.size)])
+        self.draws.mark()
+        return self.lanes.wrap(drawn)
+
+    def run(self, f: Callable[..., R], args: Any, kwargs: Any) -> R:
+        """Call a function; refuse what it draws past the engine, once for all."""
+        if self.randomness != "same":
+            self.draws = Draws(generators_of(f))
+        output = f(*args, **kwargs)
+        self.draws.look()
+        if self.draws.drawn is not None:
+            raise refusal(
+                f"draws from a {type(self.draws.drawn).__name__} itself, which gives "
+                "the same numbers for all samples",
+                "draw before and map over the numbers, or say randomness='same'",
+            )
+        return output
 
     def stacked(self, y: Any, axis: int | None) -> Any:
         """Return a result of all samples."""
@@ -184,8 +203,9 @@ def vmap(
 
     The result is that of a loop over the samples with its results stacked, computed
     by NumPy's own batching. It goes inside and outside of all transforms and of
-    :func:`compile`. `f` is called once: what it draws from a generator of NumPy itself
-    is the same for all samples, and what it prints or counts happens once.
+    :func:`compile`. `f` is called once, so what it prints or counts happens once, and
+    what it draws from NumPy itself is the same for all samples. That is refused where
+    `f` names the generator, unless `randomness` is "same".
 
     Parameters
     ----------
@@ -278,7 +298,7 @@ def _call(
     """Return the output of a mapped call, its stacked leaves, and where they are."""
     hide = partial(_hide, lanes=mapper.lanes)
     with recorded_by(mapper):
-        output = f(*refilled(args, map(hide, xs, axes), nest), **kwargs)
+        output = mapper.run(f, refilled(args, map(hide, xs, axes), nest), kwargs)
         out = _spread(out_axes, output, "out_axes")
         return output, [*map(mapper.stacked, leaves(output, nest), out)], out
 

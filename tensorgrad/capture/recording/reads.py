@@ -6,11 +6,9 @@ import functools
 import gc
 import io
 import os
-import pickle
-import random
 import sys
 import sysconfig
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
@@ -311,41 +309,3 @@ def unnoted(function: F) -> F:
             sys.setprofile(noting)
 
     return call  # type: ignore[return-value]
-
-
-class Draws:
-    """Generators of random numbers that only the engine may draw from in a step.
-
-    Parameters
-    ----------
-    generators : list
-        NumPy's, or of Python's module random.
-
-    Attributes
-    ----------
-    drawn : object or None
-        One that the step itself has drawn from.
-    """
-
-    def __init__(self, generators: Sequence[Any] = ()) -> None:
-        self.generators = generators
-        self.drawn: Any = None
-        self.mark()
-
-    def mark(self) -> None:
-        """Take the states as they are now: the engine has drawn."""
-        self._states = [*map(_state, self.generators)]
-
-    def look(self) -> None:
-        """Note a generator whose state has changed since."""
-        for generator, state in zip(self.generators, self._states, strict=True):
-            if _state(generator) != state:
-                self.drawn = generator
-
-
-def _state(generator: Any) -> bytes:
-    if isinstance(generator, random.Random):
-        return pickle.dumps(generator.getstate())
-    if isinstance(generator, np.random.Generator):
-        return pickle.dumps(generator.bit_generator.state)
-    return pickle.dumps(generator.get_state())

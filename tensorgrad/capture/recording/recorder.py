@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.draws import Draws
 from ...core.errors import CaptureError
 from ...core.foreign import DISPATCHED, KINDS
 from ...core.mode import is_grad_enabled
@@ -33,7 +34,7 @@ from ..program import (
 )
 from .outside import Outside, checksum, differs, memory, plain_array
 from .questions import of_scalars, written_arguments
-from .reads import Draws, unnoted
+from .reads import unnoted
 from .refusal import Refused, refusal, refusal_in
 from .structure import Steady, plainly
 from .traced import Traced, TracedNumber

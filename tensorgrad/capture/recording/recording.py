@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...core import tree
+from ...core.draws import Draws
 from ...core.observe import recorded_by
 from ...core.tensor import Tensor, wrap
 from ..program import Value, owner
 from .bundles import CYCLE, has_fields, kind_of, leaves
-from .reads import Draws, Reads
+from .reads import Reads
 from .recorder import Recorder
 from .refusal import refusal_in
 from .signature import Arguments

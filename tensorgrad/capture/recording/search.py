@@ -29,6 +29,7 @@ from weakref import ReferenceType
 
 import numpy as np
 
+from ...core.draws import Draws
 from ...core.errors import CaptureError
 from ...core.node import root
 from ...core.place import PACKAGE
@@ -37,7 +38,7 @@ from ...core.tree import leaves
 from ..program import Constant, written_by
 from .bytecode import Names, joined, names_in
 from .outside import checksum
-from .reads import PLAIN, Draws, Reads, is_followed, is_users, reads_all
+from .reads import PLAIN, Reads, is_followed, is_users, reads_all
 from .recording import Recording, tensors_of
 from .watch import (
     AGAIN,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import importlib
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -182,9 +184,23 @@ class XLAStep:
             # References to state are counted, without those of garbage.
             gc.collect()
             self._is_first = False
+            if self.mesh is not None and jax.process_count() > 1:
+                self._compare_state()
         with float64(True):
             for state in self._states.values():
                 state.leave(self._uploaded)
+
+    def _compare_state(self) -> None:
+        """Raise where the state of another process differs: no copy would be right."""
+        gather = importlib.import_module("jax.experimental.multihost_utils")
+        sums = [zlib.crc32(state.home.tobytes()) for state in self._states.values()]
+        every = gather.process_allgather(np.array(sums, np.uint32))
+        if (every != every[0]).any():
+            raise ValueError(
+                'tg.compile(target="xla"): the processes begin with different '
+                "parameters or other arrays; make them from the same seed in each, or "
+                "load the same checkpoint"
+            )
 
     def __call__(self, arrays: Sequence[Array], numbers: Sequence[float]) -> list[Any]:
         """Do the step; return what it returns.
@@ -208,6 +224,8 @@ class XLAStep:
                 [*map(self._passed, handed)],
                 list(numbers),
             )
+        # A device may still be reading the caller's arrays.
+        jax.block_until_ready((new, returned))
         for state, array in zip(states, new, strict=True):
             state.receive(array)
         for state in data:
@@ -228,4 +246,10 @@ def _mesh(devices: int) -> Any:
             "them; on processors XLA_FLAGS=--xla_force_host_platform_device_count=8 "
             "makes 8"
         )
-    return jax.sharding.Mesh(np.array(every[:devices]), ("batch",))
+    chosen = every[:devices]
+    if len({device.process_index for device in chosen}) < jax.process_count():
+        raise ValueError(
+            f'tg.compile(target="xla"): devices={devices} leaves out some of '
+            f"{jax.process_count()} processes; take all {len(every)} devices, or none"
+        )
+    return jax.sharding.Mesh(np.array(chosen), ("batch",))

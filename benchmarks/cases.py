@@ -193,6 +193,16 @@ STEPS = [
         checked=10,
     ),
 ]
+LOWERED = [
+    Training(
+        f"xla-{optimizer}",
+        f"784-128-10, batch 128, {title}, lowered to XLA",
+        (784, 128, 10),
+        128,
+        optimizer=optimizer,
+    )
+    for optimizer, title in (("sgd", "SGD with momentum"), ("adam", "Adam"))
+]
 CHAINS = [
     Chain(f"nodes-1e{power}", f"scalar node, 10^{power} alive", 10**power)
     for power in (3, 5, 6)
@@ -253,7 +263,7 @@ def scaling() -> Iterator[Training]:
             )
 
 
-EVERY: list[Case] = [*STEPS, *CHAINS, *LOSSES, *MAPPED, *MEMORY, *scaling()]
+EVERY: list[Case] = [*STEPS, *CHAINS, *LOSSES, *MAPPED, *LOWERED, *MEMORY, *scaling()]
 CASES = {case.name: case for case in EVERY}
 QUICK = ["spiral", "digits", "nodes-1e3", "softmax-300x3", "rules-300x3"]
 

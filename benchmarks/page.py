@@ -67,6 +67,8 @@ before each turn, because the idle threads of the library before go on spinning.
 - Mapped: `tg.vmap(tg.grad(loss))`, `tg.jacobian` and `tg.hessian` beside those of
   `torch.func` and those of JAX under `jit`. The loop calls `tg.grad` for each sample,
   or goes back once for each row.
+- Lowered to XLA: `tg.compile(step, target="xla")` beside the other ways to do a step,
+  and JAX as above.
 - Memory: the peak of the process over three steps after the first ones, beyond what it
   holds once the library has trained a tiny model, 8 wide, of as many layers.
 """

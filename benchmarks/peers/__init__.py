@@ -87,6 +87,15 @@ PEERS = {
             ours=True,
         ),
         _peer(
+            "xla",
+            "tensorgrad compiled, XLA",
+            "engine",
+            MODELS,
+            ("jax",),
+            options={"compiled": "xla"},
+            ours=True,
+        ),
+        _peer(
             "turns",
             "tensorgrad in a loop",
             "engine",

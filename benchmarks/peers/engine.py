@@ -11,7 +11,7 @@ def finish(value):
 
 
 def training(case, compiled=None):
-    """Return a step as the README writes it; compiled "numpy" or "numba"."""
+    """Return a step as the README writes it; compiled "numpy", "numba" or "xla"."""
     x, labels = case.data()
     model = network(case)
     optimizer = OPTIMIZERS[case.optimizer](model.parameters(), case)
@@ -128,4 +128,6 @@ def of_point(derivative, x, compiled):
 
 def in_way(function, compiled):
     """Return a function as it is, or compiled."""
+    if compiled == "xla":
+        return tg.compile(function, target="xla")
     return tg.compile(function, fused=compiled == "numba") if compiled else function

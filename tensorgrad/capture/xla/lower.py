@@ -9,7 +9,7 @@ NumPy before the call.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -47,12 +47,16 @@ class Cell:
     array : array of JAX
     version : int
         How often it was written to.
+    views : dict
+        The contents of views, by where they lie, until they are written over: who reads
+        what was written to a part need not wait for the whole.
     """
 
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     array: Any
     version: int = 0
+    views: dict[Any, Any] = field(default_factory=dict)
 
     def positions(self, view: Any) -> Any:
         """Return which elements a view has: a slice of them, or their numbers."""
@@ -83,18 +87,35 @@ class Cell:
 
     def read(self, view: Any) -> Any:
         """Return the elements of a view."""
-        at = self.positions(view)
-        return self.array.reshape(-1)[at].reshape(view.shape)
+        if view not in self.views:
+            at = self.positions(view)
+            self.views[view] = self.array.reshape(-1)[at].reshape(view.shape)
+        return self.views[view]
 
     def write(self, view: Any, new: Any) -> None:
         """Put new contents in place of the elements of a view, or of all."""
         self.version += 1
         shape = self.shape if view is None else view.shape
         new = jnp.broadcast_to(jnp.asarray(new).astype(self.array.dtype), shape)
+        others = {} if view is None else self.views
+        self.views = {v: x for v, x in others.items() if _are_apart(v, view)}
         if view is not None:
+            self.views[view] = new
             at = self.positions(view)
             new = self.array.reshape(-1).at[at].set(new.reshape(-1))
         self.array = new.reshape(self.shape)
+
+
+def _are_apart(a: Layout, b: Layout) -> bool:
+    """Whether one view ends before the other begins."""
+    return _ends(a)[1] <= _ends(b)[0] or _ends(b)[1] <= _ends(a)[0]
+
+
+def _ends(view: Layout) -> tuple[int, int]:
+    steps = [(n - 1) * s for n, s in zip(view.shape, view.strides, strict=True)]
+    first = view.offset + sum(min(step, 0) for step in steps)
+    last = view.offset + sum(max(step, 0) for step in steps)
+    return first, last + view.dtype.itemsize
 
 
 def dense(shape: Sequence[int], size: int) -> tuple[int, ...]:
@@ -237,7 +258,6 @@ class Lowering:
     def __init__(self, cells: dict[Any, Cell], numbers: dict[Leaf, Any]) -> None:
         self.cells = cells
         self.numbers = numbers
-        self.seen: dict[Any, tuple[int, Any]] = {}
 
     def make(self, call: Call) -> None:
         """Make a call.
@@ -288,7 +308,7 @@ class Lowering:
                 )
             new = new.reshape(value.shape)
             if isinstance(value, View):
-                self.seen[value] = self._cell(value).version, new
+                self._cell(value).views[_view_of(value)] = new
             else:
                 self.cells[value] = Cell(value.shape, value.strides, new)
 
@@ -300,13 +320,7 @@ class Lowering:
         if isinstance(value, Number):
             return self.numbers[value]
         cell, view = self._cell(value), _view_of(value)
-        if view is None:
-            return cell.array
-        version, array = self.seen.get(value, (-1, None))
-        if version != cell.version:
-            array = cell.read(view)
-            self.seen[value] = cell.version, array
-        return array
+        return cell.array if view is None else cell.read(view)
 
     def write(self, value: Value, new: Any) -> None:
         """Write to a value."""

@@ -24,7 +24,7 @@ NOT_LOWERED = {
     *("convolve", "index_update", "partition", "piecewise", "put", "put_along_axis"),
     *("nanmax", "nanmin"),
 }
-"""Operations some of whose forms are refused, each by name: listed in docs/xla.md."""
+"""Operations some of whose forms are refused, each by name: listed in docs/howto/cluster.md."""
 
 
 class Pair:

@@ -24,7 +24,9 @@ NOT_LOWERED = {
     *("convolve", "index_update", "partition", "piecewise", "put", "put_along_axis"),
     *("nanmax", "nanmin"),
 }
-"""Operations some of whose forms are refused, each by name: listed in docs/howto/cluster.md."""
+"""Operations some of whose forms are refused, each by name, as docs/howto/cluster.md
+lists them.
+"""
 
 
 class Pair:

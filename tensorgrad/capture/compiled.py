@@ -213,6 +213,8 @@ class Capture:
                 self.replay = self._state = None
                 return self._record(args, kwargs)
             if self.compiled.target:
+                # References are counted, to see who else has the state.
+                self.watch.release()
                 self.replay.hold()
                 self.watch.prepare()
         if self._state is not None:
@@ -222,8 +224,7 @@ class Capture:
     def _is_unchanged(self) -> bool:
         """Whether all that the step reads is as it was, wherever its values are."""
         if self.compiled.target:
-            self.replay.hold()
-            return self.watch.unchanged()
+            return self.replay.is_away and self.watch.unchanged()
         return self.watch.unchanged() or (fetch() and self.watch.unchanged())
 
     def _replayed(self, flat: FlatArguments) -> Any:
@@ -306,7 +307,6 @@ class Capture:
             self.replay = XLAStep(
                 self.program, tensors_of(recorder), self.compiled.devices
             )
-            self.watch.release()
         self._unfused = None
         self._written = WrittenMemory(written) if self.replay.has_kernels else None
         self._first = None

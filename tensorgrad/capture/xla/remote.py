@@ -91,6 +91,9 @@ class State:
     ----------
     array : array of JAX or None
         The values, while they are away.
+    is_seen : bool
+        Whether somebody may look at the memory without asking, so that the values come
+        home after each step.
     """
 
     def __init__(
@@ -98,7 +101,7 @@ class State:
     ) -> None:
         self.home = home
         self.array: Any = None
-        self._is_new = self._is_seen = False
+        self._is_new = self.is_seen = False
         held = [t._value for t in tensors]
         self._places = [
             (weakref.ref(t), x, Remote(x)) for t, x in zip(tensors, held, strict=True)
@@ -129,10 +132,10 @@ class State:
         if self.array is not None:
             return
         # Before the upload, which may refer to the memory for a while.
-        self._is_seen = self._look()
+        self.is_seen = self._look()
         self.array = upload(self.home)
         AWAY[id(self)] = self
-        if not self._is_seen:
+        if not self.is_seen:
             for tensor, home, remote in self._places:
                 t = tensor()
                 if t is not None and t._value is home:
@@ -149,7 +152,7 @@ class State:
 
     def settle(self) -> None:
         """Come home at once where somebody may look unseen."""
-        if self._is_seen:
+        if self.is_seen:
             self.come_home()
 
     def come_home(self) -> None:

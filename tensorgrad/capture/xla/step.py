@@ -178,6 +178,11 @@ class XLAStep:
             f"  NumPy does before: {before or 'nothing'}"
         )
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the device has what nobody else may look at."""
+        return all(s.array is not None or s.is_seen for s in self._states.values())
+
     def hold(self) -> None:
         """Let the device have the newest values of all state."""
         if self._is_first:

@@ -457,3 +457,10 @@ def test_numbers_that_the_engine_draws_are_not_taken_for_those():
 
     y = tg.vmap(f, randomness="different")(np.ones((3, 20)))
     assert not (y == y[0]).all()
+
+
+def test_what_is_drawn_once_is_the_same_in_all_chunks():
+    drop = tg.nn.Dropout(0.5, rng=0)
+    y = tg.vmap(drop, randomness="same", chunk_size=1)(np.ones((3, 8)))
+    assert (y == y[0]).all()
+    assert len(np.unique(y[0])) == 2

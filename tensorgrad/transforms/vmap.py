@@ -100,16 +100,24 @@ class Mapper:
         As of `vmap`.
     quiet : bool
         Whether nothing is said about what is called for each sample in turn.
+    before : Mapper, optional
+        That of the chunk before: what it drew once is the same for this one.
     """
 
     def __init__(
-        self, size: int, randomness: Randomness | None, quiet: bool = False
+        self,
+        size: int,
+        randomness: Randomness | None,
+        quiet: bool = False,
+        before: Mapper | None = None,
     ) -> None:
         recorder = current_recorder()
         path = recorder.lanes.path if isinstance(recorder, Mapper) else ()
         self.lanes: Lanes = Lanes((*path, -next(_serial)), size, quiet)
         self.start = next(clock)
         self.randomness = randomness
+        self.numbers: list[Any] = []
+        self.earlier = iter(before.numbers if before else ())
         self.draws = Draws()
         self.outer: Any = recorder or Nobody()
         self.writer: Any = self.outer.writer
@@ -153,7 +161,9 @@ class Mapper:
             )
         draw = functools.partial(self.outer.host, function, args, kwargs)
         if self.randomness == "same":
-            return draw()
+            earlier = next(self.earlier, None)
+            self.numbers.append(draw() if earlier is None else earlier)
+            return self.numbers[-1]
         self.draws.look()
         drawn = np.stack([draw() for _ in range(self.lanes.size)])
         self.draws.mark()
@@ -259,9 +269,9 @@ def vmap(
         axes = _spread(in_axes, args, "in_axes")
         xs = [*map(_with_axis, leaves(args, nest), axes)]
         step = chunk_size or _size(xs, axes) or 1
-        results = []
+        results, mapper = [], None
         for some in _chunks(xs, axes, step):
-            mapper = Mapper(_size(some, axes), randomness)
+            mapper = Mapper(_size(some, axes), randomness, before=mapper)
             output, ys, out = _call(mapper, f, args, some, axes, kwargs, out_axes)
             results.append(ys)
         ys = results[0] if len(results) == 1 else [*map(_join, out, *results)]

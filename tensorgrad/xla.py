@@ -20,6 +20,7 @@ def device_put(
     Parameters
     ----------
     x : array_like or Tensor
+        Copied to the device.
     device : device or sharding of JAX, optional
         By default the first that ``jax.devices()`` names.
     requires_grad : bool, optional

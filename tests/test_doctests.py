@@ -13,6 +13,7 @@ import tensorgrad
 EXTRAS = {
     "tensorgrad.capture.kernels.intrinsics": "numba",
     "tensorgrad.capture.gemm.tiles": "numba",
+    "tensorgrad.capture.xla.": "jax",
     "tensorgrad.plot": "matplotlib",
     "tensorgrad.sklearn": "sklearn",
     "tensorgrad.testing.strategies": "hypothesis",

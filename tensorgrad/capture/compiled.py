@@ -387,6 +387,11 @@ def compile(
     check : bool
         Do each step in eager mode as well, from the same state, and raise where the
         two differ.
+    fused : bool, optional
+        Join elementwise calls in kernels compiled by numba, which the extra "fast"
+        installs: results may differ from eager's by rounding. Without it NumPy makes
+        the calls, and the bits are those of eager. By default, if numba is there
+        and can be used.
     target : {"xla"}, optional
         Have XLA, through JAX (the extra "xla"), compile the whole step for whatever
         device there is. The state that it writes to, parameters and an optimizer's,
@@ -394,11 +399,6 @@ def compile(
     devices : int, optional
         With a target, over how many devices the rows of the arguments are split, where
         these divide them; the result is that of one device.
-    fused : bool, optional
-        Join elementwise calls in kernels compiled by numba, which the extra "fast"
-        installs: results may differ from eager's by rounding. Without it NumPy makes
-        the calls, and the bits are those of eager. By default, if numba is there
-        and can be used.
 
     Returns
     -------

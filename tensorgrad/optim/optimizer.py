@@ -321,7 +321,13 @@ class Optimizer:
         return self.temporaries + bool(self.maximize or in_gradient)
 
     def own_arrays(self) -> list[Array]:
-        """Return the arrays that only an optimizer writes to: state, and copies."""
+        """Return the arrays that only an optimizer writes to: state, and copies.
+
+        Returns
+        -------
+        list of ndarray
+            Views of one memory among them.
+        """
         arrays = [*chain.from_iterable(self.state)]
         if self._joined is not None:
             arrays += [self._joined.w, self._joined.g]

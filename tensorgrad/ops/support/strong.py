@@ -56,6 +56,8 @@ def divided(g: Any, divisor: Any) -> Any:
 
 def hushed(a: Any, b: Any) -> Any:
     """Return a * b, 0 where either is 0, even if the other is NaN."""
+    if type(a) is Tensor or type(b) is Tensor:
+        return _hushed(a, b)
     return _silence(a, b)
 
 

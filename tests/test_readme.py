@@ -56,7 +56,6 @@ def run_alone(page: Path, where: Path) -> str:
 WITH_CODE = [page for page in PAGES if blocks(page.read_text("utf-8"))]
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.name)
 def test_python_blocks_run(page, tmp_path):
     for module in optional(page.read_text("utf-8")):

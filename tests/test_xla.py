@@ -202,6 +202,31 @@ def test_another_captured_step_sees_the_parameters():
         np.testing.assert_allclose(found.numpy(), x @ expected.numpy(), rtol=1e-8)
 
 
+def test_tensors_of_the_same_memory_in_several_steps_are_never_stale():
+    w = tg.Tensor(np.ones(3), requires_grad=True)
+    others = [w.detach()]
+
+    evaluate = tg.compile(lambda x: (others[0] * x).sum(), target="xla")
+    optimizer = tg.optim.SGD([w], lr=0.1)
+
+    def step(x):
+        loss = (w * w).sum() * x[0]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step = tg.compile(step, target="xla")
+    x = np.ones(3)
+    for _ in range(3):
+        step(x)
+    for _ in range(4):
+        found = evaluate(x).item()
+        assert found == pytest.approx(w.numpy().sum())
+        step(x)
+        assert others[0].numpy().tolist() == w.numpy().tolist()
+
+
 def test_copies_and_files_have_the_newest_values(tmp_path):
     pair = Pair(lr=0.01)
     pair.train()

@@ -59,6 +59,7 @@ ROOMS: dict[str, set[str]] = {
     "gemm": {"kernels", "program"},
     "xla": {"numpy", "program", "recording"},
     "values": set(),
+    "repeats": {"values"},
     "listing": {"values"},
     "program": {"listing", "values"},
 }

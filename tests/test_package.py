@@ -62,6 +62,7 @@ ROOMS: dict[str, set[str]] = {
     "repeats": {"values"},
     "listing": {"values"},
     "program": {"listing", "values"},
+    "profile": {"listing", "program"},
 }
 
 ABOVE = {"__init__", "__main__", "cli"}

@@ -360,6 +360,11 @@ def test_plan():
     assert "check_range" in pair.step.plan
 
 
+def test_profile_is_of_the_step_as_a_whole():
+    (row,) = Pair(lr=0.01).step.profile(*batch(30, 0), calls=2).rows
+    assert (row.name, row.share) == ("the step as a whole", 1.0)
+
+
 def test_bad_arguments():
     for wrong in ({"target": "tpu"}, {"devices": 2}, {"target": "xla", "fused": True}):
         with pytest.raises(ValueError, match="expected target="):

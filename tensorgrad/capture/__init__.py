@@ -1,6 +1,7 @@
 """Capture: one call of a training step, recorded and replayed."""
 
 from .compiled import compile  # noqa: A004
+from .profile import Profile, Row
 from .program import (
     Call,
     Constant,
@@ -19,8 +20,10 @@ __all__ = [
     "Input",
     "Live",
     "Number",
+    "Profile",
     "Program",
     "Result",
+    "Row",
     "Value",
     "View",
     "compile",

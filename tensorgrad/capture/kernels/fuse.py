@@ -173,6 +173,7 @@ def _fused(
         writes=writes,
         pure=not any(isinstance(v, Live) for v in writes),
         origin=", ".join(origins),
+        place=next((call.place for call in calls if call.place), None),
     )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -62,12 +64,11 @@ class Replay:
         self.eliminated = list(eliminated)
         self.has_kernels = any(call.writes_last for call in program.calls)
         self.memory = assigned(program)
-        writer = _Writer(program, self.memory)
+        self._room = {id(b): b.allocate() for b in self.memory.buffers}
+        writer = _Writer(program, self.memory, self._room)
         self.source = writer.source()
-        writer.names[PLACES] = writer.places
-        exec(compile(self.source, "<replay>", "exec"), writer.names)
         self.names = {v: name for v, name in writer.known.items() if _has_name(v)}
-        self._run: Callable[..., list[Any]] = writer.names["run"]
+        self._run = writer.compiled(self.source)
 
     def __call__(self, arrays: Sequence[Array], numbers: Sequence[float]) -> list[Any]:
         """Make the calls; return what the step returns, as copies.
@@ -81,15 +82,34 @@ class Replay:
         """
         return self._run(arrays, numbers)
 
+    @contextmanager
+    def clocked(self, times: list[float]) -> Iterator[None]:
+        """Enter in a list when each call begins, and when the last has ended."""
+        writer = _Writer(self.program, self.memory, self._room, times)
+        run, self._run = self._run, writer.compiled(writer.source())
+        try:
+            yield
+        finally:
+            self._run = run
+
 
 def _has_name(key: Any) -> bool:
     return isinstance(key, Value | Number) and not isinstance(key, View)
 
 
 class _Writer:
-    """Writes the source and collects the objects of its names."""
+    """Writes the source and collects the objects of its names.
 
-    def __init__(self, program: Program, memory: Memory) -> None:
+    With `times`, it enters there when each call begins, and when the last has ended.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        memory: Memory,
+        room: dict[int, Array],
+        times: list[float] | None = None,
+    ) -> None:
         self.before = program
         self.memory = memory
         self.returned = memory.returned
@@ -97,13 +117,15 @@ class _Writer:
             "asarray": np.asarray,
             "errstate": np.errstate,
         }
+        if times is not None:
+            self.names |= {"enter": times.append, "now": perf_counter}
         self.known: dict[Any, str] = {}
         self.used: dict[str, int] = {}
         self.lines: list[tuple[bool, str, Place | None]] = []
         self.places: dict[int, Place] = {}
         self.quiet = False
         self.place: Place | None = None
-        self.room = {id(b): b.allocate() for b in memory.buffers}
+        self.room = room
         self.loose: dict[Value | Number, list[str]] = {}
 
     def source(self) -> str:
@@ -111,12 +133,25 @@ class _Writer:
         self._unpack(self.before.inputs, "inputs")
         self._unpack(self.before.numbers, "numbers")
         for i, call in enumerate(self.before.calls):
+            self._note_time()
             self._make(call)
             self._forget(i, call)
+        self._note_time()
         self.quiet = False
         copies = ", ".join(map(self._copy, self.before.returned))
         self._line(f"return [{copies}]")
         return "\n".join(["def run(inputs, numbers):", *self._indented(), ""])
+
+    def compiled(self, source: str) -> Callable[..., list[Any]]:
+        """Return the function of the source."""
+        self.names[PLACES] = self.places
+        exec(compile(source, "<replay>", "exec"), self.names)
+        run: Callable[..., list[Any]] = self.names["run"]
+        return run
+
+    def _note_time(self) -> None:
+        if "enter" in self.names:
+            self._line("enter(now())")
 
     def _indented(self) -> Iterator[str]:
         number = 1

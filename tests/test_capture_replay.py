@@ -554,6 +554,18 @@ def test_the_plan_tells_calls_buffers_and_what_was_left_out(writing):
     assert text.splitlines() == PLAN.splitlines()
 
 
+def test_kernels_of_the_same_calls_are_one_row_of_the_plan(writing):
+    y = writing.input(X)
+    for _ in range(8):
+        y = writing.call(kernel, y, y)
+    program, gone = pruned(writing.returns(y))
+    kernel.group = ["relu", "exp"]
+    lines = plan_text(Replay(program, gone)).split("fused groups\n")[1].splitlines()
+    del kernel.group
+    assert lines[0] == "  1, 2, ... 5 more ..., 8  2 calls:  relu, exp"
+    assert not lines[1]
+
+
 PLAN = """\
 arrays from outside
   x1  float32(2, 3)  argument

@@ -60,7 +60,7 @@ ROOMS: dict[str, set[str]] = {
     "xla": {"numpy", "program", "recording"},
     "values": set(),
     "repeats": {"values"},
-    "listing": {"values"},
+    "listing": {"repeats", "values"},
     "program": {"listing", "values"},
     "profile": {"listing", "program"},
 }

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from .repeats import repeats
 from .values import Constant, Input, Live, Number, Result, Value, View, owner
 
 if TYPE_CHECKING:
@@ -20,6 +23,9 @@ LETTERS = {Input: "x", Live: "p", Constant: "c", Result: "r", View: "v", Number:
 """What the names of values begin with."""
 
 _ORIGINS = {Input: "argument", Live: "live, outside", Constant: "constant"}
+
+SCREEN = 50
+"""Rows of a table up to which nothing is folded."""
 
 _LAST = 60
 """Width of the last column of a table."""
@@ -56,7 +62,8 @@ def listing(program: Program) -> str:
     """Return a program as text: arrays from outside, calls, and what is returned."""
     names = names_of(program)
     returned = ", ".join(name_of(value, names) for value in program.returned)
-    parts = [outside_table(names), calls_table(program.calls, names)]
+    calls = calls_table(program.calls, names, attrgetter("origin"))
+    parts = [outside_table(names), calls]
     lines = ["\n".join(part) for part in map(list, parts) if part]
     return "\n\n".join([*lines, f"returns {returned or 'nothing'}"])
 
@@ -68,38 +75,95 @@ def outside_table(names: Names) -> Iterator[str]:
         for value, name in names.items()
         if type(value) in _ORIGINS
     ]
-    yield from table("arrays from outside", rows)
+    spans = rows if len(rows) <= SCREEN else _spans(rows)
+    yield from table("arrays from outside", cut(spans))
 
 
-def calls_table(
-    calls: Sequence[Call], names: Names, notes: Sequence[str] | None = None
-) -> Iterator[str]:
-    """Yield the lines of a table of calls, with a note to each: what it is part of."""
-    notes = [call.origin for call in calls] if notes is None else notes
-    rows = [
-        (
-            f"{number}",
-            call_text(call, names),
-            kinds_of(call.results or call.writes),
-            note,
-        )
-        for number, (call, note) in enumerate(zip(calls, notes, strict=True), 1)
+def _spans(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return rows with one for each run that differ only in their names."""
+    runs = [(alike, [*run]) for alike, run in groupby(rows, itemgetter(slice(1, None)))]
+    return [
+        (run[0][0] + (f" ... {run[-1][0]}" if run[1:] else ""), *alike)
+        for alike, run in runs
     ]
+
+
+def cut(rows: Sequence[tuple[str, ...]], most: int = SCREEN) -> list[tuple[str, ...]]:
+    """Return rows of a table; of very many the first, and how many more there are."""
+    if len(rows) <= most:
+        return [*rows]
+    empty = ("",) * (len(rows[0]) - 1)
+    return [*rows[:most], (*empty, f"... {len(rows) - most:,} more ...")]
+
+
+Note: TypeAlias = Callable[["Call"], str]
+
+
+def calls_table(calls: Sequence[Call], names: Names, note: Note) -> Iterator[str]:
+    """Yield the lines of a table of calls, with a note to each: what it is part of.
+
+    Where they are many, turns of a loop are written once, and of what is still longer
+    than a screen the ends.
+    """
+    rows = []
+    for line in _lines(calls):
+        if isinstance(line, int):
+            call = calls[line]
+            kinds = kinds_of(call.results or call.writes)
+            rows.append((f"{line + 1}", call_text(call, names), kinds, note(call)))
+        else:
+            rows.append(("", line, "", ""))
     yield from table("calls", rows)
+
+
+def _lines(calls: Sequence[Call]) -> Sequence[int | str]:
+    """Return the numbers of calls that are written, and between them what is said."""
+    if len(calls) <= SCREEN:
+        return range(len(calls))
+    runs = (list(run) for _, run in groupby(_folded(calls), type))
+    lines = [line for run in runs for line in _ends(calls, run, SCREEN)]
+    return _ends(calls, lines, 4 * SCREEN)
+
+
+def _ends(
+    calls: Sequence[Call], lines: Sequence[int | str], most: int
+) -> Sequence[int | str]:
+    """Return lines; of more than `most` the ends, and what is between them."""
+    if len(lines) <= most:
+        return lines
+    middle = lines[most // 2 : -most // 2]
+    names = Counter(calls[line].name for line in middle if isinstance(line, int))
+    common = ", ".join(f"{name} x {n:,}" for name, n in names.most_common(5))
+    text = f"... {len(middle):,} more: {common}{', ...' * (len(names) > 5)}"
+    return [*lines[: most // 2], text, *lines[-most // 2 :]]
+
+
+def _folded(calls: Sequence[Call], before: int = 0) -> Iterator[int | str]:
+    """Yield numbers of calls, and after the first turn of a loop how it repeats."""
+    at = 0
+    for repeat in repeats(calls):
+        start, end = repeat.start, repeat.start + repeat.period
+        yield from range(before + at, before + start)
+        yield from _folded(calls[start:end], before + start)
+        first, last = before + start + 1, before + end
+        body = f"{first}-{last} repeat" if last > first else f"{first} repeats"
+        yield f"... {body} {repeat.count:,} times, to {before + repeat.end}"
+        at = repeat.end
+    yield from range(before + at, before + len(calls))
 
 
 def call_text(call: Call, names: Names) -> str:
     """Return a call as text, with what it makes or writes on the left."""
     outputs = call.results or call.writes
-    left = _few([name_of(value, names) for value in outputs])
+    left = few([name_of(value, names) for value in outputs])
     arguments = [argument_text(a, names) for a in call.args]
     keywords = ((k, v) for k, v in call.kwargs.items() if k != "out")
     arguments += [f"{key}={argument_text(value, names)}" for key, value in keywords]
     arrow = " = " if call.results else " <- "
-    return f"{left}{arrow if outputs else ''}{call.name}({_few(arguments)})"
+    return f"{left}{arrow if outputs else ''}{call.name}({few(arguments)})"
 
 
-def _few(items: Sequence[str]) -> str:
+def few(items: Sequence[str]) -> str:
     """Return a list in words, of a long one the ends."""
     if len(items) > 5:
         items = [*items[:2], f"... {len(items) - 3} more ...", items[-1]]
@@ -111,7 +175,7 @@ def argument_text(nested: Any, names: Names) -> str:
     if isinstance(nested, Value | Number):
         return name_of(nested, names)
     if isinstance(nested, tuple | list):
-        inner = ", ".join(argument_text(item, names) for item in nested)
+        inner = few([argument_text(item, names) for item in nested])
         comma = "," if len(nested) == 1 else ""
         return f"[{inner}]" if isinstance(nested, list) else f"({inner}{comma})"
     if isinstance(nested, slice):

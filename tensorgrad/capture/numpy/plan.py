@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
-from ..listing import calls_table, name_of, outside_table, table
+from ..listing import calls_table, cut, few, name_of, outside_table, table
 from ..program import Call, Result, Value
 from .into import copies
 from .replay import Replay
@@ -14,7 +15,7 @@ from .replay import Replay
 def plan_text(replay: Replay) -> str:
     """Return a replay as text: calls, fused groups, buffers, eliminated calls."""
     parts = (_outside, _calls, _groups, _buffers, _eliminated)
-    return "\n\n".join("\n".join(part(replay)) for part in parts if any(part(replay)))
+    return "\n\n".join(filter(None, ("\n".join(part(replay)) for part in parts)))
 
 
 def _outside(replay: Replay) -> Iterator[str]:
@@ -22,8 +23,7 @@ def _outside(replay: Replay) -> Iterator[str]:
 
 
 def _calls(replay: Replay) -> Iterator[str]:
-    calls = replay.program.calls
-    return calls_table(calls, replay.names, [_note(replay, call) for call in calls])
+    return calls_table(replay.program.calls, replay.names, partial(_note, replay))
 
 
 def _note(replay: Replay, call: Call) -> str:
@@ -43,13 +43,16 @@ def _note(replay: Replay, call: Call) -> str:
 
 
 def _groups(replay: Replay) -> Iterator[str]:
-    rows = []
+    numbers: dict[tuple[str, ...], list[str]] = {}
     for number, call in enumerate(replay.program.calls, 1):
         group: Sequence[str] = getattr(call.function, "group", ())
         if group:
-            text = ", ".join(_counted(group))
-            rows.append((f"{number}", f"{len(group)} calls:", text))
-    yield from table("fused groups", rows)
+            numbers.setdefault(tuple(group), []).append(f"{number}")
+    rows = [
+        (few(calls), f"{len(group)} calls:", ", ".join(_counted(group)))
+        for group, calls in numbers.items()
+    ]
+    yield from table("fused groups", cut(rows))
 
 
 def _counted(items: Iterable[str]) -> Iterator[str]:
@@ -63,7 +66,7 @@ def _buffers(replay: Replay) -> Iterator[str]:
         (f"{number}", f"{buffer.nbytes:,} bytes", _holds(replay, buffer.holds))
         for number, buffer in enumerate(memory.buffers, 1)
     ]
-    yield from table("buffers", rows)
+    yield from table("buffers", cut(rows, 20))
     if rows:
         total = sum(buffer.nbytes for buffer in memory.buffers)
         alone = sum(result.nbytes for result in memory.at)
@@ -72,10 +75,13 @@ def _buffers(replay: Replay) -> Iterator[str]:
 
 def _holds(replay: Replay, results: Sequence[Result]) -> str:
     """Return the results in a buffer in turn; ``=`` where one overwrites another."""
+    left_out = len(results) - 3 if len(results) > 9 else 0
     text = ""
-    for result in results:
+    for result in [*results[:2], *results[2 + left_out :]]:
         sign = " = " if result in replay.memory.onto else ", "
         text += (sign if text else "") + name_of(result, replay.names)
+        if left_out and result is results[1]:
+            text += f", ... {left_out} more ..."
     return text
 
 
@@ -86,4 +92,4 @@ def _eliminated(replay: Replay) -> Iterator[str]:
         for why in dict.fromkeys(e.why for e in gone)
         for text in _counted(e.what for e in gone if e.why == why)
     ]
-    yield from table("eliminated", rows)
+    yield from table("eliminated", cut(rows))

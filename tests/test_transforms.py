@@ -9,7 +9,10 @@ import pytest
 from scipy import optimize
 
 import tensorgrad as tg
+from tensorgrad.core import backward
+from tensorgrad.core.backward import interior
 from tensorgrad.testing import check_gradient
+from tensorgrad.transforms import derivatives, trace
 
 X = np.array([0.5, -1.0, 2.0])
 
@@ -461,3 +464,45 @@ def test_gradients_come_nested_in_dataclasses_and_kinds_of_dict():
     found = tg.grad(lambda p: np.sum(p["w"] ** 2))(counted)
     assert type(found) is defaultdict
     assert found["w"].tolist() == [2.0, 4.0]
+
+
+def test_an_inner_gradient_does_not_look_through_all_that_was_recorded_before(
+    monkeypatch,
+):
+    lengths = []
+
+    def counted(*args, **kwargs):
+        lengths.append(len(nodes := interior(*args, **kwargs)))
+        return nodes
+
+    monkeypatch.setattr(backward, "interior", counted)
+    monkeypatch.setattr(trace, "interior", counted)
+
+    def descended(x):
+        for _ in range(20):
+            x = x - 0.1 * tg.grad(lambda y: np.sum(y**4))(x)
+        return np.sum(x)
+
+    gradient = tg.grad(descended)(np.array([0.5, -0.3]))
+    *inner, _, outer = lengths
+    assert outer > 60
+    assert max(inner) < 6
+    h = 1e-6 * np.eye(2)
+    ups, downs = (
+        [descended(np.array([0.5, -0.3]) + sign * e) for e in h] for sign in (1, -1)
+    )
+    np.testing.assert_allclose(gradient, np.subtract(ups, downs) / 2e-6, rtol=1e-6)
+
+
+def test_columns_are_computed_at_once_where_an_operation_has_many_outputs():
+    calls = []
+
+    def f(x):
+        parts = [*np.tile(x, (30, 4))]
+        calls.append(len(parts))
+        return np.stack([p * p for p in parts])
+
+    x = tg.Tensor(np.ones(3), requires_grad=True)
+    outputs = f(x)
+    assert derivatives._few([outputs.node]) > 1000
+    assert tg.jacobian(f)(np.ones(3)).shape == (30, 12, 3)

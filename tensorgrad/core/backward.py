@@ -24,9 +24,12 @@ _newest_first = attrgetter("index")
 
 
 def interior(
-    roots: Iterable[Node | Leaf], stops: Collection[Node | Leaf] = ()
+    roots: Iterable[Node | Leaf], stops: Collection[Node | Leaf] = (), since: int = 0
 ) -> list[Node]:
     """Return the operations the roots depend on, newest first, none beyond `stops`.
+
+    Nor any from before `since` on the engine's clock: what a function computed need
+    not be looked for in all that was recorded before it was called.
 
     Raises
     ------
@@ -44,7 +47,7 @@ def interior(
             if type(node.saved) is Place:
                 raise _released(node)
             for parent in node.parents:
-                if parent not in seen:
+                if parent not in seen and parent.index >= since:
                     seen.add(parent)
                     stack.append(parent)
     nodes.sort(key=_newest_first, reverse=True)
@@ -106,7 +109,8 @@ def differentiate(
     total : bool
         Whether targets get no more from elsewhere, and their hooks are to be called.
     """
-    nodes = interior(seeds, targets or ())
+    oldest = min((t.index for t in targets), default=0) if targets else 0
+    nodes = interior(seeds, targets or (), oldest)
     reached = None
     if targets is not None:
         reached = leading_to(targets, nodes)

@@ -594,8 +594,13 @@ def _all_at_once(row: Function, trace: Trace, units: Any, chunk_size: int) -> li
 
 def _few(roots: list[Any]) -> int:
     """Return how many rows to compute at once, by the largest array on the way."""
-    shapes = (leaves(node.shape) for node in interior(roots))
-    return max(1, _MOST // max((prod(shape) for shape in shapes), default=1))
+    return max(1, _MOST // max(map(_size, interior(roots)), default=1))
+
+
+def _size(node: Any) -> int:
+    """Return how many numbers an operation returned, of several outputs together."""
+    shapes = node.shape if type(node.dtype) is tuple else (node.shape,)
+    return sum(map(prod, shapes))
 
 
 @overload

@@ -11,7 +11,7 @@ import numpy as np
 from ..core.backward import differentiate, interior
 from ..core.errors import GradientWarning
 from ..core.mode import enable_grad, is_grad_enabled
-from ..core.node import Leaf, clock
+from ..core.node import clock
 from ..core.place import user_level
 from ..core.primitive import primitive
 from ..core.tensor import Tensor, as_array, detached, wrap
@@ -153,10 +153,10 @@ def warn_of_constants(output: Any, name: str) -> None:
 
 
 def _reach_out(outputs: list[Any], start: int) -> bool:
-    """Whether outputs depend on a leaf from before `start` on the engine's clock."""
+    """Whether outputs depend on what is from before `start` on the engine's clock."""
     roots = [t.node for t in outputs if tracked(t)]
-    below = {p for n in interior(roots) for p in n.parents} | set(roots)
-    return any(type(n) is Leaf and n.index < start for n in below)
+    below = (p for n in interior(roots, since=start) for p in n.parents)
+    return any(n.index < start for n in (*roots, *below))
 
 
 def _argument(args: Sequence[Any], i: int, name: str) -> Any:

@@ -1,0 +1,1 @@
+"""A tool for GradBench: its evals in plain NumPy, their derivatives by tensorgrad."""

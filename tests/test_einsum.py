@@ -260,3 +260,54 @@ def test_large_sums_are_matrix_products_there_and_back(subscripts, a, b, monkeyp
     monkeypatch.setattr(np, "einsum", None)
     loss.backward()
     assert loss.item() == (x.grad.numpy() * x.numpy()).sum()
+
+
+MANY = [
+    ("bi,ij,bj->b", (60, 30), (30, 30), (60, 30)),
+    ("ij,jk,kl,lm->im", (20, 30), (30, 8), (8, 25), (25, 10)),
+    ("...i,ij,...j->...", (7, 9, 30), (30, 30), (9, 30)),
+    ("bik,kl,bjl,b->bij", (8, 12, 10), (10, 10), (8, 9, 10), (8,)),
+    ("ij,jk,kl->il", (30, 1), (40, 30), (30, 20)),  # a label that is broadcast
+    ("iij,jk,kl->il", (20, 20, 30), (30, 20), (20, 8)),  # a diagonal
+    ("ijk,ijk,ijk->", (40, 30, 30), (40, 30, 30), (40, 30, 30)),
+]
+
+
+@pytest.mark.parametrize("optimize", [False, True, "optimal"])
+@pytest.mark.parametrize("case", MANY, ids=lambda case: case[0])
+def test_large_sums_of_many_arrays_are_made_of_two_at_a_time(case, optimize):
+    subscripts, *shapes = case
+    rng = np.random.default_rng(0)
+    # Of small integers every sum is exact, in whatever order.
+    arrays = [rng.integers(-2, 3, shape).astype(float) for shape in shapes]
+    xs = [leaf(x) for x in arrays]
+    z = np.einsum(subscripts, *xs, optimize=optimize)
+    np.testing.assert_array_equal(z.numpy(), np.einsum(subscripts, *arrays))
+    g = rng.integers(-2, 3, z.shape).astype(float)
+    z.backward(g)
+    for i, x in enumerate(xs):
+        along = rng.integers(-2, 3, x.shape).astype(float)
+        moved = [*arrays[:i], along, *arrays[i + 1 :]]
+        slope = np.sum(g * np.einsum(subscripts, *moved))
+        assert np.sum(x.grad.numpy() * along) == slope
+
+
+def test_a_chain_of_three_is_two_matrix_products(monkeypatch):
+    xs = [tg.Tensor(np.ones((40, 40)), requires_grad=True) for _ in range(3)]
+    monkeypatch.setattr(np, "einsum", None)
+    np.sum(tg.einsum("ij,jk,kl->il", *xs)).backward()
+    assert all((x.grad.numpy() == 1600).all() for x in xs)
+
+
+def test_many_small_arrays_are_numpys_sum():
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=(3, 3)) for _ in range(3)]
+    z = np.einsum("ij,jk,kl->il", *map(leaf, arrays))
+    np.testing.assert_array_equal(z.numpy(), np.einsum("ij,jk,kl->il", *arrays))
+
+
+def test_arrays_of_several_dtypes_are_numpys_sum():
+    arrays = [np.ones((40, 40), kind) for kind in ("f4", "f8", "f4")]
+    z = np.einsum("ij,jk,kl->il", *map(leaf, arrays))
+    assert z.dtype == np.float64
+    assert (z.numpy() == 1600).all()

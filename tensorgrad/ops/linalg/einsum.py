@@ -86,12 +86,10 @@ def _pair(a: Any, b: Any, subscripts: str, optimize: Any) -> Any:
     """
     way = None
     if a.dtype == b.dtype and a.dtype.char in "fd":
-        way = _stack(subscripts, a.shape, b.shape)
+        way = stack_of(subscripts, a.shape, b.shape)
     if way is None:
         return np.einsum(subscripts, a, b, optimize=optimize)
-    a = a.transpose(way.axes_a).reshape(way.shape_a)
-    b = b.transpose(way.axes_b).reshape(way.shape_b)
-    return (a @ b).reshape(way.shape).transpose(way.order)
+    return way.product(a, b)
 
 
 class Stack(NamedTuple):
@@ -116,9 +114,15 @@ class Stack(NamedTuple):
     shape: tuple[int, ...]
     order: tuple[int, ...]
 
+    def product(self, a: Any, b: Any) -> Any:
+        """Return the einsum."""
+        a = a.transpose(self.axes_a).reshape(self.shape_a)
+        b = b.transpose(self.axes_b).reshape(self.shape_b)
+        return (a @ b).reshape(self.shape).transpose(self.order)
+
 
 @lru_cache(maxsize=4096)
-def _stack(
+def stack_of(
     subscripts: str, shape_a: tuple[int, ...], shape_b: tuple[int, ...]
 ) -> Stack | None:
     """Return the matrix products of an einsum, None where a loop is as good."""
@@ -265,8 +269,9 @@ def einsum(
     As :func:`numpy.einsum`: subscripts as a string, with or without the output, with
     an ellipsis, labels repeated within an operand; or operands in alternation with
     lists of labels. `optimize` is how the value is computed; gradients choose for
-    themselves. Sums of products of two large arrays are matrix products, and so within
-    rounding of NumPy's. ``out``, ``dtype``, ``order`` and ``casting`` are refused.
+    themselves. Sums of products of large arrays are made of two at a time, by matrix
+    products, and so within rounding of NumPy's. ``out``, ``dtype``, ``order`` and
+    ``casting`` are refused.
     """
     if out is not None:
         kwargs["out"] = out
@@ -278,11 +283,51 @@ def einsum(
     subscripts, arrays = _spelled(operands)
     if type(optimize) is list:
         optimize = tuple(optimize)
+    if len(arrays) > 2 and {x.dtype.char for x in arrays} in ({"f"}, {"d"}):
+        shapes = tuple(x.shape for x in arrays)
+        for at, part in _steps(subscripts, shapes, optimize):
+            chosen = [arrays[i] for i in at]
+            arrays = [x for i, x in enumerate(arrays) if i not in at]
+            arrays.append(_summed(chosen, part, False))
+        if len(arrays) == 1:
+            return arrays[0]
+    return _summed(arrays, subscripts, optimize)
+
+
+def _summed(arrays: Sequence[Any], subscripts: str, optimize: Any) -> Any:
     if len(arrays) == 1:
         return einsum_one(arrays[0], subscripts, optimize)
     if len(arrays) == 2:
         return einsum_two(arrays[0], arrays[1], subscripts, optimize)
     return einsum_many(*arrays, subscripts=subscripts, optimize=optimize)
+
+
+@lru_cache(maxsize=4096)
+def _steps(
+    subscripts: str, shapes: Shapes, optimize: Any
+) -> list[tuple[tuple[int, ...], str]]:
+    """Return which arrays to sum products of at a time, and how; none for small ones.
+
+    As in NumPy's paths, a sum comes last of the arrays that are left.
+    """
+    terms, output = resolve(subscripts, tuple(map(len, shapes)))
+    if math.prod(_sizes(terms, shapes).values()) <= _BLAS_PAYS:
+        return []
+    arrays = [np.broadcast_to(0.0, shape) for shape in shapes]
+    path = f"{','.join(terms)}->{output}"
+    _, *places = np.einsum_path(path, *arrays, optimize=optimize or "greedy")[0]
+    steps = []
+    for at in places:
+        chosen = [terms[i] for i in at]
+        terms = [term for i, term in enumerate(terms) if i not in at]
+        later = {*output, *"".join(terms)}
+        # First what both have: so the products of a stack come out.
+        labels = [*dict.fromkeys("".join(chosen))]
+        labels.sort(key=lambda c: not all(c in term for term in chosen))
+        left = "".join(c for c in labels if c in later) if terms else output
+        steps.append((tuple(at), f"{','.join(chosen)}->{left}"))
+        terms.append(left)
+    return steps
 
 
 def _spelled(operands: Sequence[Any]) -> tuple[str, list[Any]]:

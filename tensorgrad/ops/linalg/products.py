@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..support.axes import array, kernel, refuse_out
 from ..support.define import composed, operation
 from ..support.registry import case
 from ..support.strong import scaled
+from .einsum import Stack, stack_of
 
 __all__ = [
     "cross", "dot", "inner", "kron", "matmul", "matvec", "outer", "tensordot", "trace",
@@ -52,7 +54,12 @@ def _matmul_a(g: Any, a_shape: Any, b: Any) -> Any:
         return scaled(g[..., None], b)
     if len(a_shape) == 1:
         return (b @ g[..., None])[..., 0]
-    return g @ b.mT
+    if g.ndim == 2:
+        return g @ b.mT
+    if b.ndim == 2:
+        return (rows(g) @ b.mT).reshape(a_shape)
+    x = _joined(g, b, "ij,kj->ik", a_shape)
+    return g @ b.mT if x is None else x
 
 
 def rows(x: Any) -> Any:
@@ -63,12 +70,60 @@ def rows(x: Any) -> Any:
 def _matmul_b(g: Any, a: Any, b_shape: Any) -> Any:
     # a^T @ g, with a vector as a row on the left and as a column on the right.
     if len(b_shape) == 1:
-        return scaled(g[..., None], a) if a.ndim == 1 else (a.mT @ g[..., None])[..., 0]
+        if a.ndim == 1:
+            return scaled(g[..., None], a)
+        return a.mT @ g if a.ndim == 2 else rows(a).mT @ g.reshape(-1)
     if a.ndim == 1:
         return scaled(g[..., None, :], a[:, None])
-    if len(b_shape) == 2 < a.ndim:
+    if g.ndim == 2:
+        return a.mT @ g
+    if len(b_shape) == 2:
         return rows(a).mT @ rows(g)
-    return a.mT @ g
+    x = _joined(a, g, "ik,ij->kj", b_shape)
+    return a.mT @ g if x is None else x
+
+
+def _joined(x: Any, y: Any, subscripts: str, shape: tuple[int, ...]) -> Any:
+    """Return products of a stack, and their sum along axes that a shape lacks, in one.
+
+    The stack along these axes joins what the products sum over. None where there are
+    none of these, or where stack and sum are as fast.
+    """
+    way = _joint(x.shape, y.shape, subscripts, shape)
+    if way is None or x.dtype != y.dtype or x.dtype.char not in "fd":
+        return None
+    stack, shape_x, shape_y = way
+    return stack.product(x.reshape(shape_x), y.reshape(shape_y)).reshape(shape)
+
+
+_LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_SMALL = 2**13
+"""Products in a matrix product, up to which there should be fewer, larger ones."""
+
+
+@lru_cache(maxsize=4096)
+def _joint(
+    shape_x: tuple[int, ...],
+    shape_y: tuple[int, ...],
+    subscripts: str,
+    shape: tuple[int, ...],
+) -> tuple[Stack, tuple[int, ...], tuple[int, ...]] | None:
+    """Return the products of `_joined`, and the operands' shapes without ones."""
+    depth = np.broadcast_shapes(shape_x[:-2], shape_y[:-2])
+    every = (shape_x, shape_y, shape)
+    sizes = [math.prod(s[-2:]) for s in every]
+    # Operands are put in another order first, which should cost less than the sum.
+    dear = sizes[2] < sizes[0] + sizes[1] and math.isqrt(math.prod(sizes)) > _SMALL
+    if dear or shape[:-2] == depth or len(depth) > len(_LABELS):
+        return None
+    terms, shapes = [], []
+    for term, s in zip(subscripts.replace("->", ",").split(","), every, strict=True):
+        lengths = (1,) * (len(depth) + 2 - len(s)) + s[:-2]
+        has = [i for i, n in enumerate(depth) if lengths[i] == n]
+        terms.append("".join(_LABELS[i] for i in has) + term)
+        shapes.append((*(depth[i] for i in has), *s[-2:]))
+    stack = stack_of(f"{terms[0]},{terms[1]}->{terms[2]}", shapes[0], shapes[1])
+    return None if stack is None else (stack, shapes[0], shapes[1])
 
 
 matmul.vjp(a=_matmul_a, b=_matmul_b)

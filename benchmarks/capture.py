@@ -4,7 +4,7 @@
 
 The first two calls of a compiled step are recorded, the second makes the replay. NumPy:
 that cost, less the two steps themselves, over the median eager step. Fused: the second
-call with an empty folder of kernels, numba's import included, and in another process
+call with an empty folder of kernels, llvmlite's import included, and in another process
 that finds them there. Processor time; the models are those of `python -m benchmarks`.
 """
 
@@ -57,7 +57,7 @@ def recorded(name: str) -> tuple[float, float]:
 def fused(name: str) -> float:
     """Return the seconds of the second call in this process."""
     engine, found = case(name)
-    compiled = engine.training(found, compiled="numba")
+    compiled = engine.training(found, compiled="kernels")
     compiled()
     return taken(compiled)
 

@@ -23,7 +23,7 @@ from .fair import MISLEADING, clean_environment
 ROOT = Path(__file__).resolve().parents[1]
 DISTRIBUTIONS = (
     "numpy",
-    "numba",
+    "llvmlite",
     "torch",
     "jax",
     "jaxlib",

@@ -43,7 +43,7 @@ a batch of steps each, so that a slow spell of the machine hits all of them alik
 takes {rounds} turns of about {milliseconds:.0f} ms; where steps are slow, fewer, but at
 least three. A table gives the median of the turns and the quartiles. A ratio is the
 median of the ratios turn by turn, to tensorgrad eager or to tensorgrad compiled (fused,
-where numba is installed): above 1, tensorgrad is faster. *Products* is the share of the
+where llvmlite is there): above 1, tensorgrad is faster. *Products* is the share of the
 step that its matrix products would take alone, written into arrays allocated once.
 
 Before anything is timed, all libraries take the first steps in float32 from the same

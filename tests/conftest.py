@@ -137,7 +137,7 @@ def uncompiled(monkeypatch):
     from tensorgrad.capture.gemm import matmul
     from tensorgrad.capture.kernels import fuse
 
-    monkeypatch.setattr(fuse, "require_numba", lambda: None)
+    monkeypatch.setattr(fuse, "require_llvm", lambda: None)
     monkeypatch.setattr(fuse, "unusable", str)
     monkeypatch.setattr(fuse, "prepared", lambda source, *_: in_python(source))
     # Tiles have no meaning in Python.

@@ -13,12 +13,13 @@ import pytest
 import tensorgrad as tg
 from tensorgrad.capture.kernels import compile as kernels
 from tensorgrad.capture.kernels import fuse
+from tensorgrad.capture.program import Live
 
-needs_numba = pytest.mark.skipif(
-    not kernels.installed(), reason="needs numba, of the extra 'fast'"
+needs_llvm = pytest.mark.skipif(
+    not kernels.installed(), reason="needs llvmlite, of the extra 'fast'"
 )
 
-BOTH = [False, pytest.param(True, marks=needs_numba)]
+BOTH = [False, pytest.param(True, marks=needs_llvm)]
 
 
 def slope(x):
@@ -54,20 +55,24 @@ def fresh(tmp_path, monkeypatch):
 # Where kernels cannot be had.
 
 
+MACHINE = ("intrinsics", "translate", "machine", "tiles")
+"""Modules of this package that import llvmlite."""
+
+
 @contextmanager
 def broken(error):
-    """Let numba be found, and raise where it is imported."""
+    """Let llvmlite be found, and raise where it is imported."""
 
     class Finder:
         @staticmethod
         def find_spec(name, path=None, target=None):
-            if name == "numba":
+            if name == "llvmlite":
                 raise error
 
     hidden = {
         name: sys.modules.pop(name)
         for name in list(sys.modules)
-        if name.split(".")[0] == "numba" or name.endswith(("intrinsics", "tiles"))
+        if name.split(".")[0] == "llvmlite" or name.endswith(MACHINE)
     }
     sys.meta_path.insert(0, Finder)
     try:
@@ -80,14 +85,14 @@ def broken(error):
 @pytest.mark.parametrize(
     "error",
     [
-        ImportError("Numba needs NumPy 2.3 or less. Got NumPy 2.9."),
+        ImportError("cannot be imported on Python 3.19"),
         OSError("Could not find/load shared object file 'libllvmlite.so'"),
         AttributeError("module 'numpy' has no attribute 'trapz'"),
         SystemError("initialization of _internal failed"),
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_numba_that_cannot_be_imported_is_said_once(error, fresh, monkeypatch):
+def test_llvmlite_that_cannot_be_imported_is_said_once(error, fresh, monkeypatch):
     monkeypatch.setattr(fuse, "installed", lambda: True)
     monkeypatch.setattr(kernels, "installed", lambda: True)
     with broken(error), pytest.warns(tg.PerformanceWarning) as said:
@@ -97,30 +102,21 @@ def test_numba_that_cannot_be_imported_is_said_once(error, fresh, monkeypatch):
     assert one.filename == __file__
 
 
-def test_kernels_that_are_asked_for_need_numba_that_works(fresh, monkeypatch):
+def test_kernels_that_are_asked_for_need_llvmlite_that_works(fresh, monkeypatch):
     monkeypatch.setattr(kernels, "installed", lambda: True)
     with (
-        broken(ImportError("Numba needs NumPy 2.3 or less")),
-        pytest.raises(ImportError, match=r"numba is installed, but .* 2.3 or less"),
+        broken(ImportError("needs Python 3.12 or less")),
+        pytest.raises(ImportError, match=r"llvmlite is installed, but .* 3.12 or less"),
     ):
         check(fused=True)
 
 
-def test_without_numba_nothing_is_said(fresh, monkeypatch):
-    monkeypatch.setitem(sys.modules, "numba", None)
+def test_without_llvmlite_nothing_is_said(fresh, monkeypatch):
+    monkeypatch.setitem(sys.modules, "llvmlite", None)
     assert not check()
 
 
-@needs_numba
-def test_no_kernels_while_numba_compiles_nothing(fresh, monkeypatch):
-    import numba
-
-    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
-    with pytest.warns(tg.PerformanceWarning, match="NUMBA_DISABLE_JIT"):
-        assert not check()
-
-
-@needs_numba
+@needs_llvm
 def test_what_fails_while_kernels_are_built_is_warned(fresh, monkeypatch):
     def fails(*args):
         raise KeyError("a fault of ours")
@@ -145,13 +141,15 @@ def run_apart(code, **environment):
 
 
 APART = (
-    "import numpy as np, tensorgrad as tg, test_capture_kernels as t\n"
+    "import tensorgrad as tg, test_capture_kernels as t\n"
+    "import tensorgrad.capture.kernels.machine as machine\n"
+    "def counted(function, calls):\n"
+    "    return lambda *args: calls.append(args) or function(*args)\n"
+    "compiled, linked = [], []\n"
+    "machine.machine_code = counted(machine.machine_code, compiled)\n"
+    "machine.linked = counted(machine.linked, linked)\n"
     "assert t.check()\n"
-    "import tensorgrad.capture.kernels.compile as k, gc\n"
-    "from numba.core.dispatcher import Dispatcher\n"
-    "ours = [o for o in gc.get_objects() if type(o).__name__ == 'CPUDispatcher'"
-    " and o.__name__ == 'kernel']\n"
-    "print(len(ours), sum(sum(o.stats.cache_hits.values()) for o in ours))\n"
+    "print(len(linked), len(linked) - len(compiled))\n"
 )
 
 
@@ -178,11 +176,10 @@ def spoil(file, how):
     )
 
 
-@needs_numba
-@pytest.mark.parametrize("suffix", ["py", "nbi", "nbc", "sum"])
-def test_files_that_are_spoiled_are_made_anew(suffix, fresh):
+@needs_llvm
+def test_files_that_are_spoiled_are_made_anew(fresh):
     assert check()
-    expected = {file: file.read_bytes() for file in fresh.rglob(f"kernel_*.{suffix}")}
+    expected = {file: file.read_bytes() for file in fresh.rglob("kernel_*.o")}
     assert expected
     for how in ("empty", "cut", "garbage", "turned", "one bit"):
         for file in expected:
@@ -192,18 +189,17 @@ def test_files_that_are_spoiled_are_made_anew(suffix, fresh):
         assert check()
     kernels._compiled.cache_clear()
     assert check()
-    if suffix == "py":
-        assert all(f.read_bytes() == text for f, text in expected.items())
+    assert all(f.read_bytes() == text for f, text in expected.items())
 
 
-@needs_numba
+@needs_llvm
 def test_processes_share_what_they_compile(tmp_path):
     count, _ = compiled_apart(tmp_path, processes=2)
     assert count > 0
     assert compiled_apart(tmp_path) == (count, count)
 
 
-@needs_numba
+@needs_llvm
 @pytest.mark.parametrize("what", ["a file", "read-only", "no home"])
 def test_a_folder_that_keeps_nothing(what, fresh, tmp_path, monkeypatch):
     if what == "a file":
@@ -223,7 +219,7 @@ def no_home():
     raise RuntimeError("Could not determine home directory.")
 
 
-@needs_numba
+@needs_llvm
 def test_threads_that_compile_at_once(fresh):
     wrong = []
 
@@ -306,3 +302,45 @@ def test_arguments_in_memory_that_is_written_see_the_writes(alias, fused):
 
     for eager, compiled in zip(run(False), run(True), strict=True):
         np.testing.assert_allclose(compiled, eager, rtol=1e-12)
+
+
+# How a kernel is called.
+
+SUM = """\
+def kernel(n0, s0, a0, a1):
+    v1 = float64(0.0)
+    for i in range(n0):
+        v1 = plus(v1, get(a0, within(get(a1, i), n0)))
+    put(a0, 0, s0 * v1)
+"""
+
+
+def summed(count):
+    arrays = [Live(a.shape, a.dtype, a.strides, a) for a in (np.ones(3), np.arange(3))]
+    return kernels.prepared(SUM, arrays, integers=1, numbers=1)(count)
+
+
+@needs_llvm
+@pytest.mark.parametrize("number", [2, 2.0, np.float64(2)])
+def test_a_kernel_takes_numbers_and_arrays(number, fresh):
+    x = np.arange(3.0)
+    assert summed(3)(number, x, np.arange(3)) is None
+    assert x[0] == 6.0
+
+
+@needs_llvm
+@pytest.mark.parametrize(
+    ("args", "error"),
+    [
+        ((2.0, np.ones(3)), TypeError),
+        ((2.0, np.ones(3), np.arange(3), np.arange(3)), TypeError),
+        ((2.0, [1.0, 2.0, 3.0], np.arange(3)), TypeError),
+        ((2.0, np.ones(3), None), TypeError),
+        (("2", np.ones(3), np.arange(3)), TypeError),
+        ((2.0, np.ones(3), np.array([0, 1, 3])), IndexError),
+        ((2.0, np.ones(3), np.array([0, -4, 1])), IndexError),
+    ],
+)
+def test_a_kernel_refuses_what_it_is_not_for(args, error, fresh):
+    with pytest.raises(error):
+        summed(3)(*args)

@@ -12,8 +12,8 @@ from tensorgrad.capture.kernels import fuse
 from tensorgrad.capture.program import Value
 from tensorgrad.facts import TABLE
 
-needs_numba = pytest.mark.skipif(
-    not kernels.installed(), reason="needs numba, of the extra 'fast'"
+needs_llvm = pytest.mark.skipif(
+    not kernels.installed(), reason="needs llvmlite, of the extra 'fast'"
 )
 
 KINDS = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", ">f8"]
@@ -105,7 +105,7 @@ def same(a, b, exact):
 def either(compiled):
     """Return marks and fixtures for kernels compiled, and as plain Python."""
     return pytest.mark.parametrize(
-        "compiled", [False, pytest.param(True, marks=needs_numba)], ids=["text", "code"]
+        "compiled", [False, pytest.param(True, marks=needs_llvm)], ids=["text", "code"]
     )
 
 

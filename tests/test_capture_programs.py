@@ -378,7 +378,9 @@ def test_science_is_that_of_eager(program, replay, request):
     check(*science(program), replay, request)
 
 
-@pytest.mark.skipif(not kernels.installed(), reason="needs numba, of the extra 'fast'")
+@pytest.mark.skipif(
+    not kernels.installed(), reason="needs llvmlite, of the extra 'fast'"
+)
 @pytest.mark.unmeasured
 @pytest.mark.parametrize("part", range(4) if NIGHTLY else (0, 2))
 def test_losses_and_science_compiled(part, request):

@@ -6,7 +6,7 @@ optimizers; arguments that lie in the memory of parameters. What runs as what:
 
 - All are replayed by NumPy, and have the bits of eager mode.
 - All are replayed by kernels whose text runs as plain Python: this checks the text and
-  all that surrounds it, not what numba makes of it.
+  all that surrounds it, not what LLVM makes of it.
 - A share of them is compiled, several in one step, since compiling takes long.
 
 A crash is a failure, and so is any warning, that of kernels which could not be built
@@ -33,8 +33,8 @@ FIRST = int(os.environ.get("TENSORGRAD_SEED", "0"))
 
 FEW = 0.08
 
-needs_numba = pytest.mark.skipif(
-    not kernels.installed(), reason="needs numba, of the extra 'fast'"
+needs_llvm = pytest.mark.skipif(
+    not kernels.installed(), reason="needs llvmlite, of the extra 'fast'"
 )
 
 
@@ -85,7 +85,7 @@ def test_numpy_replays_have_the_bits_of_eager(number):
     assert_right(chunk(number), False, lambda a, b, step: same_bits(a, b))
 
 
-@needs_numba  # Not for its sake: so that it is left to the stage which has time.
+@needs_llvm  # Not for its sake: so that it is left to the stage which has time.
 @pytest.mark.parametrize("number", range(4))
 def test_kernels_as_plain_python_are_within_rounding(number, uncompiled):
     assert_right(chunk(number), True, within_rounding)
@@ -102,7 +102,7 @@ def joined(steps):
     return both, states
 
 
-@needs_numba
+@needs_llvm
 @pytest.mark.parametrize("number", range(JOINED))
 def test_compiled_kernels_are_within_rounding(number):
     found = [

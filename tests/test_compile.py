@@ -831,7 +831,7 @@ def test_threads_may_share_a_step():
 
 
 def test_fused_is_close_to_eager_in_each_step():
-    pytest.importorskip("numba")
+    pytest.importorskip("llvmlite")
     plain, fused = Arm(trained()), Arm(trained())
     fused.step = tg.compile(fused.eager, fused=True)
     for x, labels in batches():
@@ -901,7 +901,7 @@ def test_an_argument_in_the_memory_of_a_parameter_sees_its_update(fused):
         False,
         pytest.param(
             True,
-            marks=pytest.mark.skipif(not kernels.installed(), reason="needs numba"),
+            marks=pytest.mark.skipif(not kernels.installed(), reason="needs llvmlite"),
         ),
     ],
 )

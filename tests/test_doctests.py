@@ -11,8 +11,10 @@ import pytest
 import tensorgrad
 
 EXTRAS = {
-    "tensorgrad.capture.kernels.intrinsics": "numba",
-    "tensorgrad.capture.gemm.tiles": "numba",
+    "tensorgrad.capture.kernels.intrinsics": "llvmlite",
+    "tensorgrad.capture.kernels.machine": "llvmlite",
+    "tensorgrad.capture.kernels.translate": "llvmlite",
+    "tensorgrad.capture.gemm.tiles": "llvmlite",
     "tensorgrad.capture.xla.": "jax",
     "tensorgrad.plot": "matplotlib",
     "tensorgrad.sklearn": "sklearn",

@@ -49,7 +49,7 @@ def test_gradients(name):
 )
 def test_compiled(name, kernels):
     if kernels:
-        pytest.importorskip("numba")
+        pytest.importorskip("llvmlite")
     (plain, inputs, named), (compiled, _, _) = made(name), made(name)
     plain.to(np.float32), compiled.to(np.float32)
 

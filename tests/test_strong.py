@@ -177,7 +177,7 @@ def test_a_planted_mask_on_the_gradient_is_caught():
 @pytest.mark.parametrize("function", [scaled, divided, hushed], ids=["*", "/", "0"])
 def test_a_recording_holds_one_call_whatever_the_values(function, fused):
     if fused:
-        pytest.importorskip("numba")
+        pytest.importorskip("llvmlite")
     a, b = (
         np.array(x) for x in zip(*itertools.product(SPECIAL, repeat=2), strict=True)
     )

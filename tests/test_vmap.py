@@ -101,7 +101,7 @@ def test_outside_are_all_transforms(transform):
 
 
 def test_kernels_compute_the_same():
-    pytest.importorskip("numba")
+    pytest.importorskip("llvmlite")
     found = thrice(tg.compile(per_sample, fused=True))(W, XS, LABELS)
     np.testing.assert_allclose(found, per_sample(W, XS, LABELS), rtol=1e-12)
 

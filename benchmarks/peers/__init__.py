@@ -82,8 +82,8 @@ PEERS = {
             "tensorgrad compiled, fused",
             "engine",
             (*MODELS, MAPPED),
-            ("numba",),
-            options={"compiled": "numba"},
+            ("llvmlite",),
+            options={"compiled": "kernels"},
             ours=True,
         ),
         _peer(

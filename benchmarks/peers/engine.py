@@ -11,7 +11,7 @@ def finish(value):
 
 
 def training(case, compiled=None):
-    """Return a step as the README writes it; compiled "numpy", "numba" or "xla"."""
+    """Return a step as the README writes it; compiled "numpy", "kernels" or "xla"."""
     x, labels = case.data()
     model = network(case)
     optimizer = OPTIMIZERS[case.optimizer](model.parameters(), case)
@@ -130,4 +130,4 @@ def in_way(function, compiled):
     """Return a function as it is, or compiled."""
     if compiled == "xla":
         return tg.compile(function, target="xla")
-    return tg.compile(function, fused=compiled == "numba") if compiled else function
+    return tg.compile(function, fused=compiled == "kernels") if compiled else function

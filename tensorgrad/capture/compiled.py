@@ -452,9 +452,9 @@ def compile(
         Do each step in eager mode as well, from the same state, and raise where the
         two differ.
     fused : bool, optional
-        Join elementwise calls in kernels compiled by numba, which the extra "fast"
+        Join elementwise calls in kernels compiled by LLVM, which the extra "fast"
         installs: results may differ from eager's by rounding. Without it NumPy makes
-        the calls, and the bits are those of eager. By default, if numba is there
+        the calls, and the bits are those of eager. By default, if llvmlite is there
         and can be used.
     target : {"xla"}, optional
         Have XLA, through JAX (the extra "xla"), compile the whole step for whatever

@@ -135,7 +135,7 @@ def _add_training(train: Parser) -> None:
     train.add_argument(
         "--compile",
         action=argparse.BooleanOptionalAction,
-        help="compile the step with numba, where it is installed; default: record and "
+        help="compile the step in kernels, with llvmlite; default: record and "
         "replay it in a training of 2000 steps and more",
     )
     what = "of data, held-out rows, weights and shuffling; default: 0"

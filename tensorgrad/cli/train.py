@@ -137,7 +137,7 @@ def _compiler(wanted: bool | None, steps: int) -> tuple[Callable[..., Any] | Non
     if wanted:
         return compile, "; steps are compiled"
     if wanted is None and steps >= REPAID:
-        # The bits are those of eager steps, and nothing waits for numba.
+        # The bits are those of eager steps, and nothing waits for kernels.
         return partial(compile, fused=False), "; steps are recorded and replayed"
     return None, ""
 

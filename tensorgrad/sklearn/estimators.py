@@ -202,7 +202,7 @@ class _Perceptron(BaseEstimator):
     ) -> Iterator[Trainer]:
         """Lend a trainer that is where this estimator is."""
         steps = self._planned(n, incremental)
-        kernels = steps >= KERNELS and find_spec("numba") is not None
+        kernels = steps >= KERNELS and find_spec("llvmlite") is not None
         loss, optimizer = self._loss(), None
         if self.solver != "lbfgs":
             optimizer = self._optimizer
@@ -448,7 +448,7 @@ class MLPClassifier(_Perceptron, neural_network.MLPClassifier):
         Of the hidden units before their activation.
     compile : "auto" or bool
         Whether steps are recorded and replayed; by default where so many are planned
-        that it pays, and in kernels of numba where it is installed and that pays.
+        that it pays, and in kernels of LLVM where llvmlite is installed and that pays.
     progress : bool
         Show a bar of the epochs, where tqdm is installed.
 
@@ -462,7 +462,7 @@ class MLPClassifier(_Perceptron, neural_network.MLPClassifier):
         What normalised units are multiplied with, and what is added then.
     validation_loss_curve_ : list of float, or None
         The loss of the validation data after each epoch, without the penalty.
-    compiled_ : {"NumPy", "numba"}, or None
+    compiled_ : {"NumPy", "kernels"}, or None
         What replayed the steps; None where they were not recorded.
 
     Examples
@@ -592,7 +592,7 @@ class MLPRegressor(_Perceptron, neural_network.MLPRegressor):
         Of the hidden units before their activation.
     compile : "auto" or bool
         Whether steps are recorded and replayed; by default where so many are planned
-        that it pays, and in kernels of numba where it is installed and that pays.
+        that it pays, and in kernels of LLVM where llvmlite is installed and that pays.
     progress : bool
         Show a bar of the epochs, where tqdm is installed.
 
@@ -606,7 +606,7 @@ class MLPRegressor(_Perceptron, neural_network.MLPRegressor):
         What normalised units are multiplied with, and what is added then.
     validation_loss_curve_ : list of float, or None
         The loss of the validation data after each epoch, without the penalty.
-    compiled_ : {"NumPy", "numba"}, or None
+    compiled_ : {"NumPy", "kernels"}, or None
         What replayed the steps; None where they were not recorded.
 
     Examples

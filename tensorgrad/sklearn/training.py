@@ -117,7 +117,7 @@ class Trainer:
         pays = self.steps >= REPLAY if wanted == "auto" else wanted
         if pays and self.compiled is None:
             self.run = capture.compile(self.run, fused=None if kernels else False)
-            self.compiled = "numba" if kernels else "NumPy"
+            self.compiled = "kernels" if kernels else "NumPy"
 
     def values(self) -> list[Array]:
         """Return the arrays that training changes, the optimizer's aside."""

@@ -211,7 +211,7 @@ def fit(
         the mean over the samples is logged.
     compile : bool or callable
         Whether to record the step and replay it: faster, and refused with the line
-        where the model decides in Python. Kernels, where numba is installed, may round
+        where the model decides in Python. Kernels, where llvmlite is there, may round
         otherwise than NumPy; ``functools.partial(tg.compile, fused=False)`` does not.
     callbacks : sequence of callables
         Called with the `Run` after each epoch; what returns True ends the training.

@@ -29,22 +29,24 @@ PAGE, CROWD = 4096, 128
 """Bytes apart at which elements share a few lines of the cache, and how many may."""
 
 _PRODUCT = """\
-def kernel(a, b, out):
-    n, depth = a.shape
-    m, size = b.shape[1], b.itemsize
-    row, column = b.strides[0] // size, b.strides[1] // size
-    gathered = {turned} or (n >= 32 and depth * m * size > {near})
-    room = empty((depth + {lanes}) * {lanes} * 2 if gathered else 1, b.dtype)
+def kernel(n, depth, m, row, column, down, across, below, a, b, out):
+    gathered = {turned} or (n >= 32 and depth * m * {size} > {near})
+    room = empty((depth + {lanes}) * {lanes} * 2 if gathered else 1, {dtype})
     j = 0
 """
 
 _STRIP = """\
     while m - j >= {least}:
-        start, step = memory(b, j * column), row
+        start, step = at(b, j * column), row
         if gathered:
-            start, step = memory(room, 0), {width}
+            start, step = at(room, 0), {width}
 {gather}
-        strip({rows}, {vectors}, {lanes}, {part}, a, start, step, out, j, m - j)
+        for i in range(0, n, {rows}):
+            top = n - {rows} if i > n - {rows} else i
+            tile(
+                {rows}, {vectors}, {lanes}, {part}, at(a, top * down), down, across,
+                start, step, at(out, top * below + j), below, depth, m - j,
+            )
         j += {width}
 """
 
@@ -57,28 +59,34 @@ _COPY = """\
 _TURN = """\
             for k in range(0, depth, {lanes}):
                 for x in range(0, {width}, {lanes}):
-                    at, to = (j + x) * column + k, k * {width} + x
                     there, left = m - j - x, depth - k
+                    source = at(b, (j + x) * column + k)
+                    to = at(room, k * {width} + x)
                     if left >= {lanes}:
-                        turn({lanes}, 0, b, at, column, there, room, to, {width}, left)
+                        turn({lanes}, 0, source, column, there, to, {width}, left)
                     else:
-                        turn({lanes}, 1, b, at, column, there, room, to, {width}, left)
+                        turn({lanes}, 1, source, column, there, to, {width}, left)
 """
 
 
-def source(turned: bool, lanes: int, rows: int) -> str:
+def source(turned: bool, dtype: np.dtype[Any], lanes: int, rows: int) -> str:
     """Return the source of a product, for so many lanes and rows in a tile.
 
-    `turned`: the columns of the second matrix are what lies in one run of memory.
+    `turned`: the columns of the second matrix are what lies in one run of memory. The
+    first arguments are the sizes n, depth, m, and how many elements the rows and
+    columns of the second matrix, those of the first and the rows of `out` are apart.
     """
-    text = _PRODUCT.format(turned=turned, near=NEAR, lanes=lanes)
+    names = {"dtype": dtype.name, "size": dtype.itemsize, "lanes": lanes}
+    text = _PRODUCT.format(turned=turned, near=NEAR, **names)
     for vectors, part in ((2, 0), (1, 1)):
         width = vectors * lanes
-        names = {"width": width, "lanes": lanes}
         text += _STRIP.format(
             least=1 if part else width,
-            gather=(_TURN if turned else _COPY).format(**names).rstrip(),
-            **names,
+            gather=(_TURN if turned else _COPY)
+            .format(width=width, lanes=lanes)
+            .rstrip(),
+            width=width,
+            lanes=lanes,
             rows=rows,
             vectors=vectors,
             part=part,
@@ -112,22 +120,25 @@ def tiled(call: Call) -> Call:
     """Return a product as a call of a compiled one, where that is faster than BLAS."""
     if not _fits(call):
         return call
-    b, out = call.args[1], call.results[0]
-    assert isinstance(out, Value)
-    turned = b.strides[1] != out.dtype.itemsize
-    product: Any = functools.partial(kernel(turned, out.dtype))
+    (out,) = call.results
+    a, b = call.args
+    product: Any = functools.partial(kernel(a, b, out))
     product.into, product.__name__ = True, "tiled_matmul"
     return replace(call, function=product)
 
 
-def kernel(turned: bool, dtype: np.dtype[Any]) -> Callable[..., None]:
-    """Return a compiled product ``kernel(a, b, out)``; for `turned` see `source`."""
+def kernel(a: Any, b: Any, out: Any) -> Callable[..., None]:
+    """Return a compiled product for matrices that lie as these do: ``f(a, b, out)``."""
+    from . import tiles
+
     tile = registers()
     assert tile is not None
-    text = source(turned, tile.vector // dtype.itemsize, tile.rows)
-    matrix = Value((1, 1), dtype, (0, 0))
-    arrays = [(matrix, False), (matrix, False), (matrix, True)]
-    return prepared(text, arrays, library="tensorgrad.capture.gemm.tiles")
+    size = out.dtype.itemsize
+    text = source(b.strides[1] != size, out.dtype, tile.vector // size, tile.rows)
+    steps = (*b.strides, *a.strides, out.strides[0])
+    integers = (*a.shape, b.shape[1], *(step // size for step in steps))
+    bind = prepared(text, (a, b, out), len(integers), more=tiles.FUNCTIONS)
+    return bind(*integers)
 
 
 def _fits(call: Call) -> bool:

@@ -2,85 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils, types
-from numba.extending import intrinsic
 
-from ..kernels.intrinsics import pointer
+from ..kernels.translate import Address, Translator
 
 _INDEX = ir.IntType(32)
 
 
-@intrinsic(prefer_literal=True)
-def memory(typing: Any, array: Any, at: Any) -> Any:
-    """Return the address of an element, by its place in memory."""
+def _tile(
+    to: Translator, rows: int, vectors: int, lanes: int, part: int, *at: Any
+) -> None:
+    """Write some rows and columns of ``out = a @ b``, from its address on.
 
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return pointer(context, builder, array, *args)
+    The sums of `rows` times `vectors` times `lanes` elements stay in registers while
+    they are taken, in order. With `part`, only `columns` are there.
 
-    address: Any = types.CPointer
-    return address(array.dtype)(array, types.intp), generate
-
-
-@intrinsic(prefer_literal=True)
-def strip(
-    typing: Any,
-    rows: Any,
-    vectors: Any,
-    lanes: Any,
-    part: Any,
-    a: Any,
-    b: Any,
-    step: Any,
-    out: Any,
-    first: Any,
-    columns: Any,
-) -> Any:
-    """Write the columns of ``out = a @ b`` from `first` on: `vectors` times `lanes`.
-
-    `b` is the address of the first of them; its rows are `step` elements apart. With
-    `part`, only `columns` of them are there. So many `rows` at a time are kept in
-    registers while their sums are taken, in order; `a` has at least as many.
+    Parameters
+    ----------
+    at
+        The addresses of `a`, `b` and `out`, each with how many elements its rows are
+        apart, and for `a` its columns; then `depth` and `columns`.
     """
-    sizes = [s.literal_value for s in (vectors, lanes, part)]
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        left = _Matrix(context, builder, signature.args[4], args[4])
-        to = _Matrix(context, builder, signature.args[7], args[7])
-        start = builder.gep(to.data, [args[8]])
-        tile = _Tile(builder, rows.literal_value, *sizes)
-        zero, by = left.rows.type(0), left.rows.type(rows.literal_value)
-        last = builder.sub(left.rows, by)
-        with cgutils.for_range_slice(builder, zero, left.rows, by) as (row, _):
-            # The last tile reaches back over rows that are written again.
-            row = builder.select(builder.icmp_signed(">", row, last), last, row)
-            tile.write(
-                builder.gep(left.data, [builder.mul(row, left.down)]),
-                (left.down, left.across),
-                (args[5], args[6]),
-                builder.gep(start, [builder.mul(row, to.down)]),
-                to.down,
-                left.columns,
-                args[9],
-            )
-        return context.get_dummy_value()
-
-    at = types.intp
-    return types.void(rows, vectors, lanes, part, a, b, at, out, at, at), generate
-
-
-class _Matrix:
-    """A matrix argument: where it starts, its sizes, its steps in elements."""
-
-    def __init__(self, context: Any, builder: Any, kind: Any, array: Any) -> None:
-        struct = context.make_array(kind)(context, builder, array)
-        self.data = struct.data
-        take: Any = cgutils.unpack_tuple
-        self.rows, self.columns = take(builder, struct.shape)
-        steps = take(builder, struct.strides)
-        self.down, self.across = (builder.sdiv(s, struct.itemsize) for s in steps)
+    a, down, across, b, step, out, below, depth, columns = (to.machine(x) for x in at)
+    tile = _Tile(to.builder, rows, vectors, lanes, part)
+    tile.write(a, (down, across), (b, step), out, below, depth, columns)
 
 
 class _Tile:
@@ -138,47 +86,30 @@ class _Tile:
             memory.store(value, out, builder.add(at, at.type(v * self.lanes)), mask)
 
 
-@intrinsic(prefer_literal=True)
-def turn(
-    typing: Any,
-    lanes: Any,
-    part: Any,
-    b: Any,
-    b_at: Any,
-    b_row: Any,
-    rows: Any,
-    room: Any,
-    room_at: Any,
-    room_row: Any,
-    columns: Any,
-) -> Any:
+def _turn(to: Translator, lanes: int, part: int, *args: Any) -> None:
     """Write a square of `b` with rows and columns exchanged, `lanes` of each.
 
     Rows beyond `rows` are the last one again; with `part`, columns beyond `columns`
     are zeros.
+
+    Parameters
+    ----------
+    args
+        The address in `b`, how many elements its rows are apart, `rows`; the address to
+        write to, how far its rows are apart, `columns`.
     """
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        width = lanes.literal_value
-        at = pointer(context, builder, signature.args[2], args[2], args[3])
-        to = pointer(context, builder, signature.args[6], args[6], args[7])
-        memory = Vectors(builder, at.type.pointee, width)
-        step, count, down, across = args[4], args[5], args[8], args[9]
-        mask = memory.first(across) if part.literal_value else None
-        last = builder.sub(count, count.type(1))
-        lines = []
-        for r in range(width):
-            row = count.type(r)
-            row = builder.select(builder.icmp_signed("<", row, last), row, last)
-            lines.append(memory.load(at, builder.mul(row, step), mask))
-        for r, line in enumerate(memory.transposed(lines)):
-            memory.store(line, to, builder.mul(down, down.type(r)), None)
-        return context.get_dummy_value()
-
-    return types.void(
-        *(lanes, part, b, types.intp, types.intp, types.intp),
-        *(room, types.intp, types.intp, types.intp),
-    ), generate
+    at, step, count, into, down, across = map(to.machine, args)
+    builder = to.builder
+    memory = Vectors(builder, at.type.pointee, lanes)
+    mask = memory.first(across) if part else None
+    last = builder.sub(count, count.type(1))
+    lines = []
+    for r in range(lanes):
+        row = count.type(r)
+        row = builder.select(builder.icmp_signed("<", row, last), row, last)
+        lines.append(memory.load(at, builder.mul(row, step), mask))
+    for r, line in enumerate(memory.transposed(lines)):
+        memory.store(line, into, builder.mul(down, down.type(r)), None)
 
 
 class Vectors:
@@ -193,8 +124,10 @@ class Vectors:
 
     def _call(self, name: str, result: Any, *args: Any) -> Any:
         kind = ir.FunctionType(result, [a.type for a in args])
-        declare: Any = cgutils.get_or_insert_function
-        return self.builder.call(declare(self.builder.module, kind, name), args)
+        function = self.builder.module.globals.get(name)
+        if function is None:
+            function = ir.Function(self.builder.module, kind, name)
+        return self.builder.call(function, args)
 
     def _at(self, array: Any, at: Any) -> Any:
         place = self.builder.gep(array, [at])
@@ -258,3 +191,12 @@ class Vectors:
     def _woven(self, one: Any, other: Any, order: list[int]) -> Any:
         indices = ir.Constant(ir.VectorType(_INDEX, self.lanes), order)
         return self.builder.shuffle_vector(one, other, indices)
+
+
+def _at(to: Translator, array: Address, at: Any) -> Address:
+    """Return the address of an element, by its place in memory."""
+    return Address(to.address(array, at), array.kind)
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {"at": _at, "tile": _tile, "turn": _turn}
+"""What the source of products calls."""

@@ -1,4 +1,4 @@
-"""The interpreter in kernels: runs of calls become loops, compiled by numba.
+"""The interpreter in kernels: runs of calls become loops, compiled by LLVM.
 
 1. **A call becomes elements** (`fusible`): what it does for one element, over a space
    of iteration. ``d = x * w - y; return (d * d).sum(axis=1)``, of arrays of 40 x 10::
@@ -41,6 +41,8 @@
     scratch    memory of optimizers that becomes variables; memory of several arrays
     elements   what a call does for one element; ``place`` says where operands lie
     small      products of matrices with a side of 4 or less, as elements
-    compile    compiled by numba, kept on disk, checked when it is read again
+    translate  the text of a kernel to LLVM; `intrinsics` are the functions in it
+    machine    machine code, and built-in functions of Python that call it
+    compile    kernels from memory, from disk, or compiled and kept
     fuse       the whole: a program with kernels in place of groups
 """

@@ -187,7 +187,7 @@ class _Nest:
 
     def _final(self, element: Element, text: str) -> str:
         to = element.write.dtype
-        # numba computes with small integers as with large ones.
+        # Of bits there are sums that are integers.
         return (
             f"{to.name}({text})" if to.kind in "iu" else cast(text, element.dtype, to)
         )

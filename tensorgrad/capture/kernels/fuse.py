@@ -19,7 +19,7 @@ from ...core.errors import PerformanceWarning
 from ...core.place import user_level
 from ..program import Call, Live, Program, Result, Value, owner
 from .codegen import Kernel, write
-from .compile import installed, prepared, require_numba, unusable
+from .compile import installed, prepared, require_llvm, unusable
 from .elements import Element
 from .groups import fusible, grouped
 from .nests import nested
@@ -45,9 +45,9 @@ def fuse(program: Program, alone: Change = _same) -> Program:
     Raises
     ------
     ImportError
-        If numba is not installed.
+        If llvmlite is not installed.
     """
-    require_numba()
+    require_llvm()
     program = without_scratch(program)
     fit = fusible(program)
     groups = grouped(program, fit)
@@ -69,16 +69,16 @@ def in_kernels(program: Program, required: bool, alone: Change = _same) -> Progr
     Warns
     -----
     PerformanceWarning
-        Once where numba is installed but cannot be used, and for each program whose
+        Once where llvmlite is installed but cannot be used, and for each program whose
         kernels cannot be built.
 
     Raises
     ------
     ImportError
-        If kernels are `required` and numba cannot be used.
+        If kernels are `required` and llvmlite cannot be used.
     """
     if required:
-        require_numba()
+        require_llvm()
     reason = unusable()
     if reason:
         if installed() and reason not in _warned:
@@ -97,7 +97,7 @@ def in_kernels(program: Program, required: bool, alone: Change = _same) -> Progr
 
 
 _warned: set[str] = set()
-"""Why numba cannot be used, as far as users know."""
+"""Why llvmlite cannot be used, as far as users know."""
 
 
 def _warn(text: str) -> None:
@@ -161,7 +161,7 @@ def _fused(
     arrays = [*args, *results]
     function = prepared(
         kernel.text(arrays),
-        [(v, v in kernel.written) for v in arrays],
+        arrays,
         len(kernel.integers()),
         len(kernel.numbers),
     )
@@ -179,6 +179,6 @@ def _fused(
 
 def _bound(function: Any, integers: list[int], group: tuple[str, ...]) -> Any:
     """Return the kernel for these sizes and places."""
-    bound: Any = functools.partial(function, *integers)
+    bound: Any = functools.partial(function(*integers))
     bound.into, bound.group, bound.__name__ = True, group, "fused"
     return bound

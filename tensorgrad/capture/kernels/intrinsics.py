@@ -1,4 +1,4 @@
-"""Building blocks of generated kernels: memory without checks, sums in any order."""
+"""What kernels compute with, in LLVM: functions of one element, numbers of a dtype."""
 
 from __future__ import annotations
 
@@ -6,102 +6,94 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, types
-from numba.core.compiler import Compiler
-from numba.extending import intrinsic
+
+from .elements import KINDS
+
+INDEX = ir.IntType(64)
+BIT = ir.IntType(1)
 
 
-class Exclusive(Compiler):  # type: ignore[misc, unused-ignore]
-    """Compiles a function whose array arguments share no memory.
-
-    Without that promise a loop over more than a few arrays is not vectorised.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.state.flags.noalias = True
+def in_register(kind: np.dtype[Any]) -> ir.Type:
+    """Return the type of an element while it is computed with."""
+    return BIT if kind.kind == "b" else in_memory(kind)
 
 
-def pointer(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
-    """Return the address of an element of an array, or of memory."""
-    if isinstance(kind, types.Array):
-        array = context.data_model_manager[kind].get(builder, array, "data")
-    return builder.gep(array, [at])
+def in_memory(kind: np.dtype[Any]) -> ir.Type:
+    """Return the type of an element in an array."""
+    if kind.kind == "f":
+        return ir.FloatType() if kind.itemsize == 4 else ir.DoubleType()
+    return ir.IntType(8 * kind.itemsize)
 
 
-@intrinsic
-def get(typing: Any, array: Any, at: Any) -> Any:
-    """Return an element by its place in memory."""
+def converted(builder: Any, value: Any, old: np.dtype[Any], new: np.dtype[Any]) -> Any:
+    """Return a number in another dtype, as C does it."""
+    to = in_register(new)
+    if old == new:
+        return value
+    if new.kind == "b":
+        if old.kind == "f":
+            return builder.fcmp_unordered("!=", value, value.type(0.0))
+        return builder.icmp_unsigned("!=", value, value.type(0))
+    if old.kind == "f":
+        if new.kind == "f":
+            wider = new.itemsize > old.itemsize
+            return (builder.fpext if wider else builder.fptrunc)(value, to)
+        return (builder.fptosi if new.kind == "i" else builder.fptoui)(value, to)
+    if new.kind == "f":
+        return (builder.sitofp if old.kind == "i" else builder.uitofp)(value, to)
+    if old.kind != "b" and new.itemsize <= old.itemsize:
+        return builder.trunc(value, to) if new.itemsize < old.itemsize else value
+    return (builder.sext if old.kind == "i" else builder.zext)(value, to)
 
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = pointer(context, builder, array, *args)
-        return context.unpack_value(builder, array.dtype, place)
 
-    return array.dtype(array, types.intp), generate
+def _called(name: str) -> Callable[..., Any]:
+    """Return a function of real numbers that LLVM knows by name."""
 
+    def generate(builder: Any, *args: Any) -> Any:
+        real = args[0].type
+        kind = ir.FunctionType(real, [real] * len(args))
+        function = builder.module.declare_intrinsic(f"llvm.{name}", [real], kind)
+        return builder.call(function, args)
 
-@intrinsic
-def put(typing: Any, array: Any, at: Any, value: Any) -> Any:
-    """Write an element by its place in memory."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = pointer(context, builder, array, *args[:2])
-        context.pack_value(builder, array.dtype, args[2], place)
-
-    return types.void(array, types.intp, array.dtype), generate
+    return generate
 
 
-@intrinsic
-def plus(typing: Any, a: Any, b: Any) -> Any:
+def _of_libm(name: str) -> Callable[..., Any]:
+    """Return a function of C's library, which has one for each precision."""
+
+    def generate(builder: Any, x: Any) -> Any:
+        symbol = f"{name}f" if isinstance(x.type, ir.FloatType) else name
+        function = builder.module.globals.get(symbol)
+        if function is None:
+            kind = ir.FunctionType(x.type, [x.type])
+            function = ir.Function(builder.module, kind, symbol)
+        return builder.call(function, [x])
+
+    return generate
+
+
+def _plus(builder: Any, a: Any, b: Any) -> Any:
     """Add a term of a sum whose terms may be added in any order."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.fadd(*args, flags=("reassoc", "contract"))
-
-    return a(a, a), generate
+    return builder.fadd(a, b, flags=("reassoc", "contract"))
 
 
-@intrinsic
-def times(typing: Any, a: Any, b: Any) -> Any:
+def _times(builder: Any, a: Any, b: Any) -> Any:
     """Multiply to a term of a sum; the two may be rounded once, as BLAS does."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.fmul(*args, flags=("contract",))
-
-    return a(a, a), generate
+    return builder.fmul(a, b, flags=("contract",))
 
 
-def _extremum(name: str) -> Any:
-    def typed(typing: Any, a: Any, b: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            real = args[0].type
-            kind = ir.FunctionType(real, [real, real])
-            function = builder.module.declare_intrinsic(name, [real], kind)
-            return builder.call(function, args)
-
-        return a(a, a), generate
-
-    return intrinsic(typed)
-
-
-larger = _extremum("llvm.maximum")
-smaller = _extremum("llvm.minimum")
-
-
-def _strong(compute: str, annihilates: Callable[[Any, Any, Any], Any]) -> Any:
+def _strong(compute: str, annihilates: Callable[..., Any]) -> Callable[..., Any]:
     """Return a product in which zero annihilates, as for the rules of gradients."""
 
-    def typed(typing: Any, a: Any, b: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            y = getattr(builder, compute)(*args)
-            is_nan = builder.fcmp_unordered("uno", y, y)
-            zero = builder.and_(is_nan, annihilates(builder, *args))
-            return builder.select(zero, y.type(0.0), y)
+    def generate(builder: Any, a: Any, b: Any) -> Any:
+        y = getattr(builder, compute)(a, b)
+        is_nan = builder.fcmp_unordered("uno", y, y)
+        zero = builder.and_(is_nan, annihilates(builder, a, b))
+        return builder.select(zero, y.type(0.0), y)
 
-        return a(a, a), generate
-
-    return intrinsic(typed)
+    return generate
 
 
 def _is(builder: Any, x: Any, value: float) -> Any:
@@ -129,33 +121,23 @@ def _by_either(builder: Any, a: Any, b: Any) -> Any:
     return builder.or_(_is(builder, a, 0.0), _is(builder, b, 0.0))
 
 
-scaled = _strong("fmul", _by_zero)
-divided = _strong("fdiv", _by_infinity)
-hushed = _strong("fmul", _by_either)
+REAL: dict[str, Callable[..., Any]] = {
+    "plus": _plus,
+    "times": _times,
+    "larger": _called("maximum"),
+    "smaller": _called("minimum"),
+    "abs": _called("fabs"),
+    "sqrt": _called("sqrt"),
+    "exp": _of_libm("exp"),
+    "expm1": _of_libm("expm1"),
+    "log": _of_libm("log"),
+    "log1p": _of_libm("log1p"),
+    "tanh": _of_libm("tanh"),
+    "scaled": _strong("fmul", _by_zero),
+    "divided": _strong("fdiv", _by_infinity),
+    "hushed": _strong("fmul", _by_either),
+}
+"""Functions of floating numbers of one dtype, by their names in kernels."""
 
-
-@intrinsic(prefer_literal=True)
-def row(typing: Any, size: Any, like: Any) -> Any:
-    """Return room for so many elements of a type, until the kernel ends."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = context.get_data_type(like)
-        return cgutils.alloca_once(builder, kind, size=size.literal_value)
-
-    return types.CPointer(like)(size, like), generate
-
-
-@intrinsic
-def within(typing: Any, at: Any, size: Any) -> Any:
-    """Return an index counted from the start; IndexError where it is out of bounds."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        at, size = args
-        negative = builder.icmp_signed("<", at, at.type(0))
-        at = builder.select(negative, builder.add(at, size), at)
-        with cgutils.if_unlikely(builder, builder.icmp_unsigned(">=", at, size)):
-            reason = ("an index is out of bounds",)
-            context.call_conv.return_user_exc(builder, IndexError, reason)
-        return at
-
-    return types.intp(types.intp, types.intp), generate
+DTYPES = {kind.name: kind for kind in KINDS}
+"""What converts to a dtype is called by its name."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, KeysView, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,9 +54,25 @@ class Nest:
     columns: int
     placed: list[Placed] = field(default_factory=list)
 
-    def owners(self) -> set[Value]:
+    def __post_init__(self) -> None:
+        self._access = defaultdict[Value, list[int]](list)
+        self._write = defaultdict[Value, list[int]](list)
+
+    def add(self, placed: Placed) -> None:
+        """Append an element."""
+        for owner in placed.element.owners:
+            self._access[owner].append(len(self.placed))
+        self._write[placed.element.write.owner].append(len(self.placed))
+        self.placed.append(placed)
+
+    def owners(self) -> KeysView[Value]:
         """Return the values whose memory it accesses."""
-        return {owner for p in self.placed for owner in p.element.owners}
+        return self._access.keys()
+
+    def meeting(self, element: Element) -> set[int]:
+        """Return which elements write what another touches, or touch what it writes."""
+        numbers = {*self._access.get(element.write.owner, ())}
+        return numbers.union(*(self._write.get(owner, ()) for owner in element.owners))
 
     def phases(self) -> list[int]:
         """Return for each element which of the loops over columns it is in.
@@ -64,29 +81,19 @@ class Nest:
         """
         phases: list[int] = []
         for i, new in enumerate(self.placed):
-            phases.append(
-                max(
-                    (
-                        phases[k] + _must_end(old, new)
-                        for k, old in enumerate(self.placed[:i])
-                        if _meet(old.element, new.element)
-                    ),
-                    default=0,
-                )
+            before = [k for k in self.meeting(new.element) if k < i]
+            ends = (
+                phases[k] + _must_end(self.placed[k], new)
+                for k in before
+                if self.placed[k].element.call != new.element.call
             )
+            phases.append(max(ends, default=0))
         return phases
 
 
 def _must_end(old: Placed, new: Placed) -> bool:
     """Whether the loop over columns that `old` is in must have ended for `new`."""
     return old.inner and (old.across or not new.inner)
-
-
-def _meet(old: Element, new: Element) -> bool:
-    """Whether one writes what the other touches; parts of one call never do."""
-    if old.call == new.call:
-        return False
-    return new.write.owner in old.owners or old.write.owner in new.owners
 
 
 def nested(elements: Sequence[Element]) -> list[Nest]:
@@ -115,7 +122,9 @@ def _kinship(nest: Nest, element: Element) -> int:
 
 
 def _depends(element: Element, nest: Nest) -> bool:
-    return any(_meet(placed.element, element) for placed in nest.placed)
+    """Whether one writes what the other touches; parts of one call never do."""
+    meeting = (nest.placed[k].element for k in nest.meeting(element))
+    return any(other.call != element.call for other in meeting)
 
 
 def _alone(element: Element) -> Nest:
@@ -130,9 +139,8 @@ def _grown(nest: Nest, element: Element) -> Nest | None:
     elements = [p.element for p in nest.placed]
     for rows, columns in _shapes(nest, element):
         if (rows, columns) == (nest.rows, nest.columns):
-            placed = _fitting(element, nest.placed, rows, columns)
-            if placed is not None:
-                return Nest(rows, columns, [*nest.placed, placed])
+            if _fits(element, nest):
+                return nest
         else:
             grown = _arranged([*map(_plain, elements), element], rows, columns)
             if grown is not None:
@@ -158,21 +166,17 @@ def _plain(element: Element) -> Element:
 
 def _arranged(elements: Sequence[Element], rows: int, columns: int) -> Nest | None:
     nest = Nest(rows, columns)
-    for element in elements:
-        placed = _fitting(element, nest.placed, rows, columns)
-        if placed is None:
-            return None
-        nest.placed.append(placed)
-    return nest
+    return nest if all(_fits(element, nest) for element in elements) else None
 
 
-def _fitting(
-    element: Element, others: Sequence[Placed], rows: int, columns: int
-) -> Placed | None:
-    for placed in _ways(element, rows, columns):
+def _fits(element: Element, nest: Nest) -> bool:
+    """Add an element to a nest, if it fits."""
+    others = [nest.placed[k] for k in nest.meeting(element)]
+    for placed in _ways(element, nest.rows, nest.columns):
         if all(_agree(other, placed) for other in others):
-            return placed
-    return None
+            nest.add(placed)
+            return True
+    return False
 
 
 def _ways(element: Element, rows: int, columns: int) -> Iterator[Placed]:

@@ -289,3 +289,50 @@ def test_what_cannot_be_answered_gets_a_sentence(line, sentence):
     assert answer["success"] is False
     assert answer["error"].startswith(sentence)
     assert "\n" not in answer["error"]
+
+
+EVAL = """
+import json
+
+def ask(**message):
+    print(json.dumps(message), flush=True)
+    return json.loads(input())
+
+ask(id=0, kind="start")
+ask(id=1, kind="define", module="lse")
+x = {"x": [0.0, 0.0], "min_runs": 4, "min_seconds": 0}
+answer = ask(id=2, kind="evaluate", module="lse", function="gradient", input=x)
+ask(id=3, kind="analysis", of=2, valid=answer["output"] == [0.5, 0.5])
+"""
+WRONG = """
+import json, sys
+
+for line in sys.stdin:
+    run = {"name": "evaluate", "nanoseconds": 5000}
+    answer = {"success": True, "output": 0, "timings": [run]}
+    print(json.dumps({"id": json.loads(line)["id"], **answer}), flush=True)
+"""
+
+
+def test_tools_are_compared_and_a_wrong_one_is_named(tmp_path):
+    command = [sys.executable, ROOT / "benchmarks" / "gradbench" / "compare.py"]
+    for name, text in {"eval": EVAL, "wrong": WRONG, "gone": "input()"}.items():
+        (tmp_path / name).write_text(text)
+    for name in ("wrong", "gone"):
+        command += ["--tool", f"{name}={sys.executable} {name}"]
+    command += ["--eval", f"small={sys.executable} eval", "--output", "figures"]
+    done = subprocess.run(
+        [*command, "--mode", "eager", "--rounds", "1", "--root", "."],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1, done.stderr
+    head, row, problem = done.stdout.splitlines()
+    assert head.split() == ["eval", "eager", "wrong", "gone"]
+    assert row.split()[:2] == ["small", "gradient"]
+    assert row.split()[3:] == ["(1.00)", "-", "-"]
+    assert problem.split() == ["small", "gradient", "wrong", "invalid"]
+    figures = json.loads((tmp_path / "figures").read_text())
+    assert [f["tool"] for f in figures] == ["eager", "wrong"]
+    assert figures[1]["seconds"] == [5e-6]

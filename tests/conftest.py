@@ -104,6 +104,12 @@ def no_leaks():
     assert np.geterr() == before[1], "the test left NumPy's error state changed"
 
 
+@pytest.fixture(scope="session")
+def jax():
+    """JAX, which draws from NumPy's global generator when it is imported."""
+    return pytest.importorskip("jax")
+
+
 BROWSER = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
     "--window-size=1400,900",

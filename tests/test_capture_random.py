@@ -7,7 +7,8 @@ optimizers; arguments that lie in the memory of parameters. What runs as what:
 - All are replayed by NumPy, and have the bits of eager mode.
 - All are replayed by kernels whose text runs as plain Python: this checks the text and
   all that surrounds it, not what LLVM makes of it.
-- A share of them is compiled, several in one step, since compiling takes long.
+- A share of them is compiled, by LLVM and by XLA, several in one step, since
+  compiling takes long.
 
 A crash is a failure, and so is any warning, that of kernels which could not be built
 among them. A refusal is none, but there must be few.
@@ -105,23 +106,35 @@ def joined(steps):
 @needs_llvm
 @pytest.mark.parametrize("number", range(JOINED))
 def test_compiled_kernels_are_within_rounding(number):
+    step = compiled_are_within_rounding(number, fused=True)
+    # One for parameters among the arguments has been recorded and not replayed.
+    assert any(c.replay and c.replay.has_kernels for c in step._captures.values())
+
+
+@pytest.mark.parametrize("number", range(JOINED)[::2])
+def test_steps_on_xla_are_within_rounding(number, jax):
+    step = compiled_are_within_rounding(number, target="xla")
+    assert "one function of XLA" in step.plan
+
+
+def compiled_are_within_rounding(number, **settings):
+    """Compare several steps in one with eager mode; return it."""
     found = [
         drawn(seed) for seed in range(FIRST + number * 20, FIRST + number * 20 + 20)
     ]
     found = [x for x in found if x and not refuses(x[0])][:10]
     steps, expected = zip(*found, strict=True)
     step, states = joined(steps)
-    step = tg.compile(step, fused=True)
+    step = tg.compile(step, **settings)
     told = [[] for _ in steps]
     with quiet():
         for call in range(len(expected[0])):
             given = [tuple(s.args(x, call)) for s, x in zip(steps, states, strict=True)]
             for values, returned, state in zip(told, step(*given), states, strict=True):
                 values.append(kept(returned) + kept(state.parameters))
-    # One for parameters among the arguments has been recorded and not replayed.
-    assert any(c.replay and c.replay.has_kernels for c in step._captures.values())
     for values, wanted, one in zip(told, expected, steps, strict=True):
         assert within_rounding(values, wanted, one) == ""
+    return step
 
 
 def refuses(step):

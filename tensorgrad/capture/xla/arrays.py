@@ -16,8 +16,8 @@ from ...core.tree import leaves, mapped
 from ...facts import facts_of
 from ..program import Array
 from ..recording.views import Layout
+from .cells import Cell, dense
 from .functions import LoweringError, evaluate, float64, jax, jnp, updated
-from .lower import Cell, dense
 
 
 class DeviceArray(DuckArray):
@@ -39,15 +39,15 @@ class DeviceArray(DuckArray):
         size = array.dtype.itemsize
         self.cell = cell or Cell(array.shape, dense(array.shape, size), array)
         self.layout = layout
-        self._read = self.cell.version, array
+        self._read = self.cell.array, array
 
     @property
     def array(self) -> Any:
         """What it holds now."""
-        if self._read[0] != self.cell.version:
-            whole = self.layout is None
-            now = self.cell.array if whole else self.cell.read(self.layout)
-            self._read = self.cell.version, now
+        whole = self.cell.array
+        if self._read[0] is not whole:
+            now = whole if self.layout is None else self.cell.read(self.layout)
+            self._read = whole, now
         return self._read[1]
 
     # An array to those who ask, as the operations do.
@@ -64,19 +64,20 @@ class DeviceArray(DuckArray):
         """Call a function on the device, or on the host where JAX has none."""
         if facts_of(function).kind == "question":
             return function(*mapped(args, _outline), **mapped(kwargs, _outline))
-        if DISPATCHED.get(function) is False:
-            return self._on_host(function, args, kwargs)
         kwargs = dict(kwargs)
         out = kwargs.pop("out", None)
         try:
             with float64(True):
                 return _computed(function, args, kwargs, out)
         except LoweringError as error:
-            warnings.warn(
-                f"{facts_of(function).name} {error}: NumPy computes it on the host",
-                PerformanceWarning,
-                stacklevel=user_level(),
-            )
+            if isinstance(self.array, jax.core.Tracer):
+                raise
+            if function not in DISPATCHED:
+                warnings.warn(
+                    f"{facts_of(function).name} {error}: NumPy computes it on the host",
+                    PerformanceWarning,
+                    stacklevel=user_level(),
+                )
         result = self._on_host(function, args, kwargs)
         return result if out is None else _put(out, result.array)
 
@@ -109,8 +110,8 @@ def _computed(
 ) -> Any:
     """Call a function on the device, and write what it writes."""
     facts = facts_of(function)
-    arrays = mapped(args, _arrays)
-    kwargs = mapped(kwargs, _arrays)
+    arrays = mapped(args, as_array)
+    kwargs = mapped(kwargs, as_array)
     if DISPATCHED.get(function) or facts.writes(facts.bound(args, kwargs)):
         return _put(args[0], updated(function, arrays, kwargs))
     result = evaluate(function, arrays, kwargs)
@@ -118,7 +119,7 @@ def _computed(
         layout = _layout(function, args, kwargs) if facts.kind in _VIEWS else None
         if layout is not None:
             return DeviceArray(result, args[0].cell, layout)
-        return mapped(result, _wrapped)
+        return mapped(result, as_operand)
     targets = leaves(out) if isinstance(out, tuple) else [out]
     results = leaves(result) if isinstance(result, tuple) else [result]
     for target, new in zip(targets, results, strict=True):
@@ -150,7 +151,8 @@ def _layout(function: Callable[..., Any], args: Any, kwargs: Any) -> Layout | No
     return Layout.of(result, memory) if is_view else None
 
 
-def _arrays(x: Any) -> Any:
+def as_array(x: Any) -> Any:
+    """Return the array of JAX that an operand holds."""
     return x.array if type(x) is DeviceArray else x
 
 
@@ -158,7 +160,8 @@ def _values(x: Any) -> Any:
     return np.asarray(x.array) if type(x) is DeviceArray else x
 
 
-def _wrapped(x: Any) -> Any:
+def as_operand(x: Any) -> Any:
+    """Return what the operations of the package take for an array of JAX."""
     return DeviceArray(x) if isinstance(x, jax.Array) else x
 
 

@@ -7,6 +7,7 @@ JAX are never written to: a rule for what writes returns the new contents.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from types import FunctionType
 from typing import Any
@@ -14,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from ... import extras
+from ...core.tree import leaves
 from ...facts import facts_of, is_elementwise
+from ..recording.structure import Plainly, Steady
 
 jax: Any = extras.load("jax", "xla", 'tg.compile(target="xla")')
 jnp: Any = jax.numpy
@@ -52,15 +55,17 @@ def evaluate(function: Function, args: Sequence[Any], kwargs: dict[str, Any]) ->
     LoweringError
         If JAX has no such function, or not with these arguments.
     """
-    function = _plain(function)
-    form = getattr(function, "form", None)
-    if form is not None:
-        return form(evaluate(getattr(function, "function"), args, kwargs))  # noqa: B009
+    function = plain(function)
     name = facts_of(function).name
     if is_elementwise(function):
         args = _cast(function, args)
+    elif facts_of(function).kind in ("reduction", "cumulative") and not np.ndim(
+        args[0]
+    ):
+        # NumPy takes an axis of what has none.
+        args = jnp.reshape(args[0], 1), *args[1:]
     rule = RULES.get(name) or _of_ufunc(function) or _named(name)
-    if rule is None or name in _OTHERWISE:
+    if rule is None:
         raise LoweringError("has no counterpart in JAX")
     try:
         return rule(*args, **_usual(kwargs))
@@ -79,7 +84,7 @@ def updated(function: Function, args: Sequence[Any], kwargs: dict[str, Any]) -> 
     LoweringError
         As `evaluate`.
     """
-    name = facts_of(_plain(function)).name
+    name = facts_of(plain(function)).name
     if name not in WRITES:
         raise LoweringError("writes to an array, as nothing in JAX does")
     return WRITES[name](*args, **kwargs)
@@ -89,11 +94,22 @@ class LoweringError(Exception):
     """A function has no counterpart in JAX, or not for such arguments."""
 
 
-def _plain(function: Function) -> Function:
+def plain(function: Function) -> Any:
     """Return NumPy's function in place of one of the recorder's."""
-    while isinstance(function, FunctionType) and hasattr(function, "__wrapped__"):
-        function = function.__wrapped__
-    return function
+    while True:
+        if isinstance(function, Plainly | Steady):
+            function = function.function
+        elif isinstance(function, FunctionType) and hasattr(function, "__wrapped__"):
+            function = function.__wrapped__
+        else:
+            return function
+
+
+def native(x: Any) -> Any:
+    """Return an array, or a dtype, in the order of bytes that JAX knows."""
+    if isinstance(x, np.ndarray | np.generic):
+        return x.astype(native(x.dtype), copy=False)
+    return np.dtype(x).newbyteorder("=")
 
 
 def _named(name: str) -> Function | None:
@@ -129,9 +145,8 @@ def _kind(x: Any) -> Any:
 _NUMBERS = {bool: np.dtype(bool)}
 
 
+_ALONG = ("reduction", "cumulative")
 _MEANINGLESS = ("kind", "order", "optimize", "casting", "subok")
-_OTHERWISE = ("partition", "argpartition")
-"""Functions that JAX has, with elements in another order."""
 
 
 def _usual(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -142,6 +157,7 @@ def _usual(kwargs: dict[str, Any]) -> dict[str, Any]:
         if key not in _MEANINGLESS
         and value is not np._NoValue
         and (value is not None or key == "axis")
+        and not (key == "where" and value is True)
     }
 
 
@@ -162,9 +178,25 @@ def _getitem(a: Any, index: Any) -> Any:
     return jnp.asarray(a).at[_index(index)].get(mode="fill")
 
 
+def counted(index: Any, shape: tuple[int, ...]) -> Any:
+    """Return an index that selects as much as ever, where a mask tells how much."""
+    if not is_mask(index) or isinstance(index, np.ndarray):
+        return index
+    return jnp.nonzero(index, size=shape[0], fill_value=0)
+
+
+def is_mask(index: Any) -> bool:
+    """Whether an index is an array of truth values."""
+    return bool(getattr(index, "dtype", None) == np.bool_)
+
+
 @_for("astype", RULES)
 def _astype(a: Any, dtype: Any, *_: Any, **__: Any) -> Any:
-    return jnp.asarray(a, np.dtype(dtype))
+    dtype = native(dtype)
+    if dtype.kind == "u" and a.dtype.kind == "f":
+        # NumPy lets negative numbers go round, XLA makes zeros of them.
+        a = jnp.asarray(a, np.int64)
+    return jnp.asarray(a, dtype)
 
 
 @_for("copy ascontiguousarray asarray positive conjugate conj", RULES)
@@ -236,14 +268,41 @@ def _numbers(x: Any) -> Any:
     return tuple(x) if isinstance(x, range | list | tuple) else x
 
 
+# Of all orders in which a partition may leave the elements, sorting gives one.
+
+
 @_for("sort", RULES)
 def _sorted(a: Any, axis: Any = -1, *_: Any, **__: Any) -> Any:
+    return jnp.sort(a, axis)
+
+
+@_for("partition", RULES)
+def _partitioned(a: Any, kth: Any, axis: Any = -1, *_: Any, **__: Any) -> Any:
     return jnp.sort(a, axis)
 
 
 @_for("argsort", RULES)
 def _argsorted(a: Any, axis: Any = -1, *_: Any, **__: Any) -> Any:
     return jnp.argsort(a, axis)
+
+
+@_for("argpartition", RULES)
+def _argpartitioned(a: Any, kth: Any, axis: Any = -1, *_: Any, **__: Any) -> Any:
+    return jnp.argsort(a, axis)
+
+
+@_for("tril triu", RULES)
+def _triangle(a: Any, k: int = 0, *, name: str = "tril") -> Any:
+    square = jnp.shape(a)[-1:] * 2
+    return getattr(jnp, name)(jnp.broadcast_to(a, square) if a.ndim == 1 else a, k)
+
+
+RULES["triu"] = lambda a, k=0: _triangle(a, k, name="triu")
+
+
+@_for("convolve", RULES)
+def _convolve(a: Any, v: Any, mode: str = "full") -> Any:
+    return jnp.convolve(jnp.atleast_1d(a), jnp.atleast_1d(v), mode)
 
 
 @_for("linalg.pinv", RULES)
@@ -261,7 +320,8 @@ def _choose(index: Any, choices: Any) -> Any:
 
 @_for("take", RULES)
 def _take(a: Any, indices: Any, axis: Any = None, mode: str = "fill") -> Any:
-    return jnp.take(a, indices, axis, mode="fill" if mode == "raise" else mode)
+    mode = "fill" if mode == "raise" else mode
+    return jnp.take(a, jnp.asarray(indices), axis, mode=mode)
 
 
 # What writes to its first argument.
@@ -269,12 +329,62 @@ def _take(a: Any, indices: Any, axis: Any = None, mode: str = "fill") -> Any:
 
 @_for("setitem", WRITES)
 def _setitem(a: Any, index: Any, value: Any) -> Any:
-    return a.at[_index(index)].set(jnp.asarray(value).astype(a.dtype))
+    index, value = _index(index), jnp.asarray(value).astype(a.dtype)
+    if not _arrays_in(index):
+        return a.at[index].set(value)
+    if is_mask(index):
+        return _masked(a, index, value)
+    at, is_last = _places(a.shape, index)
+    at = jnp.where(is_last, at, a.size).reshape(-1)
+    value = jnp.broadcast_to(value, is_last.shape).reshape(-1)
+    return a.reshape(-1).at[at].set(value, mode="drop").reshape(a.shape)
+
+
+def _masked(a: Any, mask: Any, value: Any) -> Any:
+    """Return an array with values where a mask holds, one for each or all in turn."""
+    if not value.size:
+        return a
+    rest = a.shape[mask.ndim :]
+    if value.ndim > len(rest) and len(value) > 1:
+        turns = jnp.cumsum(mask.reshape(-1)).reshape(mask.shape) - 1
+        value = jnp.take(value, turns, axis=0, mode="clip")
+    return jnp.where(mask.reshape((*mask.shape, *[1] * len(rest))), value, a)
+
+
+def _places(shape: tuple[int, ...], index: Any) -> tuple[Any, Any]:
+    """Return the places that an index selects, and whether it selects none later.
+
+    Where it selects a place several times, the last of the values stays.
+    """
+    size = math.prod(shape)
+    at = jnp.arange(size).reshape(shape).at[index].get(mode="fill", fill_value=size)
+    turns = jnp.arange(at.size).reshape(at.shape)
+    last = jnp.full(size, -1).at[at.reshape(-1)].max(turns.reshape(-1), mode="drop")
+    return at, last[at] == turns
+
+
+def _arrays_in(index: Any) -> bool:
+    return any(np.ndim(i) for i in leaves(index))
+
+
+@_for("index_update", RULES)
+def _index_update(a: Any, values: Any, index: Any) -> Any:
+    return _setitem(a, index, values)
+
+
+@_for("_updated_by", RULES)
+def _updated_by(g: Any, shape: tuple[int, ...], index: Any) -> Any:
+    """Return the gradient of the values of an update: of those that stayed."""
+    index = _index(index)
+    return jnp.where(_places(shape, index)[1], _getitem(g, index), 0)
 
 
 @_for("add_at", WRITES)
 def _add_at(a: Any, index: Any, value: Any) -> Any:
-    return a.at[_index(index)].add(jnp.asarray(value).astype(a.dtype))
+    index, value = _index(index), jnp.asarray(value).astype(a.dtype)
+    if is_mask(index) and value.ndim + index.ndim > a.ndim:
+        index = jnp.nonzero(index, size=len(value), fill_value=a.size)
+    return a.at[index].add(value)
 
 
 @_for("copyto", WRITES)
@@ -299,7 +409,7 @@ def _put_along_axis(a: Any, indices: Any, values: Any, axis: Any = -1) -> Any:
 
 @_for("put", WRITES)
 def _put(a: Any, ind: Any, v: Any) -> Any:
-    return jnp.put(a, ind, v, inplace=False)
+    return jnp.put(a, np.asarray(ind), v, inplace=False)
 
 
 @_for("fill_diagonal", WRITES)
@@ -312,9 +422,7 @@ def _nan_to_num(x: Any, *args: Any, copy: bool = False, **kwargs: Any) -> Any:
     return jnp.nan_to_num(x, *args, **kwargs)
 
 
-@_for("sort", WRITES)
-def _sort(a: Any, axis: int = -1, **_: Any) -> Any:
-    return jnp.sort(a, axis)
+WRITES |= {name: RULES[name] for name in ("sort", "partition")}
 
 
 # Products and quotients of gradient rules, in which zero annihilates.

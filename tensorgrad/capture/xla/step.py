@@ -23,9 +23,11 @@ from ..program import (
     without_views,
     written_by,
 )
-from .functions import float64, jax, jnp
-from .lower import Cell, Lowering, Split, cell_key, outer
+from .cells import Cell, cell_key, outer
+from .functions import float64, jax, jnp, native
+from .lower import Lowering
 from .remote import state_of
+from .split import Split
 
 
 class XLAStep:
@@ -118,12 +120,16 @@ class XLAStep:
 
     def _passed(self, x: Any) -> Any:
         """Return an argument as the function takes it."""
-        if self.mesh is None or not hasattr(x, "shape"):
+        if not hasattr(x, "shape"):
+            return float(x)
+        x = native(x)
+        if self.mesh is None:
             return x
         sharding = self._sharding(x)
         return jax.make_array_from_callback(x.shape, sharding, lambda i: x[i])
 
     def _uploaded(self, array: Array) -> Any:
+        array = native(array)
         if self.mesh is None:
             return jnp.array(array, copy=True)
         sharding = self._sharding(None)
@@ -146,13 +152,13 @@ class XLAStep:
                 home = self._states[key].home
                 cells[key] = Cell(home.shape, home.strides, array)
         for key, home in self._scratch.items():
-            zeros = jnp.zeros(home.shape, home.dtype)
+            zeros = jnp.zeros(home.shape, native(home.dtype))
             cells[key] = Cell(home.shape, home.strides, zeros)
         known: dict[Any, Any] = dict(zip(self.program.numbers, numbers, strict=True))
         given = [
             *zip(self.program.inputs, inputs, strict=True),
             *zip(self.split.handed, handed, strict=True),
-            *((v, v.array) for v in self._constants),
+            *((v, native(v.array)) for v in self._constants),
         ]
         for value, array in given:
             if isinstance(value, Number):
@@ -227,7 +233,7 @@ class XLAStep:
                 [s.array for s in data],
                 [*map(self._passed, arrays)],
                 [*map(self._passed, handed)],
-                list(numbers),
+                [*map(float, numbers)],
             )
         # A device may still be reading the caller's arrays.
         jax.block_until_ready((new, returned))
@@ -235,11 +241,21 @@ class XLAStep:
             state.receive(array)
         for state in data:
             state.settle()
-        return [np.array(x.addressable_data(0)) for x in returned]
+        kinds = [getattr(v, "dtype", None) for v in self.program.returned]
+        values = [x.addressable_data(0) for x in returned]
+        return [*map(_copied, values, kinds)]
+
+
+def _copied(x: Any, dtype: Any) -> Any:
+    """Return the values for the caller: without axes as a scalar, as NumPy would."""
+    values = np.array(x, dtype)
+    return values if x.ndim else values[()]
 
 
 def _shape_of(x: Any) -> Any:
-    return 0.0 if isinstance(x, Number) else jax.ShapeDtypeStruct(x.shape, x.dtype)
+    return (
+        0.0 if isinstance(x, Number) else jax.ShapeDtypeStruct(x.shape, native(x.dtype))
+    )
 
 
 def _mesh(devices: int) -> Any:

@@ -62,7 +62,7 @@ def test_every_call_is_in_one_row():
 
 
 def test_kernels_are_rows():
-    pytest.importorskip("numba")
+    pytest.importorskip("llvmlite")
     step, _ = descent(fused=True)
     profile = step.profile(X)
     check_each_call_once(step, profile)
@@ -121,7 +121,7 @@ def test_a_long_table_ends_with_a_sum():
 
 
 def test_arrays_that_the_step_writes_to_are_no_obstacle():
-    pytest.importorskip("numba")
+    pytest.importorskip("llvmlite")
     step, w = descent(fused=True)
     rows = np.vstack([w.numpy().T, w.numpy().T])[:, :3].copy()
     step.profile(rows)

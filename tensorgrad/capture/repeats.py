@@ -12,7 +12,6 @@ how each array that a body uses goes on from turn to turn, as a loop needs to kn
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -135,9 +134,8 @@ def _sign(call: Call) -> tuple[Any, ...]:
     """Return what two calls have in common that are alike."""
     place = call.place and (id(call.place.code), call.place.offset)
     function = call.function
-    if call.writes_last and isinstance(function, functools.partial):
-        # A kernel is bound to sizes and places, which the layouts say as well.
-        function = function.func
+    # A kernel is bound to sizes and places, which the layouts say as well.
+    function = getattr(function, "kernel", function)
     # Which part of an array a view is differs from turn to turn.
     is_view = call.results and all(isinstance(r, View) for r in call.results)
     inputs = call.reads if is_view else (call.args, call.kwargs)

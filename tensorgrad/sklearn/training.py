@@ -18,7 +18,7 @@ Array = np.ndarray[Any, Any]
 REPLAY = 125
 """Steps from which on recording two of them costs less than it saves."""
 
-KERNELS = 50_000
+KERNELS = 1_000
 """Steps from which on compiling kernels costs less than it saves."""
 
 

@@ -124,6 +124,7 @@ def tiled(call: Call) -> Call:
     a, b = call.args
     product: Any = functools.partial(kernel(a, b, out))
     product.into, product.__name__ = True, "tiled_matmul"
+    product.kernel = kernel
     return replace(call, function=product)
 
 

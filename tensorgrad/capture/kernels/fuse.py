@@ -1,8 +1,8 @@
 """Fusion: calls become kernels, products of matrices one each, the others in groups.
 
 A fused call takes arrays and numbers, then the arrays for its results, and returns
-nothing. Its function has ``into = True``, which says so, and ``group``, what it is made
-of. No argument shares memory with another, results included: each stands for the owner
+nothing. Its function has ``into = True``, which says so, ``group``, what it is made
+of, and ``kernel``, which those have in common that differ in sizes and places alone. No argument shares memory with another, results included: each stands for the owner
 of its memory, so views are not among them. Arrays must be laid out as in the recording.
 """
 
@@ -181,4 +181,5 @@ def _bound(function: Any, integers: list[int], group: tuple[str, ...]) -> Any:
     """Return the kernel for these sizes and places."""
     bound: Any = functools.partial(function(*integers))
     bound.into, bound.group, bound.__name__ = True, group, "fused"
+    bound.kernel = function
     return bound

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..program import Call, Live, Number, Program, Value, View, layout
+from ..repeats import repeats
 from .elements import Element, Unfit
 from .fusible import elements
 from .scratch import shared
@@ -17,6 +18,9 @@ TURN = 60
 
 There a loop of the step begins again, whose turns are the same kernel then.
 """
+
+LOOP = 4 * LARGEST
+"""Calls of a loop from which on its turns are groups of their own."""
 
 
 def fusible(program: Program) -> dict[int, list[Element]]:
@@ -40,18 +44,36 @@ def grouped(program: Program, fit: dict[int, list[Element]]) -> list[list[int]]:
     many as possible of the others are ready together. Those wait until they are needed,
     so that what they compute need not be kept: the mask of a relu, a decayed mean.
     """
-    order = _Order(program, fit)
+    after = followers(program)
     groups: list[list[int]] = []
-    while order.ready:
-        alone = next((i for i in order.ready if i not in fit), None)
-        group = order.drained() if alone is None else [alone]
-        order.make(group)
-        groups.append(group)
+    for part in _parts(program.calls):
+        order = _Order(program, fit, after, part)
+        while order.ready:
+            alone = next((i for i in order.ready if i not in fit), None)
+            group = order.drained() if alone is None else [alone]
+            order.make(group)
+            groups.append(group)
     return groups
 
 
+def _parts(calls: Sequence[Call]) -> Iterator[range]:
+    """Yield parts of a program to be ordered by themselves: turns of long loops.
+
+    What is alike in all turns is grouped alike, and each kernel compiled once.
+    """
+    start = 0
+    for repeat in repeats(calls):
+        if repeat.period * repeat.count > LOOP:
+            size = repeat.period * max(1, TURN // repeat.period)
+            yield range(start, repeat.start)
+            for start in range(repeat.start, repeat.end, size):
+                yield range(start, min(start + size, repeat.end))
+            start = repeat.end
+    yield range(start, len(calls))
+
+
 class _Order:
-    """The calls still to be made, and those that are ready.
+    """The calls of a part still to be made, and those that are ready.
 
     Attributes
     ----------
@@ -59,15 +81,22 @@ class _Order:
         Calls for which nothing is missing, in the order of the program.
     """
 
-    def __init__(self, program: Program, fit: dict[int, list[Element]]) -> None:
+    def __init__(
+        self,
+        program: Program,
+        fit: dict[int, list[Element]],
+        after: dict[int, set[int]],
+        part: range,
+    ) -> None:
         self.calls = program.calls
         self.fit = fit
-        self.after = followers(program)
-        self.waits = [0] * len(program.calls)
+        self.after = {i: after.get(i, set()) for i in part}
+        self.waits = dict.fromkeys(part, 0)
         for later in self.after.values():
             for i in later:
-                self.waits[i] += 1
-        self.ready = [i for i, count in enumerate(self.waits) if not count]
+                if i in part:
+                    self.waits[i] += 1
+        self.ready = [i for i, count in self.waits.items() if not count]
 
     def make(self, group: list[int]) -> None:
         """Mark calls as made."""
@@ -78,7 +107,7 @@ class _Order:
 
     def drained(self) -> list[int]:
         """Return fusible calls that are ready, or are if others of them are made."""
-        waits, ready, group = [*self.waits], [*self.ready], list[int]()
+        waits, ready, group = {**self.waits}, [*self.ready], list[int]()
         count = 0
         while ready := [i for i in sorted(ready) if i in self.fit]:
             count += len(self.fit[ready[0]])
@@ -99,15 +128,17 @@ class _Order:
         """Return the calls of a group that some other call waits for."""
         needed: set[int] = set()
         for i in sorted(group, reverse=True):
-            later = self.after.get(i, set())
-            if not later or any(k in needed or k not in self.fit for k in later):
+            later = self.after[i]
+            if not later or any(
+                k in needed or k not in self.fit or k not in self.waits for k in later
+            ):
                 needed.add(i)
         return [i for i in group if i in needed]
 
     def _as_late_as_can_be(self, group: list[int]) -> list[int]:
         order: list[int] = []
         for i in reversed(group):
-            later = self.after.get(i, set())
+            later = self.after[i]
             at = next((at for at, k in enumerate(order) if k in later), 0)
             order.insert(at, i)
         return order
@@ -118,12 +149,12 @@ def _layout(value: Value | Number) -> object:
 
 
 def _released(
-    done: list[int], after: dict[int, set[int]], waits: list[int]
+    done: list[int], after: dict[int, set[int]], waits: dict[int, int]
 ) -> list[int]:
     """Return the calls that wait for nothing any more; `waits` is counted down."""
     freed: list[int] = []
     for i in done:
-        for later in after.get(i, ()):
+        for later in after[i] & waits.keys():
             waits[later] -= 1
             if not waits[later]:
                 freed.append(later)

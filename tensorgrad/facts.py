@@ -318,6 +318,13 @@ def _counted(name: str) -> Facts:
     return Facts(name, counted=_always)
 
 
+COSTLY = (
+    *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "cbrt"),
+    *("sin", "cos", "tan", "arcsin", "arccos", "arctan"),
+    *("sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh"),
+)
+"""Functions of one number that C's library has too."""
+
 TABLE = (
     _infix("add", "+", join="plus", reduction="sum", weak=True),
     _infix("subtract", "-", weak=True),
@@ -329,7 +336,7 @@ TABLE = (
     _infix("greater_equal", ">="),
     _infix("equal", "=="),
     _infix("not_equal", "!="),
-    _ufunc("power", sign="**"),
+    _ufunc("power", "power({}, {})", sign="**", real=True, costly=True),
     _ufunc("floor_divide", sign="//"),
     _ufunc("remainder", sign="%"),
     _operator("power", "**", operator.pow),
@@ -347,12 +354,15 @@ TABLE = (
     _one("positive", "{}", power=1),
     _one("square", "({0} * {0})", real=True, power=2),
     _one("sqrt", "sqrt({})", power=0.5),
-    _one("reciprocal", "", power=-1),
-    _costly("exp"),
-    _costly("expm1"),
-    _costly("log"),
-    _costly("log1p"),
-    _costly("tanh"),
+    _one("reciprocal", "(1.0 / {})", real=True, power=-1),
+    _one("isnan", "({0} != {0})", real=True),
+    _one("floor", "floor({})", real=True),
+    _one("ceil", "ceil({})", real=True),
+    _one("trunc", "trunc({})", real=True),
+    _one("rint", "rint({})", real=True),
+    *map(_costly, COSTLY),
+    _ufunc("arctan2", "arctan2({}, {})", real=True, costly=True),
+    _ufunc("hypot", "hypot({}, {})", real=True, costly=True),
     Facts(
         "where",
         "elementwise",

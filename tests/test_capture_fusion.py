@@ -238,6 +238,18 @@ def test_a_step_is_that_of_the_calls(sizes, uncompiled):
     check_close(w, loss)
 
 
+@pytest.mark.parametrize(
+    "shapes",
+    [((3,), (3, 9)), ((9, 3), (3,)), ((7, 9), (9,)), ((9,), (9, 7)), ((9,), (9,))],
+)
+def test_products_with_vectors_are_loops(shapes, uncompiled):
+    w = Writing()
+    rng = np.random.default_rng(0)
+    a, b = (w.live(rng.standard_normal(shape)) for shape in shapes)
+    fused = check_close(w, w.call(np.negative, w.call(np.matmul, a, b)))
+    assert len(fused.calls) == 1
+
+
 @LLVM
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 def test_a_compiled_step_is_that_of_the_calls(kind, folder):

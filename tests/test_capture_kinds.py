@@ -215,5 +215,5 @@ def test_slow_functions_of_all_kinds(compiled, ready):
     for kind in KINDS:
         x = kinds.w.live(sample(kind))
         for function in fused(costly=True):
-            kinds.call(function, x)
+            kinds.call(function, *[x] * function.nin)
     kinds.check(exact=False)

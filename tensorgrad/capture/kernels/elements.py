@@ -20,7 +20,7 @@ class Unfit(Exception):  # noqa: N818
     """The call cannot be fused."""
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class Access:
     """Where an operand lies in the memory of its owner, in elements.
 
@@ -53,7 +53,8 @@ class Access:
     def along(self, change: Callable[[tuple[int, ...]], tuple[int, ...]]) -> Access:
         """Return the access with other strides, also of its index."""
         index = self.index and self.index.along(change)
-        return replace(self, strides=change(self.strides), index=index)
+        more = self.step, self.bound, self.start
+        return Access(self.owner, self.offset, change(self.strides), index, *more)
 
     def memory(self) -> Iterator[Access]:
         """Yield this and the access of the index."""
@@ -65,7 +66,7 @@ class Access:
 Operand = Access | Number | bool | int | float | np.generic
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Element:
     """One operation on elements, over a space of iteration.
 
@@ -98,8 +99,7 @@ class Element:
     join: str = ""
 
     def __post_init__(self) -> None:
-        flags = self.reduced or (False,) * len(self.space)
-        object.__setattr__(self, "reduced", flags)
+        self.reduced = self.reduced or (False,) * len(self.space)
 
     @cached_property
     def accesses(self) -> list[Access]:
@@ -121,7 +121,10 @@ class Element:
         )
         write = self.write.along(change)
         reduced = tuple(map(bool, change(self.reduced)))
-        return replace(self, space=space, reads=reads, write=write, reduced=reduced)
+        text, kind = self.text, self.dtype
+        return Element(
+            self.call, space, reads, write, text, kind, reduced, self.join
+        )
 
 
 def place(value: Value) -> Access:
@@ -225,7 +228,8 @@ def flat(element: Element) -> Element:
     if 0 in element.space:
         raise Unfit
     keep = [i for i, n in enumerate(element.space) if n > 1]
-    element = _picked(element, keep)
+    if len(keep) < len(element.space):
+        element = _picked(element, keep)
     at = 0
     while at + 1 < len(element.space):
         if _merges(element, at):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
+from ...facts import COSTLY
 from .elements import KINDS
 
 INDEX = ir.IntType(64)
@@ -63,13 +64,14 @@ def _called(name: str) -> Callable[..., Any]:
 def _of_libm(name: str) -> Callable[..., Any]:
     """Return a function of C's library, which has one for each precision."""
 
-    def generate(builder: Any, x: Any) -> Any:
-        symbol = f"{name}f" if isinstance(x.type, ir.FloatType) else name
+    def generate(builder: Any, *args: Any) -> Any:
+        real = args[0].type
+        symbol = f"{name}f" if isinstance(real, ir.FloatType) else name
         function = builder.module.globals.get(symbol)
         if function is None:
-            kind = ir.FunctionType(x.type, [x.type])
+            kind = ir.FunctionType(real, [real] * len(args))
             function = ir.Function(builder.module, kind, symbol)
-        return builder.call(function, [x])
+        return builder.call(function, args)
 
     return generate
 
@@ -128,11 +130,11 @@ REAL: dict[str, Callable[..., Any]] = {
     "smaller": _called("minimum"),
     "abs": _called("fabs"),
     "sqrt": _called("sqrt"),
-    "exp": _of_libm("exp"),
-    "expm1": _of_libm("expm1"),
-    "log": _of_libm("log"),
-    "log1p": _of_libm("log1p"),
-    "tanh": _of_libm("tanh"),
+    **{name: _called(name) for name in ("floor", "ceil", "trunc", "rint")},
+    **{name: _of_libm(name.replace("arc", "a")) for name in COSTLY},
+    "arctan2": _of_libm("atan2"),
+    "hypot": _of_libm("hypot"),
+    "power": _of_libm("pow"),
     "scaled": _strong("fmul", _by_zero),
     "divided": _strong("fdiv", _by_infinity),
     "hushed": _strong("fmul", _by_either),

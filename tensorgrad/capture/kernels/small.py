@@ -24,12 +24,19 @@ def product(number: int, call: Call) -> list[Element]:
         raise Unfit
     a, b = call.args[:2]
     to = destination(call)
-    if len(a.shape) != 2 or len(b.shape) != 2 or len({v.dtype for v in (a, b, to)}) > 1:
+    if {len(a.shape), len(b.shape)} - {1, 2} or len({v.dtype for v in (a, b, to)}) > 1:
         raise Unfit
     if a.dtype.kind != "f":
         raise Unfit
-    (n, inner), m = a.shape, b.shape[1]
+    (n, inner), m = (1, *a.shape)[-2:], (*b.shape, 1)[1]
     left, right, into = place(a), place(b), place(to)
+    # A vector is a matrix of one row, or of one column.
+    if len(b.shape) == 1:
+        right = replace(right, strides=(*right.strides, 0))
+        into = replace(into, strides=(*into.strides, 0))
+    if len(a.shape) == 1:
+        left = replace(left, strides=(0, *left.strides))
+        into = replace(into, strides=(0, *into.strides))
     if inner <= NARROW:
         return [_outer(number, (n, inner, m), left, right, into)]
     if inner > LONG:

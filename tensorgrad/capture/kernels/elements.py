@@ -122,9 +122,7 @@ class Element:
         write = self.write.along(change)
         reduced = tuple(map(bool, change(self.reduced)))
         text, kind = self.text, self.dtype
-        return Element(
-            self.call, space, reads, write, text, kind, reduced, self.join
-        )
+        return Element(self.call, space, reads, write, text, kind, reduced, self.join)
 
 
 def place(value: Value) -> Access:

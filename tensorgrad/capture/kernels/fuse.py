@@ -1,9 +1,10 @@
 """Fusion: calls become kernels, products of matrices one each, the others in groups.
 
 A fused call takes arrays and numbers, then the arrays for its results, and returns
-nothing. Its function has ``into = True``, which says so, ``group``, what it is made
-of, and ``kernel``, which those have in common that differ in sizes and places alone. No argument shares memory with another, results included: each stands for the owner
-of its memory, so views are not among them. Arrays must be laid out as in the recording.
+nothing. Its function has ``into = True``, which says so, ``group``, what it is made of,
+and ``kernel``, which those have in common that differ in sizes and places alone. No
+argument shares memory with another, results included: each stands for the owner of its
+memory, so views are not among them. Arrays must be laid out as in the recording.
 """
 
 from __future__ import annotations

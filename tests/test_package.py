@@ -55,7 +55,7 @@ LAYERS: dict[str, set[str]] = {
 ROOMS: dict[str, set[str]] = {
     "recording": {"program"},
     "numpy": {"listing", "program"},
-    "kernels": {"program"},
+    "kernels": {"program", "repeats"},
     "gemm": {"kernels", "program"},
     "xla": {"numpy", "program", "recording"},
     "values": set(),

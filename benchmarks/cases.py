@@ -1,11 +1,13 @@
 """What is measured: sizes, data, the start that all peers share."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
+
+from . import scientist
 
 Array = np.ndarray[Any, Any]
 
@@ -152,7 +154,28 @@ class Mapped:
         return (sign * x).astype(np.float32), w
 
 
-Case = Training | Chain | Softmax | Mapped
+@dataclass(frozen=True)
+class Program:
+    """A program of `benchmarks.scientist` and its gradient; float64."""
+
+    kind: ClassVar = "program"
+    function: ClassVar = "program"
+    unit: ClassVar = "us"
+    checked: ClassVar = 1
+
+    name: str
+    title: str
+    objective: str
+    """The function of `benchmarks.scientist`."""
+
+    def start(self, numpy: Any) -> tuple[Callable[[Any], Any], Array]:
+        """Return the objective in the names of a namespace, and a point."""
+        made: tuple[Callable[[Any], Any], Array]
+        made = getattr(scientist, self.objective)(numpy)
+        return made
+
+
+Case = Training | Chain | Softmax | Mapped | Program
 
 STEPS = [
     Spiral(
@@ -233,6 +256,21 @@ MAPPED = [
         (500, 100),
     ),
 ]
+PROGRAMS = [
+    Program(f"scientist-{name}", title, objective)
+    for name, title, objective in (
+        ("kalman", "Kalman filter, 50 steps", "kalman"),
+        ("hmm", "hidden Markov chain, 100 symbols", "hidden_markov"),
+        ("greeks", "Monte Carlo greeks, 5,000 paths of 50", "greeks"),
+        ("bodies", "20 bodies, 50 leaps", "bodies"),
+        ("heat", "implicit heat, 40 steps of 50 cells", "heat"),
+        ("newton", "logistic fit by 8 steps of Newton's", "newton"),
+        ("process", "Gaussian process, 150 points", "gaussian_process"),
+        ("ctc", "CTC loss, 60 frames", "connectionist"),
+        ("ode", "neural ODE, 40 steps of Runge and Kutta's", "neural_ode"),
+        ("pinn", "physics-informed network, 100 points", "informed_network"),
+    )
+]
 MEMORY = [
     Memory(
         "memory",
@@ -263,7 +301,16 @@ def scaling() -> Iterator[Training]:
             )
 
 
-EVERY: list[Case] = [*STEPS, *CHAINS, *LOSSES, *MAPPED, *LOWERED, *MEMORY, *scaling()]
+EVERY: list[Case] = [
+    *STEPS,
+    *CHAINS,
+    *LOSSES,
+    *MAPPED,
+    *PROGRAMS,
+    *LOWERED,
+    *MEMORY,
+    *scaling(),
+]
 CASES = {case.name: case for case in EVERY}
 QUICK = ["spiral", "digits", "nodes-1e3", "softmax-300x3", "rules-300x3"]
 

@@ -67,6 +67,9 @@ before each turn, because the idle threads of the library before go on spinning.
 - Mapped: `tg.vmap(tg.grad(loss))`, `tg.jacobian` and `tg.hessian` beside those of
   `torch.func` and those of JAX under `jit`. The loop calls `tg.grad` for each sample,
   or goes back once for each row.
+- Programs: value and gradient of a text that is the same for all, in float64, written
+  in NumPy's names, which autograd and JAX have too (`benchmarks/scientist.py`). JAX
+  under `jit`, waiting for each result; its loops are unrolled.
 - Lowered to XLA: `tg.compile(step, target="xla")` beside the other ways to do a step,
   and JAX as above.
 - Memory: the peak of the process over three steps after the first ones, beyond what it

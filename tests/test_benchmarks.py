@@ -408,3 +408,14 @@ def test_command_writes_a_record_and_prints_a_table(tmp_path):
     assert [row.peer for row in group.rows] == ["hand", "eager"]
     assert set(found["blas"]) == {"1"}
     assert found["command"].startswith("python -m benchmarks --quick")
+
+
+@pytest.mark.parametrize("case", cases.PROGRAMS, ids=lambda case: case.name)
+def test_the_gradients_of_programs_are_those_of_differences(case):
+    objective, x = case.start(np)
+    value, gradient = EAGER.step(EAGER.load(), case)()
+    assert value == objective(x)
+    direction = np.random.default_rng(1).standard_normal(x.shape)
+    ends = [objective(x + h * direction) for h in (1e-6, -1e-6)]
+    slope = (ends[0] - ends[1]) / 2e-6
+    np.testing.assert_allclose(np.vdot(gradient, direction), slope, rtol=1e-5)

@@ -15,6 +15,7 @@ from typing import Any
 MODELS = ("training", "memory")
 ALL = (*MODELS, "chain", "softmax")
 MAPPED = "mapped"
+PROGRAM = "program"
 ARMS = ("softmax", "rules")
 
 
@@ -68,12 +69,14 @@ def _peer(name: str, title: str, file: str, *args: Any, **others: Any) -> Peer:
 PEERS = {
     peer.name: peer
     for peer in (
-        _peer("eager", "tensorgrad eager", "engine", (*ALL, MAPPED), ours=True),
+        _peer(
+            "eager", "tensorgrad eager", "engine", (*ALL, MAPPED, PROGRAM), ours=True
+        ),
         _peer(
             "replay",
             "tensorgrad compiled, NumPy",
             "engine",
-            (*MODELS, MAPPED),
+            (*MODELS, MAPPED, PROGRAM),
             options={"compiled": "numpy"},
             ours=True,
         ),
@@ -81,7 +84,7 @@ PEERS = {
             "fused",
             "tensorgrad compiled, fused",
             "engine",
-            (*MODELS, MAPPED),
+            (*MODELS, MAPPED, PROGRAM),
             ("llvmlite",),
             options={"compiled": "kernels"},
             ours=True,
@@ -117,9 +120,13 @@ PEERS = {
             options={"compiled": True},
             slow=True,
         ),
-        _peer("jax", "JAX jit", "jax_jit", (*MODELS, "softmax", MAPPED), ("jax",)),
+        _peer(
+            "jax", "JAX jit", "jax_jit", (*MODELS, "softmax", MAPPED, PROGRAM), ("jax",)
+        ),
         _peer("mygrad", "MyGrad", "my_grad", ALL, ("mygrad",)),
-        _peer("autograd", "HIPS autograd", "hips_autograd", ALL, ("autograd",)),
+        _peer(
+            "autograd", "HIPS autograd", "hips_autograd", (*ALL, PROGRAM), ("autograd",)
+        ),
         _peer("tinygrad", "tinygrad jit", "tiny_grad", MODELS, ("tinygrad",)),
     )
 }

@@ -126,6 +126,13 @@ def of_point(derivative, x, compiled):
     return lambda: derivative(x)
 
 
+def program(case, compiled=None):
+    """Return a step that takes value and gradient of a program."""
+    objective, x = case.start(np)
+    both = in_way(tg.value_and_grad(objective), compiled)
+    return lambda: both(x)
+
+
 def in_way(function, compiled):
     """Return a function as it is, or compiled."""
     if compiled == "xla":

@@ -65,3 +65,10 @@ def softmax(case):
     logits, labels = case.data()
     both = value_and_grad(lambda x: cross_entropy(x, labels))
     return lambda: both(logits)
+
+
+def program(case):
+    """Return a step that takes value and gradient of a program."""
+    objective, x = case.start(anp)
+    both = value_and_grad(objective)
+    return lambda: both(x)

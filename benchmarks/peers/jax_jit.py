@@ -116,3 +116,11 @@ def hessian(case):
 
     derivative = jax.jit(jax.hessian(f))
     return lambda: derivative(w, samples)
+
+
+def program(case):
+    """Return a step that takes value and gradient of a program, and waits for them."""
+    jax.config.update("jax_enable_x64", True)
+    objective, x = case.start(jnp)
+    both = jax.jit(jax.value_and_grad(objective))
+    return lambda: jax.block_until_ready(both(x))

@@ -61,8 +61,10 @@ class Facts:
     element : str
         The expression of an element in a kernel, with braces for the operands; empty
         where kernels do not compute it.
+    rounded : bool
+        The last bits of what kernels compute may differ from NumPy's.
     costly : bool
-        An element takes long, and NumPy has vector instructions for many of them.
+        An element takes kernels long, and NumPy may have vector instructions.
     real : bool
         In kernels it is computed for floating operands only.
     join : str
@@ -93,6 +95,7 @@ class Facts:
     out: bool = False
     sign: str = ""
     element: str = ""
+    rounded: bool = False
     costly: bool = False
     real: bool = False
     join: str = ""
@@ -258,6 +261,7 @@ _TWO, _ONE = "x1 x2 out=None", "x1 out=None"
 _SUM = "a axis=None dtype=None out=None keepdims=False"
 _MAX = "a axis=None out=None keepdims=False"
 _CUMSUM = "a axis=None dtype=None out=None"
+_FAR: Any = {"real": True, "costly": True, "rounded": True}
 _EXTREMUM: Any = {"real": True, "rows": True, "weak": True}
 
 
@@ -279,8 +283,12 @@ def _one(name: str, element: str, **more: Any) -> Facts:
     return _ufunc(name, element, _ONE, **more)
 
 
+def _rounded(name: str) -> Facts:
+    return _one(name, f"{name}({{}})", rounded=True)
+
+
 def _costly(name: str) -> Facts:
-    return _one(name, f"{name}({{}})", costly=True)
+    return replace(_rounded(name), costly=True)
 
 
 def _operator(name: str, sign: str, function: Function) -> Facts:
@@ -319,11 +327,11 @@ def _counted(name: str) -> Facts:
 
 
 COSTLY = (
-    *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "cbrt"),
+    *("exp2", "log2", "log10", "cbrt"),
     *("sin", "cos", "tan", "arcsin", "arccos", "arctan"),
-    *("sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh"),
+    *("sinh", "cosh", "arcsinh", "arccosh", "arctanh"),
 )
-"""Functions of one number that C's library has too."""
+"""Functions of one number for which kernels call C's library."""
 
 TABLE = (
     _infix("add", "+", join="plus", reduction="sum", weak=True),
@@ -336,7 +344,7 @@ TABLE = (
     _infix("greater_equal", ">="),
     _infix("equal", "=="),
     _infix("not_equal", "!="),
-    _ufunc("power", "power({}, {})", sign="**", real=True, costly=True),
+    _ufunc("power", "power({}, {})", sign="**", **_FAR),
     _ufunc("floor_divide", sign="//"),
     _ufunc("remainder", sign="%"),
     _operator("power", "**", operator.pow),
@@ -360,9 +368,10 @@ TABLE = (
     _one("ceil", "ceil({})", real=True),
     _one("trunc", "trunc({})", real=True),
     _one("rint", "rint({})", real=True),
+    *map(_rounded, ("exp", "expm1", "log", "log1p", "tanh")),
     *map(_costly, COSTLY),
-    _ufunc("arctan2", "arctan2({}, {})", real=True, costly=True),
-    _ufunc("hypot", "hypot({}, {})", real=True, costly=True),
+    _ufunc("arctan2", "arctan2({}, {})", **_FAR),
+    _ufunc("hypot", "hypot({}, {})", **_FAR),
     Facts(
         "where",
         "elementwise",

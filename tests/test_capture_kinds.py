@@ -51,12 +51,12 @@ def layouts(x):
     yield np.broadcast_to(x[:1], x.shape)
 
 
-def fused(*, costly):
+def fused(*, rounded):
     """Return the ufuncs that kernels compute."""
     return [
         getattr(np, known.name)
         for known in TABLE
-        if known.element and known.costly is costly and hasattr(np, known.name)
+        if known.element and known.rounded is rounded and hasattr(np, known.name)
         if isinstance(getattr(np, known.name), np.ufunc)
     ]
 
@@ -128,7 +128,7 @@ def test_functions_of_two_kinds(kind, compiled, ready):
     x = kinds.w.live(sample(kind))
     others = KINDS if not compiled else ["?", "i2", "u4", "i8", "f8"]
     ys = [kinds.w.live(np.roll(sample(k), 3)) for k in others]
-    for function in fused(costly=False):
+    for function in fused(rounded=False):
         if function in OPEN:
             continue
         if function.nin == 1:
@@ -210,10 +210,10 @@ def test_values_however_they_lie(kind, compiled, ready):
 
 
 @either(True)
-def test_slow_functions_of_all_kinds(compiled, ready):
+def test_rounded_functions_of_all_kinds(compiled, ready):
     kinds = Kinds()
     for kind in KINDS:
         x = kinds.w.live(sample(kind))
-        for function in fused(costly=True):
+        for function in fused(rounded=True):
             kinds.call(function, *[x] * function.nin)
     kinds.check(exact=False)

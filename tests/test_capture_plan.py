@@ -157,3 +157,22 @@ def test_arrays_of_all_sizes_are_cut():
     lines = table(step.plan, "arrays from outside")
     assert len(lines) == SCREEN + 1
     assert lines[-1].strip() == f"... {SCREEN + 1} more ..."
+
+
+def test_kernels_of_a_loop_repeat():
+    pytest.importorskip("llvmlite")
+    w = np.full((16, 16), 0.1)
+
+    def step(h):
+        for _ in range(SCREEN):
+            h = np.tanh(h @ w) + 0.5
+        return h
+
+    step = tg.compile(step, fused=True)
+    h = tg.Tensor(np.ones((16, 16)))
+    for _ in range(2):
+        step(h)
+    lines = table(step.plan, "calls")
+    assert any(f"repeat {SCREEN} times" in line for line in lines)
+    names = {row.name: row.calls for row in step.profile(h, calls=1).rows}
+    assert names["kernel of 2 calls: tanh, add"] == SCREEN

@@ -182,7 +182,7 @@ def _rows(calls: Sequence[Call] | None, seconds: Sequence[float]) -> list[Row]:
 
 def _key(call: Call) -> object:
     """Return what calls of one row have in common: a kernel is one, wherever called."""
-    kernel = getattr(call.function, "func", None) if call.writes_last else None
+    kernel = getattr(call.function, "kernel", None)
     place = call.place and (id(call.place.code), call.place.line)
     return kernel, _name(call), place
 

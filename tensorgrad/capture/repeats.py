@@ -133,9 +133,8 @@ def _plateaus(numbers: Array) -> Iterator[tuple[int, int]]:
 def _sign(call: Call) -> tuple[Any, ...]:
     """Return what two calls have in common that are alike."""
     place = call.place and (id(call.place.code), call.place.offset)
-    function = call.function
     # A kernel is bound to sizes and places, which the layouts say as well.
-    function = getattr(function, "kernel", function)
+    function = getattr(call.function, "kernel", call.function)
     # Which part of an array a view is differs from turn to turn.
     is_view = call.results and all(isinstance(r, View) for r in call.results)
     inputs = call.reads if is_view else (call.args, call.kwargs)

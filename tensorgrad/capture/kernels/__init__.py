@@ -42,6 +42,7 @@
     elements   what a call does for one element; ``place`` says where operands lie
     small      products of matrices with a side of 4 or less, as elements
     translate  the text of a kernel to LLVM; `intrinsics` are the functions in it
+    elementary exp, log, tanh and the like, without branches
     machine    machine code, and built-in functions of Python that call it
     compile    kernels from memory, from disk, or compiled and kept
     fuse       the whole: a program with kernels in place of groups

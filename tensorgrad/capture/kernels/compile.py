@@ -137,10 +137,11 @@ def _compiled(
 @functools.cache
 def _version(modules: frozenset[str]) -> str:
     """Return what machine code depends on besides its source."""
-    from . import intrinsics, machine, translate
+    from . import elementary, intrinsics, machine, translate
 
+    own = elementary, intrinsics, machine, translate
     others = map(importlib.import_module, sorted(modules))
-    texts = map(inspect.getsource, (intrinsics, machine, translate, *others))
+    texts = map(inspect.getsource, (*own, *others))
     return "\n".join([machine.processor(), *texts])
 
 

@@ -26,7 +26,7 @@ from .elements import (
 from .small import LONG, product
 
 SLOW = 1024
-"""Up to so many elements exp, log and tanh, one by one, cost less than a NumPy call."""
+"""Up to so many elements of C's functions cost less than a NumPy call."""
 
 Text = Callable[..., str]
 

@@ -10,6 +10,7 @@ import numpy as np
 from llvmlite import ir
 
 from ...facts import COSTLY
+from . import elementary
 from .elements import KINDS
 
 INDEX = ir.IntType(64)
@@ -132,6 +133,11 @@ REAL: dict[str, Callable[..., Any]] = {
     "sqrt": _called("sqrt"),
     **{name: _called(name) for name in ("floor", "ceil", "trunc", "rint")},
     **{name: _of_libm(name.replace("arc", "a")) for name in COSTLY},
+    "exp": elementary.exp,
+    "expm1": elementary.expm1,
+    "log": elementary.log,
+    "log1p": elementary.log1p,
+    "tanh": elementary.tanh,
     "arctan2": _of_libm("atan2"),
     "hypot": _of_libm("hypot"),
     "power": _of_libm("pow"),

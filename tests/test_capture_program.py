@@ -167,6 +167,7 @@ def test_the_table_names_functions_that_are_there():
     assert named("no function").kind == "other"
 
 
+@pytest.mark.filterwarnings("ignore:invalid value")  # Where they have none.
 @pytest.mark.parametrize("facts", [f for f in TABLE if f.out], ids=lambda f: f.name)
 def test_out_leaves_the_bits_as_they_are(facts):
     """Of each function that is told where to write."""

@@ -34,6 +34,7 @@ from .overlap import WrittenMemory
 from .profile import Profile, measured
 from .program import Program, without_views, written_by
 from .recording.compare import Comparison
+from .recording.reads import uncollected
 from .recording.recording import Recording, Slot, filled, record, tensors_of
 from .recording.search import Past, Search, watch
 from .recording.signature import FlatArguments
@@ -351,6 +352,7 @@ class Capture:
             self._search.forget(changes)
         return bool(changes) and self.replay is not None
 
+    @uncollected()
     def _keep(self, recording: Recording, left: set[int]) -> None:
         """Make the replay of the second recording, and drop the first."""
         recorder = recording.recorder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -121,7 +121,17 @@ class Number:
 
 def leaves(nested: Any) -> list[Value | Number]:
     """Return the values and numbers within tuples, lists, dicts and slices."""
-    return [x for x in tree.leaves(nested) if isinstance(x, _LEAVES)]
+    found: list[Value | Number] = []
+    _gather((nested,), found)
+    return found
+
+
+def _gather(items: Iterable[Any], found: list[Value | Number]) -> None:
+    for x in items:
+        if isinstance(x, _LEAVES):
+            found.append(x)
+        elif kind := tree.container(x):
+            _gather(kind.values(x), found)
 
 
 _LEAVES = (Value, Number)

@@ -77,7 +77,7 @@ class _Folding:
         return replace(self.before, calls=calls, returned=returned)
 
     def _folded(self, call: Call) -> Call | None:
-        if self.known:
+        if any(v in self.known for v in map(owner, call.reads)):
             views = tuple(self._now(r) for r in call.results)
             args, kwargs = filled((call.args, call.kwargs), self._now)
             call = replace(call, args=args, kwargs=kwargs, results=views)

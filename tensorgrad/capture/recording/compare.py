@@ -58,7 +58,7 @@ class Comparison:
 
     def _same_kind(self, a: Call, b: Call) -> bool:
         return (
-            self.same(a.function, b.function)
+            (a.function is b.function or self.same(a.function, b.function))
             and a.pure == b.pure
             and len(a.results) == len(b.results)
             and all(map(_alike, a.results, b.results))

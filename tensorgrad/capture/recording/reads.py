@@ -175,7 +175,7 @@ _collects = True
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """Collect no garbage while any thread is inside: it would run code of others.
 
     The collector is one for all threads, and runs in whichever makes an object.
@@ -226,7 +226,7 @@ class Reads:
         paused = self._before is not None and not callable(self._before)
         if paused:
             self._before.disable()
-        with _uncollected():
+        with uncollected():
             sys.setprofile(self._note)
             try:
                 yield

@@ -338,7 +338,8 @@ class Capture:
         recording = record(step, args, kwargs, own, before.recorder, self._search.draws)
         self.watch.check("changes while the step runs", _RETURN, LOOSE)
         Comparison(before, recording).check()
-        self._keep(recording, left)
+        with uncollected():
+            self._keep(recording, left)
         return recording.result
 
     def _is_outdated(self, when: str) -> bool:
@@ -352,7 +353,6 @@ class Capture:
             self._search.forget(changes)
         return bool(changes) and self.replay is not None
 
-    @uncollected()
     def _keep(self, recording: Recording, left: set[int]) -> None:
         """Make the replay of the second recording, and drop the first."""
         recorder = recording.recorder

@@ -180,3 +180,20 @@ def test_out_leaves_the_bits_as_they_are(facts):
     out = np.empty_like(expected)
     assert function(*args, out=out) is out
     assert out.tobytes() == expected.tobytes()
+
+
+def test_a_cast_of_a_number_is_a_copy():
+    def step(x):
+        return tg.softmax_cross_entropy(x, [0, 1]), np.sum(x).astype(np.float64)
+
+    replayed, x = tg.compile(step, fused=False), tg.Tensor(np.ones((2, 3), np.float32))
+    for _ in range(3):
+        for y, expected in zip(replayed(x), step(x), strict=True):
+            np.testing.assert_array_equal(y, expected)
+            assert y.dtype == expected.dtype
+    (program,) = replayed.programs
+    casts = [call for call in program if call.name == "astype"]
+    assert [call.kind for call in casts] == ["copy", "copy"]
+    assert "copied" in next(
+        row for row in replayed.plan.splitlines() if "astype" in row
+    )

@@ -1,6 +1,7 @@
 """The walk, and what the engine guarantees about memory, mutation and repetition."""
 
 import gc
+import itertools
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from profiles import some
 from tensors import leaf
 
 import tensorgrad as tg
+from tensorgrad.core import backward
 
 
 def test_gradient_needs_a_scalar_or_a_seed():
@@ -69,6 +71,59 @@ def test_gradients_never_share_memory():
     c = leaf(np.ones((2, 2)))
     c.T.reshape(4).backward(np.arange(4.0))
     c.grad.numpy()[:] = 7
+
+
+def shared(program, *xs):
+    """Do a drawn program of operations whose rules pass on the gradient they get."""
+    values = [*xs]
+    for kind, i, j in program:
+        a, b = values[i % len(values)], values[j % len(values)]
+        made = [a + b, a - b, a[::-1], a.reshape(2, -1).reshape(-1), a + a, a * 2, +a]
+        values.append(made[kind % len(made)])
+    return sum(values[1:], values[0])
+
+
+def check_shared(seed):
+    """Assert that gradients of a drawn program are right, in memory of their own."""
+    # Integers, of which every sum is exact; linear, so units give the derivative.
+    rng = np.random.default_rng(seed)
+    program = rng.integers(0, 99, (rng.integers(1, 25), 3)).tolist()
+    arrays, g = rng.integers(-9, 9, (3, 4)) * 1.0, rng.integers(-9, 9, 4) * 1.0
+    xs, given = [leaf(x) for x in arrays], g.copy()
+    shared(program, *xs).backward(g)
+    units = np.eye(12).reshape(12, 3, 4)
+    slopes = [g @ shared(program, *unit) for unit in units]
+    np.testing.assert_array_equal(
+        [x.grad.numpy() for x in xs], np.reshape(slopes, (3, 4))
+    )
+    np.testing.assert_array_equal(g, given)
+    memory = [g, *arrays, *(x.grad.numpy() for x in xs)]
+    for a, b in itertools.combinations(memory[-3:] + memory[:1], 2):
+        assert not np.shares_memory(a, b)
+
+
+@pytest.mark.parametrize("seed", some(range(30)))
+def test_sums_of_gradients_that_several_share(seed):
+    check_shared(seed)
+
+
+def test_a_gradient_in_memory_of_another_would_be_seen(monkeypatch):
+    monkeypatch.setattr(backward, "own", lambda dx, g, saved: dx)
+    with pytest.raises(AssertionError):
+        list(map(check_shared, range(30)))
+
+
+def test_many_consumers_take_the_memory_of_a_few():
+    x = leaf(np.ones((300, 300)))
+    y = x * 1.5
+    loss = sum((y * float(k)).sum() for k in range(50))
+    tracemalloc.start()
+    try:
+        loss.backward()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 5 * x.numpy().nbytes
 
 
 def test_second_backward_raises_and_says_where():

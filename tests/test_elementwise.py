@@ -304,3 +304,11 @@ def test_questions_are_answered_in_python():
     np.testing.assert_array_equal(np.gcd(i, 6).numpy(), [6, 3])
     np.testing.assert_array_equal(np.bitwise_and(i, 3).numpy(), [2, 1])
     np.testing.assert_array_equal(np.invert(i).numpy(), [-7, -10])
+
+
+def test_the_gradient_of_a_square_makes_no_copy_of_its_base():
+    step = tg.compile(tg.grad(lambda x: np.sum(x**2)), fused=False)
+    x = np.array([1.5, -2.0, 0.0])
+    for _ in range(3):
+        np.testing.assert_array_equal(step(x), 2 * x)
+    assert "positive" not in str(step.plan)

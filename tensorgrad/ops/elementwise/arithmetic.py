@@ -125,6 +125,8 @@ def _power_by_base(g: Any, a: Any, b: Any) -> Any:
         return scaled(g, scaled(b, _quiet_power(a, b - 1)))
     if b == 0:
         return nothing(g)
+    if b == 2:  # a ** 1 is a copy
+        return scaled(g, b * a)
     has_pole = b < 1 or not float(b).is_integer()
     return scaled(g, b * (_quiet_power(a, b - 1) if has_pole else a ** (b - 1)))
 

@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+import threading
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from profiles import some
 from small_network import batch, network, weights
 
 import tensorgrad as tg
+from tensorgrad.capture.xla.remote import State
 
 jax = pytest.importorskip("jax")
 
@@ -171,6 +173,30 @@ def test_an_array_that_was_taken_out_is_never_stale(taken):
     assert "ndarray" in kinds(before.model)
 
 
+class Holder:
+    def __init__(self, w):
+        self.alias = w.numpy()
+
+
+@pytest.mark.parametrize(
+    ("hold", "get"),
+    [
+        (Holder, lambda held: held.alias),
+        (lambda w: [w.numpy()], lambda held: held[0]),
+        (lambda w: {"w": (w.detach(), 0)}, lambda held: held["w"][0].numpy()),
+    ],
+)
+def test_an_array_in_an_object_is_never_stale(hold, get):
+    pair = Pair(lr=0.01)
+    held = hold(weights(pair.model)[0])
+    pair.train()
+    for _ in range(2):
+        pair.train(1)
+        expected, found = weights(pair.other)[0].numpy(), get(held)
+        np.testing.assert_allclose(found, expected[: len(found)], rtol=1e-8)
+    assert "Remote" in kinds(pair.model)
+
+
 def test_targets_go_on_from_the_same_state():
     model, _, step = network(lr=0.01)
     other, _, eager = network(lr=0.01)
@@ -255,6 +281,74 @@ def test_batches_of_several_sizes_share_the_state():
     for n in (30, 30, 7, 7, 30, 7, 30):
         pair.train(1, n)
     pair.check()
+
+
+@pytest.fixture
+def fetched(monkeypatch):
+    """How often state came home, since the list was cleared."""
+    every, come_home = [], State.come_home
+
+    def noted(state):
+        if state._is_new:
+            every.append(state)
+        come_home(state)
+
+    monkeypatch.setattr(State, "come_home", noted)
+    return every
+
+
+def epochs(pair, fetched, *, quiet, evaluate=None):
+    """Train for some epochs, of the last of which some fetch nothing."""
+    for epoch in range(3 + quiet):
+        if epoch == 3:
+            fetched.clear()
+        for n in (30, 30, 7):
+            pair.train(1, n)
+        if evaluate is not None:
+            evaluate(*batch())
+
+
+def test_state_stays_where_it_is_when_batches_differ_in_size(fetched):
+    pair = Pair(lr=0.01)
+    epochs(pair, fetched, quiet=2)
+    assert not fetched
+    pair.check()
+    w = weights(pair.model)[0].numpy()
+    for n in (30, 7, 30):
+        fetched.clear()
+        pair.train(1, n)
+        np.testing.assert_allclose(w, weights(pair.other)[0].numpy(), rtol=1e-8)
+    assert len(fetched) == 1
+
+
+def test_state_stays_where_it_is_between_training_and_evaluation(fetched):
+    pair = Pair(lr=0.01)
+    w = weights(pair.model)[0]
+    evaluate = tg.compile(lambda x, y: (tg.Tensor(x) @ w.detach()).sum(), target="xla")
+    epochs(pair, fetched, quiet=2, evaluate=evaluate)
+    assert not fetched
+    seen = [weights(pair.model)[0].detach()]
+    epochs(pair, fetched, quiet=1, evaluate=evaluate)
+    np.testing.assert_allclose(
+        seen[0].numpy(), weights(pair.other)[0].numpy(), rtol=1e-8
+    )
+
+
+def test_steps_in_several_threads_do_not_disturb_each_other():
+    errors = []
+
+    def run():
+        try:
+            Pair(lr=0.01).train(8)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
 
 
 def test_a_step_is_compared_with_eager_mode():

@@ -39,6 +39,7 @@ from .recording.recording import Recording, Slot, filled, record, tensors_of
 from .recording.search import Past, Search, watch
 from .recording.signature import FlatArguments
 from .recording.watch import AGAIN, FIRM, LOOSE, Watch
+from .xla.remote import WATCHES, recording
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -273,8 +274,6 @@ class Capture:
                 self.replay = self._state = None
                 return self._record(args, kwargs)
             if self.compiled.target:
-                # References are counted, to see who else has the state.
-                self.watch.release()
                 self.replay.hold()
                 self.watch.prepare()
         if self._state is not None:
@@ -322,6 +321,10 @@ class Capture:
 
     def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         fetch()
+        with recording():
+            return self._recorded(args, kwargs)
+
+    def _recorded(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         step, own, before = self.compiled.step, self.compiled.own, self._first
         if before is not None and self._is_outdated(_BETWEEN):
             before = None
@@ -360,6 +363,7 @@ class Capture:
         self._forget_gradients()
         alone = [t for t in self._received if id(t) not in left]
         self.watch = watch(recording, self._search, self._past, alone)
+        WATCHES.add(self.watch)
         written = [v.array for v in written_by(recorder.program)]
         # Of the others, as an optimizer's state, the engine keeps no stamps.
         self._stamped = watched(a for a in written if is_stamped(a))
@@ -370,9 +374,8 @@ class Capture:
         else:
             from .xla.step import XLAStep
 
-            self.replay = XLAStep(
-                self.program, tensors_of(recorder), self.compiled.devices
-            )
+            tensors = [*self.compiled.own.values(), *tensors_of(recorder)]
+            self.replay = XLAStep(self.program, tensors, self.compiled.devices)
         self._unfused = None
         self._written = WrittenMemory(written) if self.replay.has_kernels else None
         self._first = None

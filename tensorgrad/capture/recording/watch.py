@@ -413,9 +413,10 @@ class Watch:
         """
         self.unchanged, self._comparisons = _check_of(self.watched)
 
-    def release(self) -> None:
-        """Refer to no object by `unchanged`: the next time all is compared in full."""
-        self.unchanged = _never
+    def compared(self) -> dict[str, Any]:
+        """Return what `unchanged` refers to, by the names it has there."""
+        names: dict[str, Any] = getattr(self.unchanged, "__globals__", {})
+        return names
 
     def __str__(self) -> str:
         """Return what is compared before each replay, and what that costs."""

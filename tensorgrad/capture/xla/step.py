@@ -26,7 +26,7 @@ from ..program import (
 from .cells import Cell, cell_key, outer
 from .functions import float64, jax, jnp, native
 from .lower import Lowering
-from .remote import state_of
+from .remote import LOCK, leave, state_of
 from .split import Split
 
 
@@ -197,9 +197,8 @@ class XLAStep:
             self._is_first = False
             if self.mesh is not None and jax.process_count() > 1:
                 self._compare_state()
-        with float64(True):
-            for state in self._states.values():
-                state.leave(self._uploaded)
+        with float64(True), LOCK:
+            leave(self._states.values(), self._uploaded)
 
     def _compare_state(self) -> None:
         """Raise where the state of another process differs: no copy would be right."""
@@ -224,6 +223,16 @@ class XLAStep:
             One for each number the step is called with.
         """
         handed = self._host(arrays, numbers)
+        with LOCK:
+            returned = self._run_with(arrays, handed, numbers)
+        kinds = [getattr(v, "dtype", None) for v in self.program.returned]
+        values = [x.addressable_data(0) for x in returned]
+        return [*map(_copied, values, kinds)]
+
+    def _run_with(
+        self, arrays: Sequence[Array], handed: Sequence[Any], numbers: Sequence[float]
+    ) -> list[Any]:
+        """Do the step with the state on the device; return what it returns there."""
         self.hold()
         states = [self._states[k] for k in self._written]
         data = [self._states[k] for k in self._read]
@@ -241,9 +250,8 @@ class XLAStep:
             state.receive(array)
         for state in data:
             state.settle()
-        kinds = [getattr(v, "dtype", None) for v in self.program.returned]
-        values = [x.addressable_data(0) for x in returned]
-        return [*map(_copied, values, kinds)]
+        result: list[Any] = returned
+        return result
 
 
 def _copied(x: Any, dtype: Any) -> Any:

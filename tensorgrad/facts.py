@@ -326,6 +326,12 @@ def _counted(name: str) -> Facts:
     return Facts(name, counted=_always)
 
 
+_LOGADDEXP = (
+    "({0} + 0.6931471805599453 if {0} == {1}"
+    " else larger({0}, {1}) + log1p(exp(-abs({0} - {1}))))"
+)
+"""log(exp(a) + exp(b)); the first for equal infinities too."""
+
 COSTLY = (
     *("exp2", "log2", "log10", "cbrt"),
     *("sin", "cos", "tan", "arcsin", "arccos", "arctan"),
@@ -357,6 +363,10 @@ TABLE = (
     _ufunc("maximum", "larger({}, {})", reduction="max", join="larger", **_EXTREMUM),
     _ufunc("minimum", "smaller({}, {})", reduction="min", join="smaller", **_EXTREMUM),
     _one("logical_not", "({} == 0)"),
+    _infix("bitwise_and", "&"),
+    _infix("bitwise_or", "|"),
+    _infix("bitwise_xor", "^"),
+    _one("invert", "(~{})"),
     _one("negative", "(-{})", real=True),
     _one("absolute", "abs({})", real=True),
     _one("positive", "{}", power=1),
@@ -371,6 +381,7 @@ TABLE = (
     *map(_rounded, ("exp", "expm1", "log", "log1p", "tanh")),
     *map(_costly, COSTLY),
     _ufunc("arctan2", "arctan2({}, {})", **_FAR),
+    _ufunc("logaddexp", _LOGADDEXP, real=True, rounded=True),
     _ufunc("hypot", "hypot({}, {})", **_FAR),
     Facts(
         "where",

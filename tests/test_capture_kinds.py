@@ -210,6 +210,38 @@ def test_values_however_they_lie(kind, compiled, ready):
 
 
 @either(True)
+def test_arrays_joined(compiled, ready):
+    kinds = Kinds()
+    for kind in KINDS:
+        a = kinds.w.live(np.resize(sample(kind), (3, 4)))
+        b = kinds.w.live((a.array != 0).astype(kind))
+        for function in (np.concatenate, np.stack):
+            for axis in (0, 1, -1):
+                kinds.call(function, [a, b, a], axis=axis)
+            kinds.call(function, (b, b))
+        empty = kinds.w.live(np.zeros((0, 4), kind))
+        kinds.call(np.concatenate, [a, empty, b])
+    kinds.check()
+
+
+@either(True)
+def test_copies_under_a_mask(compiled, ready):
+    for kind in KINDS:
+        w = Writing()
+        x, y = (w.live(np.roll(sample(kind), k)) for k in (0, 3))
+        mask = w.live(np.arange(len(sample(kind))) % 3 == 0)
+        made = []
+        for new in (y, *{"b": [True], "f": [0, 1.5]}.get(x.dtype.kind, [0])):
+            base = w.call(np.zeros_like, x)
+            w.write(np.copyto, base, base, x, where=mask)
+            w.write(np.copyto, base, base, new, where=w.call(np.logical_not, mask))
+            made.append(base)
+        program = w.program(*made)
+        for found, expected in zip(run(fuse.fuse(program)), run(program), strict=True):
+            assert same(found, expected, True)
+
+
+@either(True)
 def test_rounded_functions_of_all_kinds(compiled, ready):
     kinds = Kinds()
     for kind in KINDS:

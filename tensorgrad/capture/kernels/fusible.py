@@ -229,11 +229,60 @@ def _put(number: int, call: Call) -> list[Element]:
     return [Element(number, index.shape, reads, write, text, to.dtype)]
 
 
+def _zeros(number: int, call: Call) -> list[Element]:
+    to = destination(call)
+    write, text = target(to, to.shape), f"{to.dtype.name}(0)"
+    return [Element(number, to.shape, (), write, lambda: text, to.dtype)]
+
+
+def _copied_where(number: int, call: Call) -> list[Element]:
+    """New numbers under a mask, and what was there before elsewhere."""
+    (to, new), mask = call.args, call.kwargs["where"]
+    kind, write = weak(new), target(to, to.shape)
+    if set(call.kwargs) != {"where"} or mask.dtype.kind != "b":
+        raise Unfit
+    if kind not in (to.dtype, int, float) or isinstance(new, Number):
+        raise Unfit
+    if not isinstance(new, Value):
+        new, kind = _in_kind(new, to.dtype), to.dtype if kind is int else kind
+    reads = (spread(new, to.shape), write, spread(mask, to.shape))
+
+    def text(new: str, old: str, mask: str) -> str:
+        return f"({cast(new, kind, to.dtype)} if {mask} else {old})"
+
+    return [Element(number, to.shape, reads, write, text, to.dtype)]
+
+
+def _joined(number: int, call: Call) -> list[Element]:
+    """Copies of arrays, next to one another in the result."""
+    known = facts_of(call.function)
+    given = known.bound(call.args, call.kwargs)
+    to, axis, at, new = destination(call), given["axis"], 0, known.name == "stack"
+    if given.keys() - {"arrays", "axis", "out"} or axis is None:
+        raise Unfit
+    all_, axis = place(to), axis % len(to.shape)
+    made = []
+    for part in given["arrays"]:
+        if not isinstance(part, Value) or part.dtype != to.dtype:
+            raise Unfit
+        strides = tuple(s for i, s in enumerate(all_.strides) if not new or i != axis)
+        offset = all_.offset + at * all_.strides[axis]
+        write = replace(all_, offset=offset, strides=strides)
+        at += 1 if new else part.shape[axis]
+        if part.size:
+            reads = (spread(part, part.shape),)
+            made.append(Element(number, part.shape, reads, write, _as_it_is, to.dtype))
+    return made
+
+
 _MAKERS: dict[Any, Callable[[int, Call], list[Element]]] = {
     "elementwise": _function,
     "reduction": _reduction,
     "copy": _copy,
     ("linear algebra", "matmul"): product,
+    "joining": _joined,
+    ("other", "zeros_like"): _zeros,
+    ("other", "copyto"): _copied_where,
     ("indexing", "getitem"): _take,
     ("indexing", "take"): _take,
     ("indexing", "setitem"): _put,

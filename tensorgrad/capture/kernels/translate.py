@@ -48,7 +48,10 @@ _OPERATORS: dict[type, tuple[str, Callable[..., Any]]] = {
     ast.Div: ("div", operator.truediv),
     ast.BitAnd: ("and_", operator.and_),
     ast.BitOr: ("or_", operator.or_),
+    ast.BitXor: ("xor", operator.xor),
 }
+
+_BITWISE = ("and_", "or_", "xor")
 
 _COMPARISONS: dict[type, tuple[str, Callable[..., Any]]] = {
     ast.Lt: ("<", operator.lt),
@@ -255,6 +258,8 @@ class Translator:
 
     def _unaryop(self, node: ast.UnaryOp) -> Any:
         x = self.term(node.operand)
+        if isinstance(node.op, ast.Invert):
+            return Scalar(self.builder.not_(x.value), x.kind)
         if not isinstance(x, Scalar):
             return -x
         if x.kind.kind == "f":
@@ -270,7 +275,7 @@ class Translator:
 
     def _arithmetic(self, name: str, a: Term, b: Term) -> Scalar:
         kind = _common(a, b)
-        if kind.kind == "b" and not name.endswith("_"):
+        if kind.kind == "b" and name not in _BITWISE:
             kind = INT
         if name == "div" and kind.kind != "f":
             kind = FLOAT

@@ -33,8 +33,8 @@ class Access:
     index : Access or None
         What tells the entry, where it is looked up; `step` elements apart, of `bound`.
     start : int
-        The part of the offset that a view of an array from outside begins with: the
-        row of this turn of a loop.
+        The part of the offset that a view begins with of an array from outside, or of
+        fewer axes than its owner: the row of this turn of a loop.
     """
 
     owner: Value
@@ -147,7 +147,8 @@ def place(value: Value) -> Access:
         if view.shape != value.shape or min((0, *strides)) < 0:
             raise Unfit
     offset //= size
-    start = 0 if isinstance(base, Result) else offset
+    is_row = len(value.shape) < len(base.shape)
+    start = offset if is_row or not isinstance(base, Result) else 0
     return Access(base, offset, tuple(s // size for s in strides), start=start)
 
 

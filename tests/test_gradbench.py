@@ -24,6 +24,7 @@ from benchmarks.gradbench import (
     particle,
     saddle,
 )
+from benchmarks.gradbench.function import chosen
 from benchmarks.gradbench.run import EVALS, functions, response
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -147,6 +148,21 @@ def test_the_gradient_of_the_memory_is_that_of_differences():
     np.testing.assert_allclose(gradient, np.concatenate(expected), rtol=1e-5, atol=1e-9)
 
 
+def test_what_runs_often_is_replayed_and_what_runs_once_is_not():
+    ways = [
+        chosen("auto", partial(sum, ()), 1, 1.0),
+        chosen("auto", partial(sum, ()), 200, 0.0),
+        chosen("auto", partial(sum, ()), 5, 0.0),
+        chosen("kernels", partial(sum, ()), 1, 0.0),
+    ]
+    assert ways == ["replay", "replay", "eager", "kernels"]
+
+
+@pytest.mark.parametrize("mode", ["replay", "kernels"])
+def test_a_compiled_gradient_is_that_of_the_eager_one(mode):
+    np.testing.assert_allclose(outcome("lse", mode)[1], outcome("lse")[1], rtol=1e-14)
+
+
 def test_the_determinant_is_numpys():
     (a,), _ = outcome("det")
     np.testing.assert_allclose(det.determinant(a), np.linalg.det(a), rtol=1e-12)
@@ -252,7 +268,7 @@ def test_the_tool_answers_over_pipes():
         check=True,
     )
     start, define, *evaluated, analysis = map(json.loads, done.stdout.splitlines())
-    assert start == {"id": 0, "tool": "tensorgrad", "config": {"mode": "replay"}}
+    assert start == {"id": 0, "tool": "tensorgrad", "config": {"mode": "auto"}}
     assert define == {"id": 1, "success": True}
     assert analysis == {"id": 3}
     for name, answer in zip(MESSAGES, evaluated, strict=True):

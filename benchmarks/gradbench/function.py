@@ -18,6 +18,9 @@ MODES: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
     "kernels": partial(tg.compile, fused=True),
 }
 
+WORTH = 100
+"""Runs that recording may take the time of."""
+
 
 @dataclass(frozen=True)
 class Function:
@@ -32,12 +35,23 @@ class Function:
 
     def run(self, message: Any, mode: str) -> dict[str, Any]:
         """Return the output for a message, and what each run took."""
-        arguments, least = self.arguments(message), least_of(message)
+        least = least_of(message)
+        compute = partial(self.compute, *self.arguments(message))
         # What is to run once is not worth recording.
-        captured = self.captured and least != (1, 0)
-        compute = MODES[mode](self.compute) if captured else self.compute
-        *timings, output = runs(partial(compute, *arguments), *least)
+        if self.captured and least != (1, 0):
+            way = MODES[chosen(mode, compute, *least)]
+            compute = partial(way(self.compute), *compute.args)
+        *timings, output = runs(compute, *least)
         return {"output": plain(self.answer(output)), "timings": timings}
+
+
+def chosen(mode: str, compute: Callable[[], Any], count: int, seconds: float) -> str:
+    """Return a mode; in place of "auto" one that pays for so many runs."""
+    if mode != "auto":
+        return mode
+    run, _ = runs(compute, 1, 0.0)
+    count = max(count, round(seconds * 1e9 / run["nanoseconds"]))
+    return "replay" if count > WORTH else "eager"
 
 
 def least_of(message: Any) -> tuple[int, float]:

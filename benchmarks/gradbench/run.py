@@ -3,7 +3,8 @@
     python benchmarks/gradbench/run.py --mode replay
 
 is the command of a tool, `gradbench run --tool '$ python ...'`. The modes: eager as it
-stands; replay and kernels through `tg.compile`, by NumPy or in kernels of numba.
+stands; replay and kernels through `tg.compile`, by NumPy or in kernels; auto replays
+what is to run so often that recording it pays.
 """
 
 import argparse
@@ -106,8 +107,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--mode",
-        choices=MODES,
-        default="replay",
+        choices=[*MODES, "auto"],
+        default="auto",
         help="how derivatives run (default %(default)s)",
     )
     options = parser.parse_args()

@@ -56,9 +56,35 @@ def _is_smoke(item):
     return item.path.stem in SMOKE and item.get_closest_marker("slow") is None
 
 
+def pytest_addoption(parser):
+    """Let captured steps run elsewhere than in NumPy."""
+    parser.addoption("--target", choices=["xla"], help="where captured steps run")
+
+
+def pytest_configure(config):
+    """Let captured steps run there."""
+    if config.getoption("--target"):
+        import jax  # It draws from NumPy's global generator.
+        import on_xla
+
+        assert jax
+        on_xla.install()
+
+
+def _leave_out(items):
+    """Skip the tests of what another target has otherwise."""
+    from on_xla import OTHERWISE
+
+    for item in items:
+        if getattr(item, "originalname", "") in OTHERWISE:
+            item.add_marker(pytest.mark.skip(reason="of bits, or of NumPy's plan"))
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """Mark the tests of SMOKE that are not slow, and run them first."""
+    if config.getoption("--target"):
+        _leave_out(items)
     for item in items:
         if _is_smoke(item):
             item.add_marker("smoke")

@@ -1,0 +1,65 @@
+"""Every captured step of the suite on XLA: what ``pytest --target xla`` changes.
+
+A step compiled without a target, and not in kernels by name, is compiled for XLA, and
+bits are compared as numbers: to rounding.
+"""
+
+import functools
+
+import numpy as np
+import tensors
+
+from tensorgrad.capture.compiled import Compiled
+
+OTHERWISE = {
+    *("test_reference_run_has_the_bits_of_eager", "test_an_embedding_is_captured"),
+    *("test_dropout_draws_anew_in_each_call", "test_the_seed_of_a_slope_is_made_once"),
+    "test_derivatives_are_compiled_for_numbers_of_any_kind",
+    "test_ordinary_loops_are_captured",
+}
+"""Tests of bits or of the text of a plan, which XLA has otherwise."""
+
+ROUNDING = {2: 1e-2, 4: 1e-4, 8: 1e-8}
+"""By the size of a float."""
+
+
+class Number:
+    """An array, equal to what is so but for rounding."""
+
+    def __init__(self, array):
+        self.array = np.array(array)
+
+    def __eq__(self, other):
+        a, b = self.array, other.array
+        if (a.shape, a.dtype) != (b.shape, b.dtype):
+            return False
+        bound = ROUNDING[a.dtype.itemsize] if a.dtype.kind == "f" else 0
+        return np.allclose(a, b, rtol=bound, atol=bound, equal_nan=a.dtype.kind == "f")
+
+    __hash__ = None
+
+    def __repr__(self):
+        return repr(self.array)
+
+
+def numbers(x):
+    """Return what is compared in place of bits."""
+    if x is None:
+        return None
+    if isinstance(x, tuple | list):
+        return [numbers(item) for item in x]
+    return Number(x.numpy() if hasattr(x, "numpy") else x)
+
+
+def install():
+    """Let steps be compiled for XLA, and compare them to rounding."""
+    init = Compiled.__init__
+
+    @functools.wraps(init)
+    def for_xla(self, step, check, fused, target, devices):
+        if target is None and not fused:
+            target, fused = "xla", None
+        init(self, step, check, fused, target, devices)
+
+    Compiled.__init__ = for_xla
+    tensors.bits = numbers

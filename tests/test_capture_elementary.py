@@ -67,7 +67,12 @@ def reference(function, x):
 
 
 def test_these_are_all_that_kernels_round_and_go_on_with():
-    rounded = {known.name for known in TABLE if known.rounded and not known.costly}
+    # Others, as logaddexp, are made of these.
+    rounded = {
+        known.name
+        for known in TABLE
+        if known.rounded and not known.costly and known.element == f"{known.name}({{}})"
+    }
     assert rounded == {function.__name__ for function in FUNCTIONS}
 
 

@@ -1,6 +1,7 @@
 """The examples in the docstrings of the package run, and print what they say."""
 
 import builtins
+import contextlib
 import doctest
 import importlib
 import pkgutil
@@ -10,7 +11,12 @@ import pytest
 
 import tensorgrad
 
+# JAX draws from NumPy's generator where it is imported: not in the middle of a test.
+with contextlib.suppress(ImportError):
+    importlib.import_module("jax")
+
 EXTRAS = {
+    "tensorgrad.capture.kernels.elementary": "llvmlite",
     "tensorgrad.capture.kernels.intrinsics": "llvmlite",
     "tensorgrad.capture.kernels.machine": "llvmlite",
     "tensorgrad.capture.kernels.translate": "llvmlite",

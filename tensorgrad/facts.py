@@ -366,7 +366,7 @@ TABLE = (
     _infix("bitwise_and", "&"),
     _infix("bitwise_or", "|"),
     _infix("bitwise_xor", "^"),
-    _one("invert", "(~{})"),
+    _one("invert", "invert({})"),
     _one("negative", "(-{})", real=True),
     _one("absolute", "abs({})", real=True),
     _one("positive", "{}", power=1),

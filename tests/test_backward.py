@@ -304,14 +304,17 @@ def test_thousands_of_steps_grow_by_nothing():
     tracemalloc.start()
     try:
         train(1_000)  # fills the interpreter's own free lists
-        before = tracemalloc.get_traced_memory()[0]
         objects = len(gc.get_objects())
-        train(4_000)
-        grown = tracemalloc.get_traced_memory()[0] - before
+        grown = []
+        for _ in range(3):
+            before = tracemalloc.get_traced_memory()[0]
+            train(1_500)
+            grown.append(tracemalloc.get_traced_memory()[0] - before)
     finally:
         tracemalloc.stop()
     assert len(gc.get_objects()) - objects < 50
-    assert grown < 4_000, "not a byte per step"
+    # The interpreter's own tables grow once in a while; a leak grows in each round.
+    assert min(grown) < 1_500, "not a byte per step"
 
 
 PROGRAM = """

@@ -258,8 +258,6 @@ class Translator:
 
     def _unaryop(self, node: ast.UnaryOp) -> Any:
         x = self.term(node.operand)
-        if isinstance(node.op, ast.Invert):
-            return Scalar(self.builder.not_(x.value), x.kind)
         if not isinstance(x, Scalar):
             return -x
         if x.kind.kind == "f":
@@ -339,6 +337,9 @@ class Translator:
         """Return the address of an element."""
         place = self.scalar(at, INT).value
         return self.builder.gep(array.value, [place], inbounds=True)
+
+    def _invert(self, x: Scalar) -> Scalar:
+        return Scalar(self.builder.not_(x.value), x.kind)
 
     def _get(self, array: Address, at: Term) -> Scalar:
         value = self.builder.load(self.address(array, at))

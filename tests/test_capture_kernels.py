@@ -305,6 +305,20 @@ def test_arguments_in_memory_that_is_written_see_the_writes(alias, fused):
         np.testing.assert_allclose(compiled, eager, rtol=1e-12)
 
 
+@needs_llvm
+def test_a_processor_that_llvm_does_not_know_has_no_features(fresh, monkeypatch):
+    def fails():
+        raise RuntimeError("failed to get host cpu features.")
+
+    binding = pytest.importorskip("llvmlite.binding")
+    monkeypatch.setattr(binding, "get_host_cpu_features", fails)
+    kernels._version.cache_clear()
+    try:
+        assert check()
+    finally:
+        kernels._version.cache_clear()
+
+
 # How a kernel is called.
 
 SUM = """\

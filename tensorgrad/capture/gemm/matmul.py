@@ -106,9 +106,9 @@ def registers() -> Registers | None:
     """Return the tile for this processor, None where none is faster than BLAS."""
     if not installed():
         return None
-    from llvmlite.binding import get_host_cpu_features
+    from ..kernels.machine import features
 
-    has = get_host_cpu_features()
+    has = features()
     if has.get("avx512f"):
         return Registers(8, 64)
     if has.get("avx2") and has.get("fma"):

@@ -68,19 +68,25 @@ def _target() -> Any:
     return llvm.Target.from_default_triple()
 
 
+def features() -> llvm.FeatureMap:
+    """Return what this processor has; nothing where LLVM cannot tell."""
+    try:
+        return llvm.get_host_cpu_features()
+    except RuntimeError:
+        return llvm.FeatureMap()
+
+
 def processor() -> str:
     """Return what machine code depends on."""
-    features = llvm.get_host_cpu_features().flatten()
+    names = features().flatten()
     versions = ".".join(map(str, llvm.llvm_version_info))
-    return (
-        f"{llvm.get_default_triple()} {llvm.get_host_cpu_name()} {features} {versions}"
-    )
+    return f"{llvm.get_default_triple()} {llvm.get_host_cpu_name()} {names} {versions}"
 
 
 def _machine() -> Any:
     return _target().create_target_machine(
         cpu=llvm.get_host_cpu_name(),
-        features=llvm.get_host_cpu_features().flatten(),
+        features=features().flatten(),
         opt=3,
         jit=True,
         codemodel="jitdefault",

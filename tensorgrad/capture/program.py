@@ -70,7 +70,7 @@ class Call:
     @cached_property
     def reads(self) -> list[Value | Number]:
         """The values and numbers among the arguments, repeated ones too."""
-        return leaves((self.args, self.kwargs))
+        return leaves(*self.args, *self.kwargs.values())
 
     @property
     def name(self) -> str:
@@ -163,11 +163,12 @@ def without_views(program: Program) -> Program:
 
     A replay needs none: it makes each view once, by where it lies in memory.
     """
-    calls = [replace(call, results=_new(call)) for call in program.calls]
+    calls = map(_without_views, program.calls)
     return replace(
         program, calls=[c for c in calls if c.results or c.writes or not c.pure]
     )
 
 
-def _new(call: Call) -> tuple[Value | Number, ...]:
-    return tuple(r for r in call.results if not isinstance(r, View))
+def _without_views(call: Call) -> Call:
+    new = tuple(r for r in call.results if not isinstance(r, View))
+    return call if len(new) == len(call.results) else replace(call, results=new)

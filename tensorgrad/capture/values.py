@@ -119,10 +119,10 @@ class Number:
     name: str = ""
 
 
-def leaves(nested: Any) -> list[Value | Number]:
+def leaves(*nested: Any) -> list[Value | Number]:
     """Return the values and numbers within tuples, lists, dicts and slices."""
     found: list[Value | Number] = []
-    _gather((nested,), found)
+    _gather(nested, found)
     return found
 
 

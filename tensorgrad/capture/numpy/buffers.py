@@ -131,7 +131,7 @@ def _given_away(program: Program) -> set[Result]:
     return {
         r
         for call in program.calls
-        if takes_buffers(call)
+        if not alone.isdisjoint(call.results) and takes_buffers(call)
         for r in call.results
         if r in alone and isinstance(r, Result) and in_order(r) and r.nbytes >= _LARGE
     }

@@ -21,6 +21,8 @@ def weak_dtypes(call: Call) -> dict[int, np.dtype[Any]]:
     """
     if not is_elementwise(call.function) or call.kwargs.keys() - {"out"}:
         return {}
+    if all(isinstance(a, Value) for a in call.args):
+        return {}
     loops = {_resolved(call, kind) for kind in (int, float)}
     if len(loops) > 1 or None in loops:
         return {}

@@ -86,10 +86,14 @@ class Comparison:
 
     def same(self, a: Any, b: Any) -> bool:
         """Whether two items of calls are the same, values by their place."""
+        if isinstance(a, _PLACED):
+            return self.pairs.get(a) is b
+        if type(a) is tuple is type(b):
+            return len(a) == len(b) and all(map(self.same, a, b))
         return all(self._same_item(x, y) for x, y in pairs(a, b))
 
     def _same_item(self, a: Any, b: Any) -> bool:
-        if isinstance(a, Value | Number):
+        if isinstance(a, _PLACED):
             return self.pairs.get(a) is b
         if type(a) is not type(b):
             return False
@@ -106,6 +110,9 @@ class Comparison:
         if has_fields(a) and not callable(a):
             return a is b or self.same(fields(a), fields(b))
         return a is b or bool(a == b) or bool(a != a and b != b)
+
+
+_PLACED = (Value, Number)
 
 
 def _alike(a: Value | Number, b: Value | Number) -> bool:

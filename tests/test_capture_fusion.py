@@ -11,6 +11,7 @@ from plain_kernels import in_python
 from programs import Writing, run
 
 from tensorgrad.capture.kernels import compile as kernels
+from tensorgrad.capture.kernels import cores
 from tensorgrad.capture.kernels import fuse as fusion
 from tensorgrad.capture.program import (
     Call,
@@ -267,6 +268,62 @@ def test_random_programs_are_the_same_compiled(seed, folder):
     for _ in range(25):
         random.step()
     check_exact(random.w, *[v for v in random.pool if isinstance(v, Value)][8:])
+
+
+@pytest.fixture
+def several_cores(monkeypatch):
+    """Return what threads share, of each nest; there are three, for any work at all."""
+    found = []
+    axis_of = cores.axis
+
+    def axis(nest):
+        found.append(axis_of(nest))
+        return found[-1]
+
+    for name, value in {"LARGE": 1, "WIDE": 9, "LINE": 1, "axis": axis}.items():
+        monkeypatch.setattr(cores, name, value)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
+    return found
+
+
+def test_threads_share_random_programs(uncompiled, several_cores):
+    for seed in range(40):
+        random = Random(seed)
+        for _ in range(25):
+            random.step()
+        values = [v for v in random.pool if isinstance(v, Value)]
+        check_exact(random.w, *values[8 :: int(random.rng.integers(1, 5))])
+    assert {*several_cores} == {"rows", "columns", ""}
+
+
+@LLVM
+def test_threads_share_compiled_kernels(folder, several_cores):
+    w, loss = network(300, 64, 30)
+    check_close(w, loss)
+    assert {*several_cores} == {"rows", "columns", ""}
+
+
+@LLVM
+def test_columns_are_shared_and_an_error_of_a_thread_is_raised(folder, several_cores):
+    w = Writing()
+    x = w.live(np.linspace(-1, 1, 60).reshape(6, 10))
+    w_sum = w.call(np.add.reduce, w.call(np.negative, x), axis=0)
+    check_exact(w, w_sum)
+    assert "columns" in several_cores
+    w = Writing()
+    index = w.live(np.array([0, 1, 2, 3, 4, 4]))
+    entries = w.call(operator.getitem, w.live(np.arange(5.0)), index)
+    program = fusion.fuse(w.program(w.call(np.negative, entries)))
+    index.array[-1] = 9
+    with pytest.raises(IndexError, match="out of bounds"):
+        run(program)
+
+
+def test_few_elements_are_not_shared(uncompiled, several_cores, monkeypatch):
+    monkeypatch.setattr(cores, "LARGE", 1 << 19)
+    w, loss = network(300, 64, 30)
+    check_close(w, loss)
+    assert {*several_cores} == {""}
 
 
 def test_a_smaller_batch_shares_the_kernel(uncompiled, monkeypatch):

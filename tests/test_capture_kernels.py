@@ -237,6 +237,34 @@ def test_threads_that_compile_at_once(fresh):
     assert not wrong
 
 
+SHARED = (
+    "import atexit, os, warnings, numpy as np, tensorgrad as tg\n"
+    "warnings.filterwarnings('ignore', '.*fork', DeprecationWarning)\n"
+    "x = np.linspace(-3, 3, 1_000_000)\n"
+    "step = tg.compile(lambda x: tg.silu(np.exp(x) * x).sum(), fused=True)\n"
+    "found = [step(x).item() for _ in range(4)]\n"
+    "def same():\n"
+    "    assert step(x).item() == found[3]\n"
+    "    print('same', flush=True)\n"
+    "child = os.fork() if hasattr(os, 'fork') else 1\n"
+    "if not child:\n"
+    "    same()\n"
+    "    os._exit(0)\n"
+    "if hasattr(os, 'fork'):\n"
+    "    assert os.wait()[1] == 0\n"
+    "same()\n"
+    "atexit.register(same)\n"
+)
+
+
+@needs_llvm
+def test_threads_are_had_in_a_forked_process_and_not_needed_at_the_end(tmp_path):
+    """Several threads share a kernel, except where none can be started any more."""
+    places = {"TENSORGRAD_CACHE": str(tmp_path), "OPENBLAS_NUM_THREADS": "2"}
+    out, errors = run_apart(SHARED, **places).communicate(timeout=120)
+    assert (out, errors) == ("same\n" * (3 if hasattr(os, "fork") else 2), "")
+
+
 # Arguments that lie in memory which the step writes to.
 
 

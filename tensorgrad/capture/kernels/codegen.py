@@ -36,6 +36,8 @@ class Kernel:
         The names of its arguments; `written` are those it writes to.
     numbers, sizes, starts : dict
         As arguments too: so rows of an array, one in each turn, share a kernel.
+    part : str
+        "rows" or "columns" if two last integers say which of them it computes.
     """
 
     lines: list[str] = field(default_factory=list)
@@ -45,6 +47,7 @@ class Kernel:
     sizes: dict[int, str] = field(default_factory=dict)
     starts: dict[tuple[Value, int], str] = field(default_factory=dict)
     names: int = 0
+    part: str = ""
 
     def fresh(self) -> str:
         """Return a new name of a variable."""
@@ -77,7 +80,8 @@ class Kernel:
     def text(self, arrays: Sequence[Value]) -> str:
         """Return the source, with the arrays in an order."""
         names = [self.arrays[value] for value in arrays]
-        integers = [*self.sizes.values(), *self.starts.values()]
+        part = ("first", "last") if self.part else ()
+        integers = [*self.sizes.values(), *self.starts.values(), *part]
         head = [*integers, *self.numbers.values(), *names]
         return f"def kernel({', '.join(head)}):\n" + "\n".join(self.lines) + "\n"
 
@@ -138,13 +142,17 @@ class _Nest:
         for row, inner, tail in zip(self.row, self.inner, self.tail, strict=True):
             over = inner if self.unrolled or not inner else self._over_columns(inner)
             body += [*row, *over, *tail]
-        head = f"for i in range({self.kernel.size(self.nest.rows)}):"
+        head = self._loop("i", "rows", self.kernel.size(self.nest.rows))
         loop = [head, *(_INDENT + line for line in body)] if body else []
         return [_INDENT + line for line in (*self.before, *loop, *self.after)]
 
     def _over_columns(self, lines: Sequence[str]) -> list[str]:
-        head = f"for j in range({self.nest.columns}):"
+        head = self._loop("j", "columns", str(self.nest.columns))
         return [head, *(_INDENT + line for line in lines)]
+
+    def _loop(self, name: str, axis: str, size: str) -> str:
+        part = self.kernel.part == axis
+        return f"for {name} in range({'first, last, 1' if part else size}):"
 
     def _write_phase(self, phase: int) -> None:
         here = [

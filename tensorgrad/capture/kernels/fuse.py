@@ -9,21 +9,21 @@ memory, so views are not among them. Arrays must be laid out as in the recording
 
 from __future__ import annotations
 
-import functools
 import warnings
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
 from ...core.errors import PerformanceWarning
 from ...core.place import user_level
-from ..program import Call, Live, Program, Result, Value, owner
+from ..program import Call, Live, Number, Program, Result, Value, owner
+from . import cores
 from .codegen import Kernel, write
 from .compile import installed, prepared, require_llvm, unusable
 from .elements import Element
 from .groups import fusible, grouped
-from .nests import nested
+from .nests import Nest, nested
 from .scratch import without_scratch
 
 Change = Callable[[Call], Call]
@@ -60,7 +60,8 @@ def fuse(program: Program, alone: Change = _same) -> Program:
         else:
             elements = [element for i in group for element in fit[i]]
             outside = {v for v in _owners(elements) if users.get(v) != {number}}
-            calls.append(_fused([program.calls[i] for i in group], elements, outside))
+            together = {i: program.calls[i] for i in group}
+            calls += _fused(together, nested(elements), outside)
     return replace(program, calls=_calm(calls))
 
 
@@ -151,24 +152,44 @@ def _owners(elements: Iterable[Element]) -> set[Value]:
 
 
 def _fused(
-    calls: list[Call], elements: list[Element], outside: Collection[Value]
+    calls: Mapping[int, Call], nests: list[Nest], outside: Collection[Value]
+) -> Iterator[Call]:
+    """Yield the call of a kernel for all nests, or several where threads share some."""
+    portions = [*cores.portions(nests)]
+    owners = [{v for nest in portion for v in nest.owners()} for portion in portions]
+    new = {r for call in calls.values() for r in call.results}
+    for k, portion in enumerate(portions):
+        others = set[Value]().union(*owners[:k], *owners[k + 1 :])
+        numbers = dict.fromkeys(p.element.call for nest in portion for p in nest.placed)
+        made = [call for number, call in calls.items() if number in numbers]
+        yield _kernel(made, portion, {*outside, *others}, new)
+        new -= owners[k]
+
+
+def _kernel(
+    calls: list[Call],
+    nests: list[Nest],
+    outside: Collection[Value],
+    new: Collection[Value | Number],
 ) -> Call:
-    kernel = Kernel()
-    write(kernel, nested(elements), outside)
-    new = {r for call in calls for r in call.results}
+    """Return the call of a kernel, whose results are those that are `new`."""
+    part = cores.axis(nests[0]) if len(nests) == 1 else ""
+    kernel = Kernel(part=part)
+    write(kernel, nests, outside)
     results = tuple(v for v in kernel.arrays if v in new)
     args = [v for v in kernel.arrays if v not in new]
     writes = tuple(v for v in args if v in kernel.written)
-    arrays = [*args, *results]
+    arrays, integers = [*args, *results], kernel.integers()
+    parts = cores.bounds(nests[0]) if part else [()]
     function = prepared(
-        kernel.text(arrays),
-        arrays,
-        len(kernel.integers()),
-        len(kernel.numbers),
+        kernel.text(arrays), arrays, len(integers) + len(parts[0]), len(kernel.numbers)
     )
+    bound: Any = cores.together([function(*integers, *part) for part in parts])
+    bound.into, bound.__name__ = True, "fused"
+    bound.kernel, bound.group = function, tuple(call.label for call in calls)
     origins = dict.fromkeys(call.origin for call in calls if call.origin)
     return Call(
-        _bound(function, kernel.integers(), tuple(call.label for call in calls)),
+        bound,
         (*kernel.numbers, *args),
         results=results,
         writes=writes,
@@ -176,11 +197,3 @@ def _fused(
         origin=", ".join(origins),
         place=next((call.place for call in calls if call.place), None),
     )
-
-
-def _bound(function: Any, integers: list[int], group: tuple[str, ...]) -> Any:
-    """Return the kernel for these sizes and places."""
-    bound: Any = functools.partial(function(*integers))
-    bound.into, bound.group, bound.__name__ = True, group, "fused"
-    bound.kernel = function
-    return bound

@@ -387,3 +387,31 @@ def test_a_kernel_takes_numbers_and_arrays(number, fresh):
 def test_a_kernel_refuses_what_it_is_not_for(args, error, fresh):
     with pytest.raises(error):
         summed(3)(*args)
+
+
+SUMS = """\
+def kernel(n, a, b, c):
+    for i in range(n):
+        total = float64(0.0)
+        for j in range({columns}):
+            x = get(a, {columns} * i + j)
+            total = plus(total, x)
+            put(c, {columns} * i + j, x * x)
+        put(b, i, total)
+"""
+
+
+@pytest.mark.parametrize("columns", [16, 30, 64])
+def test_loops_over_columns_are_vectorised_as_they_are(columns):
+    """Unrolled first, they would be loops over rows, with a load for each lane."""
+    ir = pytest.importorskip("llvmlite.ir")
+    from tensorgrad.capture.kernels import machine, translate
+
+    if not machine.features().get("avx2"):
+        pytest.skip("needs a processor with AVX2")
+    module, text = ir.Module("sums"), SUMS.format(columns=columns)
+    kinds = [np.dtype("f8")] * 3
+    translate.Translator(module, text, kinds, 1, 0, {}).function.linkage = ""
+    code = str(machine.optimized(module, machine._machine()))
+    assert "@llvm.vector.reduce.fadd" in code
+    assert "gather" not in code

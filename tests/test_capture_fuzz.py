@@ -10,6 +10,7 @@ import types
 import numpy as np
 import pytest
 from profiles import BRIEF, NIGHTLY
+from tensors import bits
 
 import tensorgrad as tg
 
@@ -409,7 +410,7 @@ def outcome(step, x):
         raise
     except Exception as error:
         return type(error).__name__
-    return [part.numpy().tolist() for part in found]
+    return bits([*found])
 
 
 def tried(seed):

@@ -445,6 +445,8 @@ FORMS = [
     lambda x, k: tg.grad(lambda x: (x[MASK] ** 2).sum())(x),
     lambda x, k: tg.grad(lambda x: (tg.index_update(x, [1, 1], x[:2]) ** 2).sum())(x),
     lambda x, k: x.sum(),
+    lambda x, k: np.ravel((x[:, None] * x)[::-1], order="F"),
+    lambda x, k: np.reshape(x * k, (2, 2), "F").flatten(order="F"),
     lambda x, k: k * 2,
 ]
 
@@ -452,6 +454,8 @@ FORMS = [
 def write_by_name(x):
     out = np.zeros_like(x)
     np.add(x, 1, out)
+    np.subtract(x, out, out=out)
+    np.subtract(out, x, out)
     np.copyto(src=x[:2], dst=out[2:])
     out.sort()
     return out

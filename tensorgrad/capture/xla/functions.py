@@ -68,7 +68,7 @@ def evaluate(function: Function, args: Sequence[Any], kwargs: dict[str, Any]) ->
     if rule is None:
         raise LoweringError("has no counterpart in JAX")
     try:
-        return rule(*args, **_usual(kwargs))
+        return rule(*args, **_usual(function, kwargs))
     except Exception as error:
         why = str(error).strip().partition("\n")[0]
         raise LoweringError(
@@ -149,12 +149,14 @@ _ALONG = ("reduction", "cumulative")
 _MEANINGLESS = ("kind", "order", "optimize", "casting", "subok")
 
 
-def _usual(kwargs: dict[str, Any]) -> dict[str, Any]:
+def _usual(function: Function, kwargs: dict[str, Any]) -> dict[str, Any]:
     """Leave out what only says how NumPy computes, and what says nothing."""
+    # These take the elements in that order; others only lay them out so.
+    moves = facts_of(function).name in ("reshape", "ravel", "flatten")
     return {
         key: value
         for key, value in kwargs.items()
-        if key not in _MEANINGLESS
+        if (key not in _MEANINGLESS or (moves and key == "order"))
         and value is not np._NoValue
         and (value is not None or key == "axis")
         and not (key == "where" and value is True)
@@ -215,8 +217,15 @@ def _ones_like(a: Any, dtype: Any = None, *_: Any, shape: Any = None) -> Any:
 
 
 @_for("reshape", RULES)
-def _reshape(a: Any, *shape: Any) -> Any:
-    return jnp.reshape(a, shape[0] if len(shape) == 1 else shape)
+def _reshape(a: Any, *shape: Any, order: str = "C") -> Any:
+    if isinstance(shape[-1], str):
+        shape, order = shape[:-1], shape[-1]
+    return jnp.reshape(a, shape[0] if len(shape) == 1 else shape, order)
+
+
+@_for("ravel flatten", RULES)
+def _ravel(a: Any, order: str = "C") -> Any:
+    return jnp.ravel(a, order)
 
 
 @_for("transpose", RULES)

@@ -123,8 +123,15 @@ def _arguments(call: Call) -> tuple[list[Any], dict[str, Any]]:
     if call.writes:
         names = facts_of(call.function).names or described(call.function).names
         args = args or [kwargs.pop(names[0])]
-        at = [i for i, x in enumerate(args) if i and any(x is w for w in call.writes)]
-        end = at[0] if at else len(args)
+        end = len(args) if "out" in kwargs else _place_of_out(call, names, args)
         kwargs |= zip(["out", *names[end + 1 :]], args[end:], strict=False)
         args = args[:end]
     return args, kwargs
+
+
+def _place_of_out(call: Call, names: list[str], args: list[Any]) -> int:
+    """Return where among the arguments ``out`` is, or would be."""
+    if "out" in names:
+        return names.index("out")
+    written = (i for i, x in enumerate(args) if i and any(x is w for w in call.writes))
+    return next(written, len(args))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tensorgrad as tg
+from tensorgrad.capture import capture as captures
 from tensorgrad.capture.kernels import compile as kernels
 from tensorgrad.capture.kernels import fuse
 from tensorgrad.capture.program import Live
@@ -125,6 +126,32 @@ def test_what_fails_while_kernels_are_built_is_warned(fresh, monkeypatch):
     for fused in (True, None):
         with pytest.warns(tg.PerformanceWarning, match="report it .*a fault of ours"):
             assert not check(fused=fused)
+
+
+# When they are compiled.
+
+
+@needs_llvm
+@pytest.mark.parametrize("fused", [None, True, False])
+def test_kernels_of_long_programs_are_compiled_late(fused, fresh, monkeypatch):
+    monkeypatch.setattr(captures, "_LONG", 2)
+    step = tg.compile(slope, fused=fused)
+    had = []
+    for k in range(105):
+        x = np.array([k / 100, 1.0])
+        for found, expected in zip(step(x), slope(x), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-14)
+        had.append("fused(" in step.plan)
+        if fused is None and k > 0:
+            left = f"compiled after {101 - k} more steps"
+            assert (left in step.plan) == (k < 101)
+    assert had.count(True) == {None: 4, True: 104, False: 0}[fused]
+
+
+@needs_llvm
+def test_a_profile_is_that_of_the_kernels_to_come(fresh, monkeypatch):
+    monkeypatch.setattr(captures, "_LONG", 2)
+    assert "kernel of" in str(tg.compile(slope).profile(np.ones(2)))
 
 
 # Where they are kept.

@@ -21,25 +21,15 @@ from typing import (
 )
 
 from ..core.errors import CaptureError
-from ..core.foreign import fetch
 from ..core.mode import is_grad_enabled
 from ..core.observe import current_observers, current_recorder, observers
-from ..core.tensor import Tensor, wrap
-from ..core.writes import Key, is_stamped, stamp, watched
+from ..core.tensor import Tensor
+from ..core.writes import is_stamped
 from ..files import replacement
-from .checking import State, both
-from .numpy.prune import Eliminated, pruned
-from .numpy.replay import Replay
-from .overlap import WrittenMemory
+from .capture import Capture
 from .profile import Profile, measured
-from .program import Program, without_views, written_by
-from .recording.compare import Comparison
-from .recording.reads import uncollected
-from .recording.recording import Recording, Slot, filled, record, tensors_of
-from .recording.search import Past, Search, watch
+from .program import Program
 from .recording.signature import FlatArguments
-from .recording.watch import AGAIN, FIRM, LOOSE, Watch
-from .xla.remote import WATCHES, recording
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -48,14 +38,6 @@ X = TypeVar("X")
 
 _MANY = 100
 """Signatures of one step: who needs more passes something that should be an array."""
-
-_RENEWED = 5
-"""How often a step is recorded anew for what it reads and is not told to be read."""
-
-_BETWEEN = "changed between the first call and the second"
-_SINCE = "was replaced after the step was captured"
-_PASS = "pass it to the step as an argument, or compile the step again"
-_RETURN = "return what is new from the step, and keep it outside"
 
 
 class Compiled(Generic[P, R_co]):
@@ -144,7 +126,10 @@ class Compiled(Generic[P, R_co]):
         if not ready:
             return "nothing captured yet: the first two calls of a signature record it"
         show = plan_text if self.target is None else str
-        return "\n\n\n".join(f"{show(c.replay)}\n\n{c.watch}" for c in ready)
+        return "\n\n\n".join(
+            "\n\n".join(filter(None, (show(c.replay), c.outlook, f"{c.watch}")))
+            for c in ready
+        )
 
     def profile(self, *args: Any, calls: int = 20, **kwargs: Any) -> Profile:
         """Do the step several times, and return where its time goes.
@@ -196,6 +181,7 @@ class Compiled(Generic[P, R_co]):
             flat = self._flatten(args, kwargs)
             capture = self._captures.get((is_grad_enabled(), flat.key))
             if capture is not None and capture.replay is not None:
+                capture.compile_kernels()
                 self(*args, **kwargs)
                 return capture.choice(flat)
         raise CaptureError(
@@ -233,178 +219,6 @@ class Compiled(Generic[P, R_co]):
 
     def _ready(self) -> list[Capture]:
         return [c for c in self._captures.values() if c.replay is not None]
-
-
-class Capture:
-    """The recordings of a step for one signature, and their replay.
-
-    Attributes
-    ----------
-    program : Program
-        What the step computes, without what nobody reads.
-    replay : callable or None
-        What makes the calls again, once the step has been recorded twice.
-    """
-
-    def __init__(self, compiled: Compiled[..., Any]) -> None:
-        self.compiled = compiled
-        self.replay: Any = None
-        self.watch: Watch
-        self._first: Recording | None = None
-        self._search: Search
-        self._stamped: list[Key] = []
-        self._received: list[Tensor] = []
-        self._renewed = 0
-        self._past = Past()
-        self._state: State | None = None
-        self._shown: Callable[[list[Any]], Any] = list
-        self.program: Program
-        self._written: WrittenMemory | None = None
-        self._unfused: Replay | None = None
-
-    def __call__(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], flat: FlatArguments
-    ) -> Any:
-        """Record the step in the first two calls, and replay it from then on."""
-        if self.replay is None:
-            return self._record(args, kwargs)
-        if not self._is_unchanged():
-            fetch()
-            if self._is_outdated(_SINCE):
-                self.replay = self._state = None
-                return self._record(args, kwargs)
-            if self.compiled.target:
-                self.replay.hold()
-                self.watch.prepare()
-        if self._state is not None:
-            return self._checked(args, kwargs, flat, self._state)
-        return self._replayed(flat)
-
-    def _is_unchanged(self) -> bool:
-        """Whether all that the step reads is as it was, wherever its values are."""
-        if self.compiled.target:
-            return self.replay.is_away and self.watch.unchanged()
-        return self.watch.unchanged() or (fetch() and self.watch.unchanged())
-
-    def choice(self, flat: FlatArguments) -> Any:
-        """Return the replay for such arguments."""
-        if self._written is None or not any(map(self._written.meets, flat.arrays)):
-            return self.replay
-        # Kernels take it that no two arrays share memory; NumPy sees the writes.
-        fetch()
-        self._unfused = self._unfused or ready(self.program, [], False)
-        return self._unfused
-
-    def _replayed(self, flat: FlatArguments) -> Any:
-        replay = self.replay if self._written is None else self.choice(flat)
-        result = replay(flat.arrays, flat.numbers)
-        self._forget_gradients()
-        if self._stamped:
-            stamp(self._stamped, "a compiled step")
-        return self._shown(result)
-
-    def _checked(
-        self, args: Any, kwargs: Any, flat: FlatArguments, state: State
-    ) -> Any:
-        def eager() -> Any:
-            result = self.compiled.step(*args, **kwargs)
-            self._forget_gradients()
-            return result
-
-        def replayed() -> Any:
-            result = self._replayed(flat)
-            fetch()
-            return result
-
-        fetch()
-        return both(replayed, eager, state, not self.replay.has_kernels)
-
-    def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        fetch()
-        with recording():
-            return self._recorded(args, kwargs)
-
-    def _recorded(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        step, own, before = self.compiled.step, self.compiled.own, self._first
-        if before is not None and self._is_outdated(_BETWEEN):
-            before = None
-        if before is None:
-            self._first = record(step, args, kwargs, own)
-            self._search = Search(step, self._first)
-            self.watch = Watch(self._search.watched.values())
-            self._past.add(self._search)
-            own.update((id(t), t) for t in tensors_of(self._first.recorder))
-            return self._first.result
-        tensors = tensors_of(before.recorder)
-        left = {id(tensor) for tensor in tensors if tensor._grad is not None}
-        self._search.mark()
-        recording = record(step, args, kwargs, own, before.recorder, self._search.draws)
-        self.watch.check("changes while the step runs", _RETURN, LOOSE)
-        Comparison(before, recording).check()
-        with uncollected():
-            self._keep(recording, left)
-        return recording.result
-
-    def _is_outdated(self, when: str) -> bool:
-        """Whether to record the step anew; raise for a change that must be an error."""
-        most = FIRM if self._renewed < _RENEWED else AGAIN
-        changes = self.watch.check(when, _PASS, most)
-        if any(change.level == AGAIN for change in changes):
-            self._renewed += 1
-            return True
-        if changes and self.replay is None:
-            self._search.forget(changes)
-        return bool(changes) and self.replay is not None
-
-    def _keep(self, recording: Recording, left: set[int]) -> None:
-        """Make the replay of the second recording, and drop the first."""
-        recorder = recording.recorder
-        self._received = [*recorder.received.values()]
-        self._forget_gradients()
-        alone = [t for t in self._received if id(t) not in left]
-        self.watch = watch(recording, self._search, self._past, alone)
-        WATCHES.add(self.watch)
-        written = [v.array for v in written_by(recorder.program)]
-        # Of the others, as an optimizer's state, the engine keeps no stamps.
-        self._stamped = watched(a for a in written if is_stamped(a))
-        self._shown = shower(recording.returned)
-        self.program, gone = pruned(recorder.program)
-        if self.compiled.target is None:
-            self.replay = ready(self.program, gone, self.compiled.fused)
-        else:
-            from .xla.step import XLAStep
-
-            tensors = [*self.compiled.own.values(), *tensors_of(recorder)]
-            self.replay = XLAStep(self.program, tensors, self.compiled.devices)
-        self._unfused = None
-        self._written = WrittenMemory(written) if self.replay.has_kernels else None
-        self._first = None
-        del self._search
-        if self.compiled.check:
-            lives = [v for v in written_by(recorder.program) if not v.scratch]
-            self._state = State(recorder.program, [v.array for v in lives])
-
-    def _forget_gradients(self) -> None:
-        for tensor in self._received:
-            tensor._grad = None
-
-
-def shower(returned: Any) -> Callable[[list[Any]], Any]:
-    """Return a function that builds the result of the step from arrays."""
-    if type(returned) is Slot and returned.kind is Tensor:
-        return lambda arrays: wrap(arrays[0], None)
-    return partial(filled, returned)
-
-
-def ready(program: Program, gone: list[Eliminated], fused: bool | None) -> Replay:
-    """Return the replay of a pruned program, in kernels where these are wanted."""
-    program = without_views(program)
-    if fused is not False:
-        from .gemm.matmul import tiled
-        from .kernels.fuse import in_kernels
-
-        program = in_kernels(program, required=bool(fused), alone=tiled)
-    return Replay(program, gone)
 
 
 @overload
@@ -460,7 +274,8 @@ def compile(
         Join elementwise calls in kernels compiled by LLVM, which the extra "fast"
         installs: results may differ from eager's by rounding. Without it NumPy makes
         the calls, and the bits are those of eager. By default, if llvmlite is there
-        and can be used.
+        and can be used; a program of more than 20,000 calls, whose kernels take many
+        seconds, gets them after 100 replays, and the plan says so.
     target : {"xla"}, optional
         Have XLA, through JAX (the extra "xla"), compile the whole step for whatever
         device there is. The state that it writes to, parameters and an optimizer's,

@@ -197,7 +197,7 @@ class Recorder:
         """Return a recorded operation, and traced values of its arguments."""
         if op not in self._twins:
             self._twins[op] = twin(op, self)
-        args, kwargs = mapped((args, kwargs), self._entering)
+        args, kwargs = _each(args, kwargs, self._entering)
         return self._twins[op], args, kwargs
 
     def _entering(self, x: Any) -> Any:
@@ -258,10 +258,11 @@ class Recorder:
         """Call a NumPy function, record the call, and return its traced result."""
         if DISPATCHED.get(function) is False:
             return self.call_opaque(function, args, kwargs or {})
-        args, kwargs = mapped((tuple(args), kwargs or {}), self.adopted)
+        args, kwargs = _each(tuple(args), kwargs or {}, self.adopted)
         known = facts_of(function)
         if known.kind == "question":
-            return function(*mapped(args, _concrete), **mapped(kwargs, _concrete))
+            args, kwargs = _each(args, kwargs, _concrete)
+            return function(*args, **kwargs)
         if known.counted(args):
             raise self._unshaped(function, args)
         function = of_scalars(function, args)
@@ -283,7 +284,7 @@ class Recorder:
     @unnoted
     def call_opaque(self, function: Function, args: Any, kwargs: dict[str, Any]) -> Any:
         """Call a function that reads values of arrays, and record it as one call."""
-        args, kwargs = mapped((args, kwargs), self.adopted)
+        args, kwargs = _each(args, kwargs, self.adopted)
         if not any(type(x) in (Traced, TracedNumber) for x in leaves((args, kwargs))):
             return function(*args, **kwargs)
         return self._record(function, args, kwargs, checks=True)
@@ -291,7 +292,7 @@ class Recorder:
     @unnoted
     def host(self, function: Function, args: Any, kwargs: dict[str, Any]) -> Any:
         """Call a function with an effect of its own, and record the call."""
-        args, kwargs = mapped((args, kwargs), self.adopted)
+        args, kwargs = _each(args, kwargs, self.adopted)
         self.draws.look()
         result = self._record(function, args, kwargs, pure=False)
         self.draws.mark()
@@ -314,19 +315,19 @@ class Recorder:
     ) -> Any:
         self.check_open()
         written = [*map(self._writable, targets)]
+        given, named = _each(args, kwargs, _concrete)
         with recorded_by(None):
-            result = function(*mapped(args, _concrete), **mapped(kwargs, _concrete))
+            result = function(*given, **named)
         if pure and not checks:
             written += map(self._writable, _unexpected(function, args, result, written))
-        inputs = [x for x in leaves((args, kwargs)) if type(x) is Traced]
+        inputs = [x for x in [*leaves(args), *leaves(kwargs)] if type(x) is Traced]
         function, plain = plainly(function, result, [x.array for x in inputs])
         traced = self._traced(plain, inputs)
         results = tuple(_new_values(traced, inputs))
         if results or written or not pure or checks:
             call = Call(
                 function,
-                mapped(args, _value),
-                mapped(kwargs, _value),
+                *_each(args, kwargs, _value),
                 results,
                 tuple(w.value for w in written),
                 pure
@@ -418,6 +419,13 @@ def _new_values(traced: Any, inputs: list[Traced]) -> Iterator[Value | Number]:
 
 def _is_view(value: Value | Number) -> bool:
     return isinstance(value, View)
+
+
+def _each(
+    args: tuple[Any, ...], kwargs: dict[str, Any], function: Function
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return arguments with a function of each leaf in its place."""
+    return mapped(args, function), mapped(kwargs, function) if kwargs else {}
 
 
 def _concrete(x: Any) -> Any:

@@ -127,6 +127,14 @@ PEERS = {
         _peer(
             "autograd", "HIPS autograd", "hips_autograd", (*ALL, PROGRAM), ("autograd",)
         ),
+        _peer("raxis", "Raxis", "raxis_cpu", ALL, ("raxis",)),
+        _peer(
+            "scikit-learn",
+            "scikit-learn, partial_fit",
+            "scikit_learn",
+            ("training",),
+            ("scikit-learn",),
+        ),
         _peer("tinygrad", "tinygrad jit", "tiny_grad", MODELS, ("tinygrad",)),
     )
 }

@@ -30,7 +30,7 @@ _STANDARD = sysconfig.get_path("stdlib") + os.sep
 _OURS = (f"{PACKAGE}nn", f"{PACKAGE}optim")
 """Layers and optimizers read attributes that a user may change."""
 
-_COMPUTING = tuple(f"{_SITE}{name}{os.sep}" for name in ("numpy", "scipy", "numba"))
+_COMPUTING = tuple(f"{_SITE}{name}{os.sep}" for name in ("numpy", "scipy"))
 
 _FILES = ("copy.py", "dataclasses.py", "enum.py", "os.py", f"json{os.sep}")
 _READERS = (*(os.path.join(_STANDARD, file) for file in _FILES), "<frozen os>")

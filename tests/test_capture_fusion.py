@@ -18,6 +18,7 @@ from tensorgrad.capture.program import (
     Value,
     owner,
 )
+from tensorgrad.ops.support.scatter import add_at
 
 
 def check_exact(writing, *returned):
@@ -357,6 +358,50 @@ def test_turns_of_a_loop_share_kernels(uncompiled, monkeypatch):
         check_exact(w, y)
     assert len(sources) > 6
     assert len({*sources}) < 5
+
+
+ROWS, ENTRIES = np.array([2, 0, -1, 2]), np.array([[1, 1], [3, -2]])
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        (ROWS,),
+        (ENTRIES,),
+        (ROWS, np.array([1, 0, 1, 1])),
+        (ROWS[:, None], ROWS, 3),
+        (slice(1, 4), slice(None, None, 2), ROWS),
+        (ROWS, 1),
+        (1, slice(None), ROWS),
+        (ROWS, slice(2), ROWS),
+        (Ellipsis, ROWS),
+        (None, ROWS, Ellipsis, -1),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["f4", "i2"])
+def test_what_an_index_picks_is_read_written_and_added_to(index, kind, uncompiled):
+    w = Writing()
+    held = np.arange(5 * 4 * 6).reshape(5, 4, 6).astype(kind)
+    x, total = w.live(held), w.live(np.zeros((5, 4, 6), kind))
+    told = tuple(w.constant(i) if isinstance(i, np.ndarray) else i for i in index)
+    part = w.call(np.subtract, w.call(operator.getitem, x, told), 7)
+    w.write(add_at, total, total, told, part)
+    w.write(operator.setitem, x, x, told, w.call(np.add, part, part))
+    w.write(add_at, total, total, told, part)
+    fused = check_exact(w, part)
+    assert len(fused.calls) == 1
+
+
+def test_an_index_that_repeats_adds_to_what_it_has_added(uncompiled):
+    w = Writing()
+    total, x = w.live(np.zeros(9)), w.live(np.arange(40.0).reshape(10, 4))
+    x = w.view(x, lambda a: a[:, :3])
+    one = w.constant(np.array([5]))
+    same = w.view(one, lambda a: np.broadcast_to(a, (10, 3)))
+    w.write(add_at, total, total, same, x)
+    w.write(add_at, total, total, same, x)
+    assert len(check_exact(w).calls) == 1
 
 
 def test_what_waits_for_a_product_is_not_computed_before(uncompiled):

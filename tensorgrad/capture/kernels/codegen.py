@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..program import Number, Value
-from .elements import Access, Element, Operand, cast, literal
+from .elements import Access, Element, Operand, Pick, cast, literal
 from .nests import COLUMNS, ROWS, Nest, Placed
 
 UNROLLED = 8
@@ -180,9 +180,13 @@ class _Nest:
             self._join_rows(placed, lines, text, j)
         elif placed.across:
             self._join_columns(placed, phase, text)
-        elif element.write.index is not None:
+        elif element.write.picks:
             at = self._at(element.write, phase, j)
             lines.append(self._put(element.write, at, self._final(element, text)))
+            # The next element may be at the same place.
+            owner = element.write.owner
+            kept = {k: v for k, v in self.variables.items() if k[0].owner is not owner}
+            self.variables = kept
         else:
             name = self._final(element, text)
             if not name.isidentifier():
@@ -306,20 +310,18 @@ class _Nest:
         for stride, name in zip(access.strides, ("i", j), strict=True):
             if stride and name != "0":
                 terms.append(name if stride == 1 else f"{self._sized(stride)} * {name}")
-        if access.index is not None:
-            entry = self._entry(access, phase, j)
-            step = self._sized(access.step)
+        for pick in access.picks:
+            entry, step = self._entry(pick, phase, j), self._sized(pick.step)
             terms.append(entry if step == "1" else f"{step} * {entry}")
         return " + ".join(terms) or "0"
 
-    def _entry(self, access: Access, phase: int, j: str) -> str:
+    def _entry(self, pick: Pick, phase: int, j: str) -> str:
         """Return the variable with an index that is known to be within bounds."""
-        assert access.index is not None
-        index, j = access.index, _column(access.index, j)
-        key = index, f"{j} within {access.bound}"
+        index, j = pick.index, _column(pick.index, j)
+        key = index, f"{j} within {pick.bound}"
         name = self.variables.get(key)
         if name is None:
-            entry, bound = self._read(index, phase, j), self._sized(access.bound)
+            entry, bound = self._read(index, phase, j), self._sized(pick.bound)
             name = self.variables[key] = self.kernel.fresh()
             line = f"{name} = within(int64({entry}), {bound})"
             self._lines_for(index, phase, j).append(line)

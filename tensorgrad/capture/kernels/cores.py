@@ -33,7 +33,7 @@ def axis(nest: Nest) -> str:
     elements = [placed.element for placed in nest.placed]
     if nest.rows * nest.columns * len(elements) < LARGE or cores() < 2:
         return ""
-    if any(element.write.index is not None for element in elements):
+    if any(element.write.picks for element in elements):
         return ""
     if nest.rows >= cores() and not any(p.down for p in nest.placed):
         return "rows"

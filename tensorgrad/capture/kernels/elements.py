@@ -20,6 +20,23 @@ class Unfit(Exception):  # noqa: N818
     """The call cannot be fused."""
 
 
+@dataclass(frozen=True)
+class Pick:
+    """Which of the entries along an axis of an array, told by an array of integers.
+
+    Attributes
+    ----------
+    index : Access
+        Where the number of the entry lies.
+    step, bound : int
+        How many elements the entries are apart, and how many there are.
+    """
+
+    index: Access
+    step: int
+    bound: int
+
+
 @dataclass(unsafe_hash=True)
 class Access:
     """Where an operand lies in the memory of its owner, in elements.
@@ -30,8 +47,8 @@ class Access:
     offset : int
     strides : tuple of int
         For each axis of a space of iteration.
-    index : Access or None
-        What tells the entry, where it is looked up; `step` elements apart, of `bound`.
+    picks : tuple of Pick
+        Entries that are looked up.
     start : int
         The part of the offset that a view begins with of an array from outside, or of
         fewer axes than its owner: the row of this turn of a loop.
@@ -40,9 +57,7 @@ class Access:
     owner: Value
     offset: int
     strides: tuple[int, ...]
-    index: Access | None = None
-    step: int = 0
-    bound: int = 0
+    picks: tuple[Pick, ...] = ()
     start: int = field(default=0, compare=False)
 
     @property
@@ -51,16 +66,16 @@ class Access:
         return self.owner.dtype
 
     def along(self, change: Callable[[tuple[int, ...]], tuple[int, ...]]) -> Access:
-        """Return the access with other strides, also of its index."""
-        index = self.index and self.index.along(change)
-        more = self.step, self.bound, self.start
-        return Access(self.owner, self.offset, change(self.strides), index, *more)
+        """Return the access with other strides, also of its indices."""
+        picks = tuple(Pick(p.index.along(change), p.step, p.bound) for p in self.picks)
+        strides = change(self.strides)
+        return Access(self.owner, self.offset, strides, picks, self.start)
 
     def memory(self) -> Iterator[Access]:
-        """Yield this and the access of the index."""
+        """Yield this and the accesses of its indices."""
         yield self
-        if self.index is not None:
-            yield from self.index.memory()
+        for pick in self.picks:
+            yield from pick.index.memory()
 
 
 Operand = Access | Number | bool | int | float | np.generic
@@ -169,6 +184,8 @@ def spread(value: Any, space: tuple[int, ...]) -> Operand:
             return value
         raise Unfit
     access, missing = place(value), len(space) - len(value.shape)
+    if missing < 0:
+        raise Unfit
     strides = [
         0 if size == 1 else stride
         for size, stride in zip(value.shape, access.strides, strict=True)

@@ -17,6 +17,7 @@ from typing import Any
 
 from ...core.errors import PerformanceWarning
 from ...core.place import user_level
+from ...facts import facts_of
 from ..program import Call, Live, Number, Program, Result, Value, owner
 from . import cores
 from .codegen import Kernel, write
@@ -55,14 +56,22 @@ def fuse(program: Program, alone: Change = _same) -> Program:
     users = _users(program, groups)
     calls: list[Call] = []
     for number, group in enumerate(groups):
-        if len(group) == 1:
-            calls.append(alone(program.calls[group[0]]))
+        first = program.calls[group[0]]
+        if len(group) == 1 and not (group[0] in fit and _is_slow(first)):
+            calls.append(alone(first))
         else:
             elements = [element for i in group for element in fit[i]]
             outside = {v for v in _owners(elements) if users.get(v) != {number}}
             together = {i: program.calls[i] for i in group}
             calls += _fused(together, nested(elements), outside)
     return replace(program, calls=_calm(calls))
+
+
+def _is_slow(call: Call) -> bool:
+    """Whether NumPy takes longer for a call than a kernel of it alone."""
+    known = facts_of(call.function)
+    vectorised = known.rounded and not known.costly
+    return vectorised or known.rereads or known.name == "add_at"
 
 
 def in_kernels(program: Program, required: bool, alone: Change = _same) -> Program:

@@ -23,6 +23,7 @@ from .elements import (
     target,
     weak,
 )
+from .picks import lookup
 from .small import LONG, product
 
 SLOW = 1024
@@ -193,40 +194,37 @@ def _without(
     return tuple(s for i, s in enumerate(write.strides) if i not in axes)
 
 
-def _lookup(source: Any, index: Any) -> Access:
-    """Return the access to one entry of a vector for each element of `index`."""
-    if not (isinstance(source, Value) and isinstance(index, Value)):
-        raise Unfit
-    if len(source.shape) != 1 or index.dtype.kind not in "iu" or not index.shape:
-        raise Unfit
-    access, chosen = place(source), spread(index, index.shape)
-    assert isinstance(chosen, Access)
-    (step,) = access.strides
-    none = (0,) * len(index.shape)
-    return replace(access, strides=none, index=chosen, step=step, bound=source.shape[0])
-
-
 def _take(number: int, call: Call) -> list[Element]:
-    source, index = call.args
-    if set(call.kwargs) - {"out"}:
+    known = facts_of(call.function)
+    given = known.bound(call.args, call.kwargs)
+    source, index = call.args[:2]
+    if known.name == "take":
+        axis = given.pop("axis")
+        axis = 0 if axis is None and len(source.shape) == 1 else axis
+        index = (*[slice(None)] * (axis % len(source.shape)), index)
+    if given.keys() - {*known.names, "out"}:
         raise Unfit
-    read, to = _lookup(source, index), destination(call)
-    write = target(to, index.shape)
-    return [Element(number, index.shape, (read,), write, _as_it_is, read.dtype)]
+    to = destination(call)
+    read, shape = lookup(source, index)
+    write = target(to, shape)
+    return [Element(number, shape, (read,), write, _as_it_is, read.dtype)]
 
 
 def _put(number: int, call: Call) -> list[Element]:
+    """New numbers at an index; with `add_at` they are added, one after the other."""
     to, index, value = call.args
-    write = _lookup(to, index)
-    kind = weak(value)
+    kind, adds = weak(value), facts_of(call.function).name == "add_at"
+    write, shape = lookup(to, index)
     if kind not in (to.dtype, int, float) or isinstance(value, Number):
         raise Unfit
-    reads = (spread(value, index.shape),)
+    if adds and to.dtype.kind == "b":
+        raise Unfit
+    reads = (spread(value, shape), *[write] * adds)
 
-    def text(a: str) -> str:
-        return cast(a, kind, to.dtype)
+    def text(a: str, *old: str) -> str:
+        return " + ".join([*old, cast(a, kind, to.dtype)])
 
-    return [Element(number, index.shape, reads, write, text, to.dtype)]
+    return [Element(number, shape, reads, write, text, to.dtype)]
 
 
 def _zeros(number: int, call: Call) -> list[Element]:
@@ -286,5 +284,6 @@ _MAKERS: dict[Any, Callable[[int, Call], list[Element]]] = {
     ("indexing", "getitem"): _take,
     ("indexing", "take"): _take,
     ("indexing", "setitem"): _put,
+    ("other", "add_at"): _put,
 }
 """What makes the elements of a kind of functions, or of one of them."""

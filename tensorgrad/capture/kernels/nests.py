@@ -214,4 +214,4 @@ def _agree(old: Placed, new: Placed) -> bool:
 
 
 def _same(a: Access, b: Access) -> bool:
-    return a.index is None and a == b
+    return not a.picks and a == b

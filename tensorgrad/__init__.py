@@ -4,9 +4,12 @@ from . import loading as loading  # first, for Ctrl-C while the others load
 
 # isort: split
 import importlib
+import sys
 import typing
 
 from . import data, linalg, nn, optim
+from .core.elsewhere import PACKAGE as _PACKAGE
+from .core.elsewhere import no_attribute as _no_attribute
 from .core.errors import (
     CaptureError,
     GradientWarning,
@@ -155,7 +158,7 @@ _LATER = {
 def _load(name: str) -> typing.Any:
     """Load a name that was left for later."""
     if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise _no_attribute(sys.modules[__name__], name, _PACKAGE)
     module = importlib.import_module(f".{_LATER[name]}", __name__)
     return module if name == _LATER[name] else getattr(module, name)
 

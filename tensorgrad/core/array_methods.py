@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, cast
 import numpy as np
 
 from . import dispatch
+from .elsewhere import check_keywords
 from .extraction import formats_text, lost_gradient
 from .mode import is_grad_enabled
 from .place import outer_frame
@@ -56,6 +57,8 @@ def _like(like: Callable[..., Any], how: str) -> Callable[..., Any]:
     operation = {"conj": "conjugate"}.get(name, name)
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            check_keywords(f"Tensor.{name}", kwargs)
         return operations[operation](self, *args, **kwargs)
 
     method.__name__ = name

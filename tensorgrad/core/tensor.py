@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from . import elsewhere
 from .array_methods import ArrayMethods
 from .backward import differentiate
 from .dispatch import operations
@@ -100,6 +101,9 @@ class Tensor(Operators, ArrayMethods, NumPyProtocol):
             "Tensor cannot be subclassed: operations would not know the subclass; "
             "hold a Tensor in an attribute instead"
         )
+
+    if not TYPE_CHECKING:  # A checker would take any attribute to be there.
+        __getattr__ = elsewhere.of_class(elsewhere.TENSOR)
 
     # The array and what is known of it.
 

@@ -1,5 +1,8 @@
 """Layers: small modules that own parameters and call the operations."""
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
+from ..core import elsewhere as _elsewhere
 from ..core.public import publish as _publish
 from . import functional, init
 from .activation import (
@@ -80,3 +83,6 @@ __all__ = [
 ]
 
 _publish(globals())
+
+if not _TYPE_CHECKING:  # A checker would take any name to be there.
+    __getattr__ = _elsewhere.of_module(__name__, _elsewhere.LAYERS)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from ..core import elsewhere
 from ..core.foreign import values
 from ..core.mode import no_grad
 from ..core.tensor import Tensor, detached
@@ -285,6 +286,8 @@ class Module:
         TypeError
             If `dtype` is not floating point.
         """
+        if dtype in ("cpu", "cuda"):
+            raise TypeError(f"Module.to: {elsewhere.MODULE[str(dtype)]}")
         kind = np.dtype(dtype)
         if kind.kind != "f":
             raise TypeError(f"Module.to: expected a floating-point dtype, got {kind}")
@@ -382,6 +385,9 @@ class Module:
         finally:
             for module in trained:
                 del module.training
+
+    if not TYPE_CHECKING:  # A checker would take any attribute to be there.
+        __getattr__ = elsewhere.of_class(elsewhere.MODULE)
 
     def __setattr__(self, name: str, value: Any) -> None:
         old = vars(self).get(name)

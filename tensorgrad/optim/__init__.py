@@ -4,6 +4,9 @@ State follows the order of the parameters, float32 parameters keep float32
 state, and a step allocates nothing the size of a parameter.
 """
 
+from typing import TYPE_CHECKING
+
+from ..core import elsewhere
 from ..core.public import publish
 from . import adam, adaptive, clipping, schedules, sgd
 from .adam import *  # noqa: F403
@@ -21,3 +24,6 @@ for _module in (adam, adaptive, clipping, sgd):
     __all__ += _module.__all__
 
 publish(globals())
+
+if not TYPE_CHECKING:  # A checker would take any name to be there.
+    __getattr__ = elsewhere.of_module(__name__, elsewhere.OPTIMIZERS)

@@ -10,6 +10,7 @@ from typing import Any, Self, overload
 
 import numpy as np
 
+from ..core.elsewhere import check_keywords
 from ..core.errors import CaptureError, GraphError
 from ..core.foreign import AWAY, fetch
 from ..core.observe import Recorder, current_recorder, host, observers
@@ -116,6 +117,7 @@ class Optimizer:
     def __new__(  # noqa: D102
         cls, params: Any = (), *args: Any, **settings: Any
     ) -> Self:
+        check_keywords(cls.__name__, settings, inspect.signature(cls).parameters)
         # Or `Groups`, where dicts are given: no subclass, so __init__ is not called.
         groups: Any = groups_of(cls, params, args, settings)
         return groups or super().__new__(cls)

@@ -8,6 +8,7 @@ import gc
 import operator
 import sys
 import threading
+import tracemalloc
 import types
 from itertools import pairwise
 
@@ -1013,3 +1014,46 @@ def test_the_seed_of_a_slope_is_made_once():
     calls, eliminated = step.plan.split("eliminated")
     assert "ones_like" in eliminated
     assert "ones_like" not in calls
+
+
+def most(function):
+    """Return the bytes that were in use at most during a call, and are after it."""
+    tracemalloc.start()
+    try:
+        function()
+        now, peak = tracemalloc.get_traced_memory()
+        return peak, now
+    finally:
+        tracemalloc.stop()
+
+
+def deep_step(width):
+    layers = [
+        layer
+        for i in range(4)
+        for layer in (tg.nn.Dense(width, width, rng=i), tg.nn.ReLU())
+    ]
+    model = tg.nn.Sequential(*layers)
+    optimizer = tg.optim.SGD(model.parameters(), 0.01, momentum=0.9)
+
+    def step(x):
+        optimizer.zero_grad()
+        loss = np.square(model(x)).mean()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+@pytest.mark.parametrize(("samples", "width"), [(4000, 64), (300, 300)])
+def test_recording_a_step_takes_little_more_memory_than_the_step(samples, width):
+    """Where activations are large, and where gradients are."""
+    x = np.ones((samples, width), np.float32)
+    eager, compiled = deep_step(width), tg.compile(deep_step(width), fused=False)
+    peak, kept = most(lambda: eager(x))
+    first, second, third = (most(lambda: compiled(x)) for _ in range(3))
+    # What it writes down takes a little, and gradients are copied when it ends. All
+    # results of one recording would be twice the peak, those of two three times.
+    assert max(first[0], second[0], third[0]) < 1.25 * peak + 2**19
+    assert first[1] < 1.25 * kept + 2**19

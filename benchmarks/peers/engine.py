@@ -17,8 +17,8 @@ def training(case, compiled=None):
     optimizer = OPTIMIZERS[case.optimizer](model.parameters(), case)
 
     def step():
-        loss = tg.softmax_cross_entropy(model(x), labels)
         optimizer.zero_grad()
+        loss = tg.softmax_cross_entropy(model(x), labels)
         loss.backward()
         optimizer.step()
         return loss

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
-from sklearn import neural_network
+from sklearn import config_context, neural_network
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
@@ -118,7 +118,9 @@ class _Perceptron(BaseEstimator):
             The estimator itself.
         """
         self._validate_params()
-        return self._fit(X, y, sample_weight, validation_data=validation_data)
+        # What scikit-learn is called with here needs no validation of its own.
+        with config_context(skip_parameter_validation=True):
+            return self._fit(X, y, sample_weight, validation_data=validation_data)
 
     def _fit(
         self,

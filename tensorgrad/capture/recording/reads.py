@@ -139,11 +139,15 @@ class Ran:
 
     def saw(self, name: str, x: Any) -> None:
         """Note an object that the code worked on."""
-        kind = type(x)
-        if issubclass(kind, PLAIN) or (kind is Tensor and _is_new(x)):
-            return
-        if not _is_traced(x):
+        # A tuple of what the step has made, as of arguments, would keep it alive.
+        if not (_is_fresh(x) or (type(x) is tuple and all(map(_is_fresh, x)))):
             self.objects.setdefault(id(x), (name, x))
+
+
+def _is_fresh(x: Any) -> bool:
+    """Whether the step itself has made it, or it cannot change."""
+    kind = type(x)
+    return issubclass(kind, PLAIN) or (kind is Tensor and _is_new(x)) or _is_traced(x)
 
 
 def _is_asked(frame: FrameType) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -78,6 +79,7 @@ class Recorder:
         self._known: dict[Any, Outside] = {}
         self._twins: dict[Primitive, Primitive] = {}
         self._mark: int | None = None
+        self._made: list[weakref.ref[Traced]] = []
 
     @property
     def writer(self) -> Recorder:
@@ -391,8 +393,25 @@ class Recorder:
                 if array.size == 0 or np.may_share_memory(array, base.array):
                     make = Layout.of(array, base.array)
                     view = View(*layout(array), base=base.value, make=make)
-                    return Traced(self, array, view, False, base)
-        return Traced(self, array, Result(*layout(array)), result is not array, None)
+                    return self._noted(Traced(self, array, view, False, base))
+        made = Traced(self, array, Result(*layout(array)), result is not array, None)
+        return self._noted(made)
+
+    def _noted(self, traced: Traced) -> Traced:
+        self._made.append(weakref.ref(traced))
+        return traced
+
+    def close(self) -> None:
+        """End the recording, and let go of the arrays that were made in it.
+
+        What is left of them may be kept for long, to be told from other objects.
+        """
+        self.closed = True
+        for made in self._made:
+            if (traced := made()) is not None:
+                hollow = np.empty((), traced.dtype)
+                traced.array = np.broadcast_to(hollow, traced.shape)
+        self._made.clear()
 
 
 def _unexpected(

@@ -75,6 +75,7 @@ def record(
     finally:
         recorder.closed = True
         _settle_gradients(recorder)
+        recorder.close()
     _check_written(recorder)
     slots = [x for x in tree.leaves(returned, _look) if type(x) is Slot]
     recorder.program.returned[:] = [slot.value for slot in slots]

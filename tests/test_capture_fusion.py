@@ -271,6 +271,23 @@ def test_random_programs_are_the_same_compiled(seed, folder):
     check_exact(random.w, *[v for v in random.pool if isinstance(v, Value)][8:])
 
 
+@pytest.mark.parametrize(("size", "loops"), [(8, 1), (40, 20)])
+def test_many_arrays_are_joined_one_by_one(size, loops, uncompiled, monkeypatch):
+    sources = []
+    monkeypatch.setattr(
+        fusion,
+        "prepared",
+        lambda source, *_: sources.append(source) or in_python(source),
+    )
+    w = Writing()
+    rng = np.random.default_rng(0)
+    parts = [w.live(rng.standard_normal((size, size))) for _ in range(20)]
+    total = w.call(np.negative, w.call(np.stack, parts))
+    check_exact(w, total)
+    # What comes after them is one more, where it is not among them.
+    assert sum(s.count("for i in") for s in sources) == loops + 1
+
+
 @pytest.fixture
 def several_cores(monkeypatch):
     """Return what threads share, of each nest; there are three, for any work at all."""

@@ -12,6 +12,9 @@ from .elements import Access, Element
 
 ROWS, COLUMNS = 0, 1
 
+SHORT = 512
+"""Elements up to which a loop costs more than what its arrays do to the cache."""
+
 
 @dataclass(frozen=True, eq=False)
 class Placed:
@@ -57,13 +60,25 @@ class Nest:
     def __post_init__(self) -> None:
         self._access = defaultdict[Value, list[int]](list)
         self._write = defaultdict[Value, list[int]](list)
+        self._places = set[tuple[Value, int]]()
 
     def add(self, placed: Placed) -> None:
         """Append an element."""
         for owner in placed.element.owners:
             self._access[owner].append(len(self.placed))
         self._write[placed.element.write.owner].append(len(self.placed))
+        self._places.update(_places(placed.element))
         self.placed.append(placed)
+
+    def gains(self, element: Element) -> bool:
+        """Whether a loop with one more element is better than another loop.
+
+        Where none of its memory is met again, as when many arrays are joined, all that
+        it adds is a place that the cache must hold.
+        """
+        if self.rows * self.columns <= SHORT:
+            return True
+        return not self._places.isdisjoint(_places(element))
 
     def owners(self) -> KeysView[Value]:
         """Return the values whose memory it accesses."""
@@ -96,6 +111,10 @@ def _must_end(old: Placed, new: Placed) -> bool:
     return old.inner and (old.across or not new.inner)
 
 
+def _places(element: Element) -> Iterator[tuple[Value, int]]:
+    return ((access.owner, access.offset) for access in element.accesses)
+
+
 def nested(elements: Sequence[Element]) -> list[Nest]:
     """Return elements in nests, to be run one after the other."""
     nests: list[Nest] = []
@@ -107,8 +126,8 @@ def nested(elements: Sequence[Element]) -> list[Nest]:
             range(start, len(nests)), key=lambda i: _kinship(nests[i], element)
         )
         for i in reversed(here):
-            grown = _grown(nests[i], element)
-            if grown is not None:
+            grown = nests[i].gains(element) and _grown(nests[i], element)
+            if grown:
                 nests[i] = grown
                 break
         else:

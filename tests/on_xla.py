@@ -19,6 +19,8 @@ OTHERWISE = {
     "test_a_cast_of_a_number_is_a_copy",
     "test_replayed_run_has_the_bits_of_the_plain_loop",
     *("test_it_is_the_loop_that_people_write"),
+    "test_numpy_replays_have_the_bits_of_eager",
+    "test_a_warning_of_a_replay_is_of_the_users_line",
     "test_a_run_that_is_killed_has_the_bits_of_one_that_is_not",
 }
 """Tests of bits or of the text of a plan, which XLA has otherwise."""

@@ -174,18 +174,22 @@ def test_an_array_that_was_taken_out_is_never_stale(taken):
 
 
 class Holder:
-    def __init__(self, w):
-        self.alias = w.numpy()
+    def __init__(self, held):
+        self.held = held
 
 
-@pytest.mark.parametrize(
-    ("hold", "get"),
-    [
-        (Holder, lambda held: held.alias),
-        (lambda w: [w.numpy()], lambda held: held[0]),
-        (lambda w: {"w": (w.detach(), 0)}, lambda held: held["w"][0].numpy()),
-    ],
-)
+HOLDERS = [
+    (lambda w: Holder(w.numpy()), lambda held: held.held),
+    (lambda w: Holder(w.numpy()[:1]), lambda held: held.held),
+    (lambda w: Holder((w.numpy(),)), lambda held: held.held[0]),
+    (lambda w: {"w": w.numpy().reshape(-1)}, lambda held: held["w"].reshape(2, 16)),
+    (lambda w: memoryview(w.numpy()), np.asarray),
+    (lambda w: [w.numpy()], lambda held: held[0]),
+    (lambda w: {"w": (w.detach(), 0)}, lambda held: held["w"][0].numpy()),
+]
+
+
+@pytest.mark.parametrize(("hold", "get"), HOLDERS)
 def test_an_array_in_an_object_is_never_stale(hold, get):
     pair = Pair(lr=0.01)
     held = hold(weights(pair.model)[0])
@@ -195,6 +199,32 @@ def test_an_array_in_an_object_is_never_stale(hold, get):
         expected, found = weights(pair.other)[0].numpy(), get(held)
         np.testing.assert_allclose(found, expected[: len(found)], rtol=1e-8)
     assert "Remote" in kinds(pair.model)
+
+
+@pytest.mark.parametrize("part", [lambda state: state, lambda state: state[0]])
+def test_a_list_of_state_is_never_stale(part):
+    pair = Pair(lr=0.01)
+    before = part(pair.optimizer.state)
+    pair.train()
+    between = part(pair.optimizer.state)
+    for _ in range(2):
+        pair.train(1)
+        found, expected = before[-1], part(pair.other_optimizer.state)[-1]
+        assert before is between
+        np.testing.assert_allclose(found, expected, rtol=1e-8)
+
+
+def test_what_somebody_let_go_of_stays_away_again(fetched):
+    pair = Pair(lr=0.01)
+    pair.train()
+    for hold, _ in HOLDERS:
+        held = hold(weights(pair.model)[0])
+        pair.train(1)
+        del held
+        pair.train(2)
+        fetched.clear()
+        pair.train(2)
+        assert not fetched
 
 
 def test_targets_go_on_from_the_same_state():

@@ -20,7 +20,7 @@ from .recording.recording import Recording, Slot, filled, record, tensors_of
 from .recording.search import Past, Search, watch
 from .recording.signature import FlatArguments
 from .recording.watch import AGAIN, FIRM, LOOSE, Watch
-from .xla.remote import WATCHES, recording
+from .xla.private import CAPTURES, RECORDED
 
 if TYPE_CHECKING:
     from .compiled import Compiled
@@ -74,6 +74,7 @@ class Capture:
         self._written: WrittenMemory | None = None
         self._unfused: Replay | None = None
         self._until_kernels = 0
+        CAPTURES.add(self)
 
     @property
     def outlook(self) -> str:
@@ -160,10 +161,6 @@ class Capture:
 
     def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         fetch()
-        with recording():
-            return self._recorded(args, kwargs)
-
-    def _recorded(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         step, own, before = self.compiled.step, self.compiled.own, self._first
         if before is not None and self._is_outdated(_BETWEEN):
             before = None
@@ -202,7 +199,6 @@ class Capture:
         self._forget_gradients()
         alone = [t for t in self._received if id(t) not in left]
         self.watch = watch(recording, self._search, self._past, alone)
-        WATCHES.add(self.watch)
         written = [v.array for v in written_by(recorder.program)]
         # Of the others, as an optimizer's state, the engine keeps no stamps.
         self._stamped = watched(a for a in written if is_stamped(a))
@@ -211,6 +207,7 @@ class Capture:
         self._arrays = written
         self._use(self._ready(gone, tensors_of(recorder)))
         self._first = None
+        RECORDED.set()
         del self._search
         if self.compiled.check:
             lives = [v for v in written_by(recorder.program) if not v.scratch]

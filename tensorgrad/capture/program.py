@@ -148,6 +148,13 @@ class Program:
     def __iter__(self) -> Iterator[Call]:
         return iter(self.calls)
 
+    @cached_property
+    def lives(self) -> list[Live]:
+        """The arrays from outside that are read or written to."""
+        used = [v for c in self.calls for v in (*c.reads, *c.writes, *c.results)]
+        owners = dict.fromkeys(map(owner, [*used, *self.returned]))
+        return [v for v in owners if isinstance(v, Live)]
+
     def __str__(self) -> str:
         return listing(self)
 

@@ -322,6 +322,10 @@ class Optimizer:
         in_gradient = self.weight_decay and not self.decoupled_weight_decay
         return self.temporaries + bool(self.maximize or in_gradient)
 
+    def kept(self) -> list[Any]:
+        """Return what it refers to, in which nobody looks without asking it."""
+        return [vars(self)[name] for name in ("state", *_DERIVED)]
+
     def own_arrays(self) -> list[Array]:
         """Return the arrays that only an optimizer writes to: state, and copies.
 

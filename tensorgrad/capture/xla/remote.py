@@ -11,10 +11,7 @@ import gc
 import sys
 import threading
 import weakref
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -25,7 +22,7 @@ from ...core.node import root
 from ...core.tensor import Tensor
 from ...core.tree import mapped
 from ..program import Array
-from ..recording.watch import Watch, Watched
+from .private import RECORDED, Walk
 
 
 class Remote(DuckArray):
@@ -102,10 +99,9 @@ class State:
         self.home = home
         self.array: Any = None
         self._is_new = self.is_seen = False
-        self._places: list[tuple[weakref.ref[Tensor], Array, Remote]] = []
-        self._shown: list[Array] = []
-        self._holders: weakref.WeakSet[Any] = weakref.WeakSet()
         self._counts: list[int] = []
+        self._places: list[tuple[weakref.ref[Tensor], Array, Remote]] = []
+        self.holders: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def join(self, tensors: Iterable[Tensor], own: Iterable[tuple[Any, Array]]) -> None:
         """Show it in the tensors and the arrays of holders that a step has, too."""
@@ -114,55 +110,29 @@ class State:
             x = tensor._value
             if root(x) is self.home:
                 self._places.append((weakref.ref(tensor), x, Remote(x)))
-                self._show(x)
-        for holder, x in own:
-            if root(x) is self.home:
-                self._holders.add(holder)
-                self._show(x)
-
-    def _show(self, array: Array) -> None:
-        if not any(x is array for x in self._shown):
-            self._shown.append(array)
-            if self._counts:
-                self._counts.append(sys.getrefcount(array))
+        self.holders.update(holder for holder, x in own if root(x) is self.home)
 
     @property
-    def arrays(self) -> list[Array]:
-        """The memory itself, and what lies in it as far as the package knows."""
-        return [self.home, *self._shown]
+    def tensors(self) -> list[Tensor]:
+        """Those that show it."""
+        tensors = [t() for t, _, _ in self._places]
+        return [t for t in tensors if t is not None]
 
-    def references(self, watched: Counter[int]) -> list[int]:
-        """Return how many there are to each array, without those of watches."""
-        return [sys.getrefcount(x) - watched[id(x)] for x in self.arrays]
+    def _references(self) -> list[int]:
+        return [*map(sys.getrefcount, [self.home, *(x for _, x, _ in self._places)])]
 
-    def look(self, watched: Counter[int], strange: Counter[int]) -> None:
+    def look(self, private: set[int]) -> None:
         """See whether somebody may look at the memory without asking a tensor."""
-        now = self.references(watched)
-        if not self._counts:
-            self._counts = [
-                n - strange[id(x)] for n, x in zip(now, self.arrays, strict=True)
-            ]
-        pairs = [*zip(now, self._counts, strict=True)]
-        self._counts = [min(pair) for pair in pairs]
-        unseen = self._shown and all(a <= b for a, b in pairs)
-        self.is_seen = self.home.flags.writeable and not unseen
+        self.is_seen = self.home.flags.writeable and id(self.home) not in private
+        self._counts = self._references()
 
-    def _without(self, strange: Counter[int], counts: list[int]) -> list[int]:
-        pairs = zip(counts, self.arrays, strict=True)
-        return [count - strange[id(x)] for count, x in pairs]
+    def is_settled(self) -> bool:
+        """Whether somebody may look, and refers to it as in the last look."""
+        return self.is_seen and self._counts == self._references()
 
-    def own_references(self, watched: Counter[int], strange: Counter[int]) -> list[int]:
-        """Return how many references to each array are the package's."""
-        return self._without(strange, self.references(watched))
-
-    def credit(self, before: list[int], now: list[int]) -> None:
-        """Take it that what came to refer to it meanwhile is the package's."""
-        if self._counts:
-            counts = zip(self._counts, now, before, strict=True)
-            self._counts = [known + new - old for known, new, old in counts]
-
-    def _leave(self, upload: Callable[[Array], Any]) -> None:
-        self.array = upload(self.home)
+    def leave(self, array: Any) -> None:
+        """Let a device have the values."""
+        self.array = array
         AWAY[id(self)] = self
         if not self.is_seen:
             for tensor, home, remote in self._places:
@@ -177,7 +147,7 @@ class State:
 
     def belongs_to(self, holder: Any) -> bool:
         """Whether an optimizer shows it."""
-        return holder in self._holders
+        return holder in self.holders
 
     def settle(self) -> None:
         """Come home at once where somebody may look unseen."""
@@ -187,21 +157,15 @@ class State:
     def come_home(self) -> None:
         """Bring the values back, and have tensors hold them again."""
         with LOCK:
-            self._come_home()
+            if self._is_new:
+                self.home[...] = np.asarray(self.array.addressable_data(0))
+            self.array, self._is_new = None, False
+            AWAY.pop(id(self), None)
+            for tensor, home, remote in self._places:
+                t = tensor()
+                if t is not None and t._value is remote:
+                    t._value = home
 
-    def _come_home(self) -> None:
-        if self._is_new:
-            self.home[...] = np.asarray(self.array.addressable_data(0))
-        self.array, self._is_new = None, False
-        AWAY.pop(id(self), None)
-        for tensor, home, remote in self._places:
-            t = tensor()
-            if t is not None and t._value is remote:
-                t._value = home
-
-
-WATCHES: weakref.WeakSet[Watch] = weakref.WeakSet()
-"""What compares the things that steps read, and refers to some of them in turn."""
 
 _states: weakref.WeakValueDictionary[int, State] = weakref.WeakValueDictionary()
 """By the id of what owns the memory: several steps have the same."""
@@ -225,90 +189,22 @@ LOCK = threading.RLock()
 def leave(states: Iterable[State], upload: Callable[[Array], Any]) -> None:
     """Let a device have the values of states."""
     home = [state for state in states if state.array is None]
-    watched, strange = _watched(), _strangers([s for s in home if not s._counts])
     # Before an upload, which may refer to the memory for a while.
+    if not all(state.is_settled() for state in home):
+        _look(home)
     for state in home:
-        state.look(watched, strange)
-    for state in home:
-        state._leave(upload)
+        state.leave(upload(state.home))
 
 
-def _watched() -> Counter[int]:
-    """Return how often watches refer to objects, by their ids."""
-    return Counter(id(x) for watch in [*WATCHES] for x in watch.compared().values())
-
-
-def _strangers(states: list[State]) -> Counter[int]:
-    """Return how many objects of others refer to arrays, by the ids of these."""
-    if not states:
-        return Counter()
-    arrays = [x for state in states for x in state.arrays]
-    own = {id(t()) for state in states for t, _, _ in state._places}
-    skip = {id(arrays), *map(id, _scopes())}
-    skip |= {id(watch.compared()) for watch in [*WATCHES]}
-    strange = _strange(gc.get_referrers(*arrays), own, skip)
-    counts = Counter(id(x) for other in strange for x in gc.get_referents(other))
-    for x in (x for scope in _scopes() for x in [*scope.values()]):
-        if type(x) is np.ndarray:
-            counts[id(x if root(x) is None else root(x))] += 1
-    return counts
-
-
-def _scopes() -> list[dict[str, Any]]:
-    """Return the variables of code that is running, the package's aside."""
-    frame: Any = sys._getframe(1)
-    scopes: dict[int, Any] = {}
-    while frame is not None:
-        if not frame.f_globals.get("__name__", "").startswith("tensorgrad."):
-            for scope in (frame.f_globals, frame.f_locals):
-                scopes[id(scope)] = scope
-        frame = frame.f_back
-    return [*scopes.values()]
-
-
-def _strange(things: list[Any], own: set[int], skip: set[int], depth: int = 3) -> Any:
-    """Return those of some objects that are no part of the package."""
-    things = [x for x in things if id(x) not in skip]
-    nests = [x for x in things if type(x) in _NESTS]
-    skip |= {id(things), id(nests)}
-    above = gc.get_referrers(*nests) if nests and depth else []
-    skip.add(id(above))
-    strange = {id(x) for x in _strange(above, own, skip, depth - 1)} if above else set()
-    ours = [x for x in above if id(x) not in strange | skip]
-    held = {id(x) for holder in ours for x in gc.get_referents(holder)}
-    return [
-        x for x in things if not (id(x) in held if type(x) in _NESTS else _ours(x, own))
-    ]
-
-
-_NESTS = (list, tuple, dict)
-_PARTS = ("tensorgrad.capture.", "tensorgrad.core.", "tensorgrad.optim")
-
-
-def _ours(x: Any, own: set[int]) -> bool:
-    """Whether an object is the package's; local variables are looked at elsewhere."""
-    if type(x) is Tensor:
-        return id(x) in own
-    return type(x) is FrameType or (
-        type(x) is not Watched and f"{type(x).__module__}.".startswith(_PARTS)
-    )
-
-
-@contextmanager
-def recording() -> Iterator[None]:
-    """Take it that what is made meanwhile and refers to state is a recording of it."""
-    states = [state for state in [*_states.values()] if state._counts]
-    before = _own_references(states)
-    yield
-    if states:
+def _look(states: list[State]) -> None:
+    """See to which of the states somebody has references."""
+    if RECORDED.is_set():
         gc.collect()
-    for state, old, new in zip(states, before, _own_references(states), strict=True):
-        state.credit(old, new)
-
-
-def _own_references(states: list[State]) -> list[list[int]]:
-    """Return how many references to the arrays of states are the package's."""
-    if not states:
-        return []
-    watched, strange = _watched(), _strangers(states)
-    return [state.own_references(watched, strange) for state in states]
+        RECORDED.clear()
+    every = [*_states.values()]
+    tensors = {id(t): t for state in every for t in state.tensors}.values()
+    holders = {id(h): h for state in every for h in state.holders}.values()
+    walk = Walk((t._value for t in tensors), (x for h in holders for x in h.kept()))
+    private = walk.private()
+    for state in states:
+        state.look(private)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import zlib
 from collections.abc import Callable, Sequence
@@ -192,13 +191,11 @@ class XLAStep:
     def hold(self) -> None:
         """Let the device have the newest values of all state."""
         if self._is_first:
-            # References to state are counted, without those of garbage.
-            gc.collect()
             self._is_first = False
             if self.mesh is not None and jax.process_count() > 1:
                 self._compare_state()
         with float64(True), LOCK:
-            leave(self._states.values(), self._uploaded)
+            leave([*self._states.values()], self._uploaded)
 
     def _compare_state(self) -> None:
         """Raise where the state of another process differs: no copy would be right."""

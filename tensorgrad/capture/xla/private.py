@@ -1,7 +1,7 @@
 """Which memory nobody outside of the package refers to.
 
 The references to an object are counted, all of them and those of the package, which a
-walk from captured steps finds. What that misses counts as somebody's: slower, not stale.
+walk from captured steps finds. What that misses counts as somebody's: never stale.
 """
 
 from __future__ import annotations

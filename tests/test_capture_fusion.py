@@ -339,7 +339,7 @@ def test_columns_are_shared_and_an_error_of_a_thread_is_raised(folder, several_c
 
 def test_few_elements_are_not_shared(uncompiled, several_cores, monkeypatch):
     monkeypatch.setattr(cores, "LARGE", 1 << 19)
-    w, loss = network(300, 64, 30)
+    w, loss = network(40, 20, 5)
     check_close(w, loss)
     assert {*several_cores} == {""}
 

@@ -212,6 +212,10 @@ def _check_axes(name: str, window: Window, *arrays: Any) -> None:
 # is one of windows of length 1 along the first axis, and each row of a kernel takes its
 # part of that copy where it lies. Measured, the products of LeNet with its filters, for
 # a batch of 128: 8 ms instead of 15, forward and backward.
+#
+# What slides in single steps also slides back: its gradient in the samples is a
+# convolution with the filters turned around. Measured, 64 to 64 channels of 16 x 16,
+# filters of 3 x 3, a batch of 32: 4.4 ms instead of 7.4.
 
 
 def _strips(x: Any, window: Window, groups: int) -> Iterator[Any]:
@@ -241,6 +245,16 @@ def _by_row(weight: Any, groups: int) -> Any:
     split = weight.reshape(groups, outputs // groups, inputs, first, math.prod(rest))
     features = inputs * math.prod(rest)
     return np.moveaxis(split, 3, 0).reshape(first, groups, outputs // groups, features)
+
+
+def _convolved(x: Any, weight: Any, window: Window, groups: int) -> Any:
+    """Return products of each window with each filter, (out, *counts, n)."""
+    counts, filters = window.counts(x.shape[1:-1]), _by_row(weight, groups)
+    y: Any = None
+    for i, part in enumerate(_strips(x, window, groups)):
+        z = np.matmul(filters[i], part)
+        y = z if y is None else np.add(y, z, out=y)
+    return y.reshape(weight.shape[0], *counts, x.shape[-1])
 
 
 @operation(
@@ -275,16 +289,9 @@ def convolution(
         A Tensor where an argument is one.
     """
     _check_axes("convolution", window, x, weight)
-    counts = window.counts(x.shape[2:])
-    n, outputs = x.shape[0], weight.shape[0]
-    filters = _by_row(weight, groups)
-    y: Any = None
-    for i, part in enumerate(_strips(_samples_last(x), window, groups)):
-        z = np.matmul(filters[i], part)
-        y = z if y is None else np.add(y, z, out=y)
-    y = y.reshape(outputs, *counts, n)
+    y = _convolved(_samples_last(x), weight, window, groups)
     if bias is not None:
-        y += np.reshape(bias, (-1, *[1] * (len(counts) + 1)))
+        y += np.reshape(bias, (-1, *[1] * (x.ndim - 1)))
     return _samples_first(y)
 
 
@@ -292,6 +299,7 @@ def convolution(
     kind="multilinear",
     cases=[
         case((2, 3, 4), (3, 2, 2), lengths=(5,), window=_ONE, groups=1),
+        case((1, 2, 3), (2, 8, 2), lengths=(4,), window=_ONE, groups=2),
         case((2, 6, 3, 3), (6, 2, 2, 2), lengths=(4, 5), window=_TWO, groups=2),
     ],
 )
@@ -322,6 +330,11 @@ def convolution_transposed(
     """
     _check_axes("convolution_transposed", window, x, weight)
     n, outputs, *counts = x.shape
+    inverse = _inverse(window)
+    if inverse is not None and _is_cheaper(weight.shape, groups):
+        return _samples_first(
+            _convolved(_samples_last(x), _turned(weight, groups), inverse, groups)
+        )
     rows = _samples_last(x).reshape(groups, outputs // groups, math.prod(counts) * n)
     filters, inputs = _by_row(weight, groups), groups * weight.shape[1]
     total = zeros((inputs, *window.padded(lengths), n), x.dtype, x, weight)
@@ -332,6 +345,47 @@ def convolution_transposed(
         part = total[index]
         np.add(part, columns[(_ALL, *place[1:])], out=part)
     return _samples_first(total[window.inner(lengths)])
+
+
+def _inverse(window: Window) -> Window | None:
+    """Return how filters slide over what a convolution returned, to its samples.
+
+    None where they do not: they are laid apart, or the padding is wider than a window.
+    """
+    padding = tuple(
+        (span - 1 - before, span - 1 - behind)
+        for span, (before, behind) in zip(window.spans, window.padding, strict=True)
+    )
+    if any(s > 1 for s in window.stride) or any(
+        n < 0 for pair in padding for n in pair
+    ):
+        return None
+    return window._replace(padding=padding)
+
+
+def _is_cheaper(shape: Lengths, groups: int) -> bool:
+    """Whether to copy windows moves less memory than to add up where they overlap.
+
+    Of each window a row of `outputs` is read and written, in its padding and as a
+    strip, and the products of other rows are added; else all of its products are.
+    Products of few rows are slow in BLAS.
+    """
+    outputs, inputs, first, *others = shape
+    rest, added = math.prod(others), 3 * inputs * groups
+    moved = 2 * outputs * (1 + rest) + added * (first - 1)
+    return inputs >= _ROWS and moved < added * first * rest
+
+
+_ROWS = 8
+
+
+def _turned(weight: Any, groups: int) -> Any:
+    """Return filters that take outputs to inputs, each turned around."""
+    outputs, inputs, *window = weight.shape
+    split = weight.reshape(groups, outputs // groups, inputs, *window)
+    split = split[(_ALL, _ALL, _ALL, *[slice(None, None, -1)] * len(window))]
+    swapped = np.swapaxes(split, 1, 2)
+    return swapped.reshape(groups * inputs, outputs // groups, *window)
 
 
 @operation(
@@ -368,10 +422,17 @@ def convolution_filters(x: Operand, z: Operand, window: Window, groups: int) -> 
     rows = _samples_last(z).reshape(groups, outputs // groups, size)
     # One for each row of the kernel, (groups, outputs, inputs * rest of the kernel).
     parts = _strips(_samples_last(x), window, groups)
-    y = np.stack([np.matmul(rows, part.mT) for part in parts], axis=2)
+    y = np.stack([_product_of_long(rows, part) for part in parts], axis=2)
     first, *rest = window.kernel
     y = y.reshape(outputs, first, inputs, math.prod(rest))
     return np.swapaxes(y, 1, 2).reshape(outputs, inputs, *window.kernel)
+
+
+def _product_of_long(a: Any, b: Any) -> Any:
+    """Return a @ b.mT; BLAS is faster by half where the first has more rows."""
+    if a.shape[-2] < b.shape[-2]:
+        return np.matmul(b, a.mT).mT
+    return np.matmul(a, b.mT)
 
 
 def _sum_of_channel(g: Any) -> Any:

@@ -11,6 +11,7 @@ import functools
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from textwrap import indent
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,12 @@ ONE_THREAD = 2**18
 NEAR = 2**17
 """Bytes of a second matrix that is read where it is."""
 
+BLOCK = 1024
+"""Terms of a long sum that are added to the others together.
+
+So a strip of the second matrix stays in the cache, and fewer digits are lost.
+"""
+
 PAGE, CROWD = 4096, 128
 """Bytes apart at which elements share a few lines of the cache, and how many may."""
 
@@ -32,35 +39,56 @@ _PRODUCT = """\
 def kernel(n, depth, m, row, column, down, across, below, a, b, out):
     gathered = {turned} or (n >= 32 and depth * m * {size} > {near})
     room = empty((depth + {lanes}) * {lanes} * 2 if gathered else 1, {dtype})
+    first, count = 0, depth
     j = 0
+"""
+
+_DEEP = """\
+def kernel(n, depth, m, row, column, down, across, below, a, b, out):
+    gathered = {turned} or (n >= 32 and {block} * m * {size} > {near})
+    room = empty(({block} + {lanes}) * {lanes} * 2 if gathered else 1, {dtype})
+    part = empty(n * m, {dtype})
+    for i in range(n):
+        for j in range(m):
+            put(out, i * below + j, {dtype}(0.0))
+    for first in range(0, depth, {block}):
+        count = {block} if {block} < depth - first else depth - first
+        j = 0
+"""
+
+_SUM = """\
+        for i in range(n):
+            for j in range(m):
+                put(out, i * below + j, get(out, i * below + j) + get(part, i * m + j))
 """
 
 _STRIP = """\
     while m - j >= {least}:
-        start, step = at(b, j * column), row
+        start, step = at(b, first * row + j * column), row
         if gathered:
             start, step = at(room, 0), {width}
 {gather}
         for i in range(0, n, {rows}):
             top = n - {rows} if i > n - {rows} else i
             tile(
-                {rows}, {vectors}, {lanes}, {part}, at(a, top * down), down, across,
-                start, step, at(out, top * below + j), below, depth, m - j,
+                {rows}, {vectors}, {lanes}, {part},
+                at(a, top * down + first * across), down, across, start, step,
+                at({into}, top * {apart} + j), {apart}, count, m - j,
             )
         j += {width}
 """
 
 _COPY = """\
-            for k in range(depth):
+            for k in range(count):
                 for x in range({width} if {width} < m - j else m - j):
-                    put(room, k * {width} + x, get(b, k * row + j + x))
+                    put(room, k * {width} + x, get(b, (first + k) * row + j + x))
 """
 
 _TURN = """\
-            for k in range(0, depth, {lanes}):
+            for k in range(0, count, {lanes}):
                 for x in range(0, {width}, {lanes}):
-                    there, left = m - j - x, depth - k
-                    source = at(b, (j + x) * column + k)
+                    there, left = m - j - x, count - k
+                    source = at(b, (j + x) * column + first + k)
                     to = at(room, k * {width} + x)
                     if left >= {lanes}:
                         turn({lanes}, 0, source, column, there, to, {width}, left)
@@ -69,18 +97,23 @@ _TURN = """\
 """
 
 
-def source(turned: bool, dtype: np.dtype[Any], lanes: int, rows: int) -> str:
+def source(
+    turned: bool, deep: bool, dtype: np.dtype[Any], lanes: int, rows: int
+) -> str:
     """Return the source of a product, for so many lanes and rows in a tile.
 
-    `turned`: the columns of the second matrix are what lies in one run of memory. The
-    first arguments are the sizes n, depth, m, and how many elements the rows and
-    columns of the second matrix, those of the first and the rows of `out` are apart.
+    `turned`: the columns of the second matrix are what lies in one run of memory.
+    `deep`: sums are taken in blocks, and these are added. The first arguments are the
+    sizes n, depth, m, and how many elements the rows and columns of the second matrix,
+    those of the first and the rows of `out` are apart.
     """
     names = {"dtype": dtype.name, "size": dtype.itemsize, "lanes": lanes}
-    text = _PRODUCT.format(turned=turned, near=NEAR, **names)
+    head = _DEEP if deep else _PRODUCT
+    text = head.format(turned=turned, near=NEAR, block=BLOCK, **names)
+    into, apart = ("part", "m") if deep else ("out", "below")
     for vectors, part in ((2, 0), (1, 1)):
         width = vectors * lanes
-        text += _STRIP.format(
+        strip = _STRIP.format(
             least=1 if part else width,
             gather=(_TURN if turned else _COPY)
             .format(width=width, lanes=lanes)
@@ -90,8 +123,11 @@ def source(turned: bool, dtype: np.dtype[Any], lanes: int, rows: int) -> str:
             rows=rows,
             vectors=vectors,
             part=part,
+            into=into,
+            apart=apart,
         )
-    return text
+        text += indent(strip, "    ") if deep else strip
+    return text + _SUM if deep else text
 
 
 class Registers(NamedTuple):
@@ -134,8 +170,9 @@ def kernel(a: Any, b: Any, out: Any) -> Callable[..., None]:
 
     tile = registers()
     assert tile is not None
-    size = out.dtype.itemsize
-    text = source(b.strides[1] != size, out.dtype, tile.vector // size, tile.rows)
+    size, deep = out.dtype.itemsize, a.shape[1] > LONG
+    turned, lanes = b.strides[1] != size, tile.vector // size
+    text = source(turned, deep, out.dtype, lanes, tile.rows)
     steps = (*b.strides, *a.strides, out.strides[0])
     integers = (*a.shape, b.shape[1], *(step // size for step in steps))
     bind = prepared(text, (a, b, out), len(integers), more=tiles.FUNCTIONS)
@@ -158,7 +195,6 @@ def _fits(call: Call) -> bool:
         and size in b.strides
         and not any(step % size for step in (*a.strides, *b.strides))
         and min(n, depth, m) > 0
-        and depth <= LONG
         and not (depth > CROWD and a.strides[1] % PAGE == 0)
         and _is_ours(n, n * depth * m)
     )

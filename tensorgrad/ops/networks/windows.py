@@ -247,12 +247,17 @@ def _by_row(weight: Any, groups: int) -> Any:
     return np.moveaxis(split, 3, 0).reshape(first, groups, outputs // groups, features)
 
 
+def _product(a: Any, b: Any) -> Any:
+    """Return a @ b for each group; of one group as matrices, which may be compiled."""
+    return np.matmul(a[0], b[0])[None] if len(a) == 1 else np.matmul(a, b)
+
+
 def _convolved(x: Any, weight: Any, window: Window, groups: int) -> Any:
     """Return products of each window with each filter, (out, *counts, n)."""
     counts, filters = window.counts(x.shape[1:-1]), _by_row(weight, groups)
     y: Any = None
     for i, part in enumerate(_strips(x, window, groups)):
-        z = np.matmul(filters[i], part)
+        z = _product(filters[i], part)
         y = z if y is None else np.add(y, z, out=y)
     return y.reshape(weight.shape[0], *counts, x.shape[-1])
 
@@ -340,7 +345,7 @@ def convolution_transposed(
     total = zeros((inputs, *window.padded(lengths), n), x.dtype, x, weight)
     for place, index in window.slices(tuple(counts)):
         if not any(place[1:]):
-            columns = np.matmul(filters[place[0]].mT, rows)
+            columns = _product(filters[place[0]].mT, rows)
             columns = columns.reshape(inputs, *window.kernel[1:], *counts, n)
         part = total[index]
         np.add(part, columns[(_ALL, *place[1:])], out=part)
@@ -431,8 +436,8 @@ def convolution_filters(x: Operand, z: Operand, window: Window, groups: int) -> 
 def _product_of_long(a: Any, b: Any) -> Any:
     """Return a @ b.mT; BLAS is faster by half where the first has more rows."""
     if a.shape[-2] < b.shape[-2]:
-        return np.matmul(b, a.mT).mT
-    return np.matmul(a, b.mT)
+        return _product(b, a.mT).mT
+    return _product(a, b.mT)
 
 
 def _sum_of_channel(g: Any) -> Any:

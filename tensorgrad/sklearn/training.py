@@ -22,6 +22,34 @@ KERNELS = 1_000
 """Steps from which on compiling kernels costs less than it saves."""
 
 
+class Batch:
+    """Memory of a batch, which a step reads where it is.
+
+    Targets alone are an argument: a loss of the user's may compute with them in NumPy.
+
+    Parameters
+    ----------
+    samples, features, outputs : int
+    dtype : dtype
+    step : callable
+        Of samples, targets, weights and what the parameters decay by.
+    """
+
+    def __init__(
+        self,
+        samples: int,
+        features: int,
+        outputs: int,
+        dtype: Any,
+        step: Callable[..., Any],
+    ) -> None:
+        self.x = np.zeros((samples, features), dtype)
+        self.y = np.zeros((samples, outputs), dtype)
+        self.w = np.zeros(samples, dtype)
+        self.decay = np.zeros((), dtype)
+        self.run: Callable[[Any], Any] = lambda y: step(self.x, y, self.w, self.decay)
+
+
 class Data:
     """Samples, targets and weights of sum 1 that go to a step in batches of one length.
 
@@ -34,46 +62,47 @@ class Data:
         X: Any,
         y: Array,
         weights: Array | None,
-        batch: int,
+        size: int,
         ragged: bool = False,
     ) -> None:
         self.X = X if isinstance(X, np.ndarray) else X.tocsr()
-        self.y, self.ragged = y, ragged
+        self.y, self.size, self.ragged = y, size, ragged
         self.weights = None if weights is None else weights.astype(X.dtype)
-        self.x = np.zeros((batch, X.shape[1]), X.dtype)
-        self.targets = np.zeros((batch, y.shape[1]), X.dtype)
-        self.w = np.zeros(batch, X.dtype)
         self.full = 0
 
-    def batches(self, order: Array) -> Iterator[tuple[int, Array, Array, Array, float]]:
-        """Yield length, samples, targets, weights and the sum these had, by batches."""
-        size = len(self.w)
-        for start in range(0, len(order), size):
-            rows = order[start : start + size]
+    def batches(
+        self, order: Array, lend: Callable[[int, int, int], Batch]
+    ) -> Iterator[tuple[int, Batch, float]]:
+        """Yield by batches how many samples there are, and the sum of their weights."""
+        features, outputs = self.X.shape[1], self.y.shape[1]
+        for start in range(0, len(order), self.size):
+            rows = order[start : start + self.size]
             n = len(rows)
-            total = self._load(rows, n)
+            batch = lend(n if self.ragged else self.size, features, outputs)
+            total = self._load(batch, rows, n)
             if total == 0 or (self.ragged and n == 1 < len(order)):
                 continue  # Nothing to learn from, or no spread to normalise by.
-            end = n if self.ragged else size
-            yield n, self.x[:end], self.targets[:end], self.w[:end], total
+            yield n, batch, total
 
-    def _load(self, rows: Array, n: int) -> float:
+    def _load(self, batch: Batch, rows: Array, n: int) -> float:
+        whole = n == len(batch.w)
+        x, y = (batch.x, batch.y) if whole else (batch.x[:n], batch.y[:n])
         if isinstance(self.X, np.ndarray):
-            np.take(self.X, rows, axis=0, out=self.x[:n], mode="clip")
+            self.X.take(rows, 0, x, "clip")
         else:
-            self.x[:n] = self.X[rows].toarray()
-        np.take(self.y, rows, axis=0, out=self.targets[:n], mode="clip")
-        total = float(n)
+            x[...] = self.X[rows].toarray()
+        self.y.take(rows, 0, y, "clip")
         if self.weights is not None:
-            np.take(self.weights, rows, out=self.w[:n], mode="clip")
-            total = float(self.w[:n].sum())
-            self.w[:n] /= total or 1
-            self.w[n:] = 0
-        elif n != self.full:
+            w = self.weights.take(rows, 0, batch.w[:n], "clip")
+            total = float(w.sum())
+            w /= total or 1
+            batch.w[n:] = 0
+            return total
+        if n != self.full:
             self.full = n
-            self.w[:n] = 1 / n
-            self.w[n:] = 0
-        return total
+            batch.w[:n] = 1 / n
+            batch.w[n:] = 0
+        return float(n)
 
 
 class Trainer:
@@ -107,17 +136,31 @@ class Trainer:
         self.rng = np.random.default_rng(0)
         self.steps = 0
         self.compiled: str | None = None
-        self.run: Callable[..., Any] = (
-            self._gradient if self.optimizer is None else self._step
-        )
+        self._batches: dict[tuple[int, int, int], Batch] = {}
 
     def prepare(self, steps: int, wanted: Any, kernels: bool) -> None:
         """Record steps from now on, if so many more make it pay, or it is wanted."""
         self.steps += steps
         pays = self.steps >= REPLAY if wanted == "auto" else wanted
         if pays and self.compiled is None:
-            self.run = capture.compile(self.run, fused=None if kernels else False)
             self.compiled = "kernels" if kernels else "NumPy"
+            self._batches.clear()
+
+    def batch(self, *shape: int) -> Batch:
+        """Return memory for so many samples, features and outputs, with its step."""
+        batch = self._batches.get(shape)
+        if batch is None:
+            step = self._gradient if self.optimizer is None else self._step
+            batch = self._batches[shape] = Batch(*shape, self.theta.dtype, step)
+            if self.compiled:
+                fused = None if self.compiled == "kernels" else False
+                batch.run = capture.compile(batch.run, fused=fused)
+        return batch
+
+    @property
+    def size(self) -> int:
+        """Elements that it holds."""
+        return self.theta.size + sum(b.x.size for b in self._batches.values())
 
     def values(self) -> list[Array]:
         """Return the arrays that training changes, the optimizer's aside."""
@@ -168,11 +211,10 @@ class Trainer:
 
     def epoch(self, data: Data, order: Array, alpha: float) -> float:
         """Go through the data once; return the mean loss."""
-        run, sum_ = self.run, 0.0
-        decay = np.zeros((), data.w.dtype)
-        for n, x, y, w, total in data.batches(order):
-            decay[()] = alpha / total
-            sum_ += run(x, y, w, decay).item() * n
+        sum_ = 0.0
+        for n, batch, total in data.batches(order, self.batch):
+            batch.decay[()] = alpha / total
+            sum_ += batch.run(batch.y).item() * n
         return sum_ / len(order)
 
     def value_and_gradient(
@@ -180,8 +222,9 @@ class Trainer:
     ) -> tuple[float, Array]:
         """Return the objective of all samples and its slope, at a point."""
         self.theta.numpy()[...] = theta
-        ((_, *batch, total),) = data.batches(np.arange(len(data.y)))
-        value, gradient = self.run(*batch, np.asarray(alpha / total, data.w.dtype))
+        ((_, batch, total),) = data.batches(np.arange(len(data.y)), self.batch)
+        batch.decay[()] = alpha / total
+        value, gradient = batch.run(batch.y)
         return value.item(), gradient.numpy().astype(np.float64)
 
     def evaluate(self, x: Any, y: Array, w: Array) -> tuple[Array, float]:
@@ -197,7 +240,7 @@ _idle: dict[Hashable, list[tuple[Trainer, Any]]] = {}
 """Trainers that no fit uses, with the state their optimizers began in."""
 
 _MANY, _LARGE = 8, 2**20
-"""How many trainers are kept, and of how many parameters at most."""
+"""How many trainers are kept, and with how many elements at most."""
 
 
 @contextmanager
@@ -215,7 +258,7 @@ def borrowed(
         trainer = make()
         fresh = trainer.optimizer and trainer.optimizer.state_dict()
     yield trainer, fresh
-    if key is not None and trainer.theta.size <= _LARGE:
+    if key is not None and trainer.size <= _LARGE:
         _idle.setdefault(key, []).append((trainer, fresh))
         while len(_idle) > _MANY:
             _idle.pop(next(iter(_idle)), None)

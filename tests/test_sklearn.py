@@ -225,6 +225,42 @@ def test_few_trainers_are_kept(digits):
     assert len(training._idle) == training._MANY
 
 
+def test_a_trainer_with_much_memory_is_not_kept(digits, monkeypatch):
+    """A batch may be all samples, and it has memory of its own."""
+    X, y = digits
+    batch, parameters = X[:100].size, 64 * 2 + 2 + 2 * 10 + 10
+    for most, kept in ((batch + parameters, 1), (batch + parameters - 1, 0)):
+        monkeypatch.setattr(training, "_LARGE", most)
+        MLPClassifier((2,), max_iter=1, batch_size=100, random_state=0).fit(X, y)
+        assert len(training._idle) == kept
+        training._idle.clear()
+
+
+def test_a_recorded_step_takes_batches_of_several_sizes(digits):
+    X, y = digits
+    settings = {"random_state": 0, "max_iter": 20, "compile": True}
+    for size in (30, 50, 30):
+        again = MLPClassifier(batch_size=size, **settings).fit(X, y)
+        idle = dict(training._idle)
+        training._idle.clear()
+        assert_same(again, MLPClassifier(batch_size=size, **settings).fit(X, y), 0)
+        training._idle.clear()
+        training._idle.update(idle)
+
+
+def test_a_loss_may_compute_with_targets_in_numpy(digits):
+    X, y = digits
+
+    def loss(scores, targets):
+        weights = np.sqrt(1 + targets.sum(axis=0) / len(targets))
+        return (weights * (scores - targets) ** 2).sum(axis=1)
+
+    settings = {"random_state": 0, "max_iter": 20, "loss": loss}
+    fits = [MLPClassifier(compile=c, **settings).fit(X, y) for c in (False, True)]
+    assert fits[1].compiled_
+    np.testing.assert_allclose(fits[0].loss_curve_, fits[1].loss_curve_, rtol=1e-6)
+
+
 def test_a_fit_that_fails_leaves_no_trainer(digits):
     def careless(scores, targets):
         return ((scores - targets) ** 2).mean()

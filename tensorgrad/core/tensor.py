@@ -285,9 +285,7 @@ class Tensor(Operators, ArrayMethods, NumPyProtocol):
             )
         seeds = {root: self._seed(gradient, create_graph)}
         if not create_graph:
-            gradients = differentiate(seeds, retain_graph=retain_graph)
-            for leaf, g in gradients.items():
-                _deliver(leaf, g)
+            _deliver(differentiate(seeds, retain_graph=retain_graph))
             return
         with _grad_mode_set(True):
             gradients = differentiate(seeds, lift=wrap, retain_graph=True)
@@ -538,15 +536,16 @@ def _receiver(leaf: Leaf) -> Tensor | None:
     return tensor
 
 
-def _deliver(leaf: Any, g: Any) -> None:
-    """Add `g` to the gradient of the leaf's tensor, in memory of the tensor's own."""
-    tensor = _receiver(leaf)
-    if tensor is None:
-        return
-    if tensor._grad is not None:
-        tensor._grad = wrap(tensor._grad._value + g, None)
-    else:
-        tensor._grad = wrap(g, None)
+def _deliver(gradients: dict[Any, Any]) -> None:
+    """Add to the gradients of leaves' tensors, in memory of the tensors' own."""
+    for leaf, g in gradients.items():
+        tensor = _receiver(leaf) if observers else leaf.tensor()
+        if tensor is None:
+            continue
+        before = tensor._grad
+        gradient = tensor._grad = _new(Tensor)
+        gradient._value = g if before is None else before._value + g
+        gradient.node = gradient._grad = None
 
 
 def _deliver_recorded(leaf: Any, g: Tensor) -> None:

@@ -14,6 +14,8 @@ def samples(x: Any, parameter: Tensor, name: str) -> Any:
     A model computes in the type of its parameters: a batch in float64 would else make
     every layer of a float32 model, and its backward, take twice the time.
     """
+    if type(x) is Tensor and x._value.dtype is parameter._value.dtype:
+        return x
     if type(x) not in NATIVE or not hasattr(x, "shape"):
         if isinstance(x, tuple) and any(isinstance(part, Tensor) for part in x):
             raise TypeError(

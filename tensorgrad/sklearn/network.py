@@ -61,8 +61,8 @@ class Network:
         vectors = [*widths[1:], *self.hidden, *self.hidden]
         self.shapes = (*pairwise(widths), *[(n,) for n in vectors])
         self.counts = self.depth, self.depth, len(self.hidden), len(self.hidden)
-        self.size = sum(map(math.prod, self.shapes))
-        self.decaying = sum(map(math.prod, self.shapes[: self.depth]))
+        self.ends = (*accumulate(map(math.prod, self.shapes), initial=0),)
+        self.size, self.decaying = self.ends[-1], self.ends[self.depth]
 
     def start(self, rng: np.random.RandomState, dtype: Any) -> Array:
         """Return Glorot's uniform parameters, drawn in scikit-learn's order."""
@@ -76,7 +76,7 @@ class Network:
 
     def parts(self, theta: Any) -> list[Any]:
         """Return coefficients, intercepts, scales and shifts: views of the vector."""
-        return list(cut(theta, self.shapes)[:-1])
+        return list(cut(theta, self)[:-1])
 
     def running(self, dtype: Any) -> list[Array]:
         """Return a mean and a variance for each normalised unit, to be averaged."""
@@ -111,21 +111,22 @@ class Network:
 
 
 @primitive(multiple=True)
-def cut(theta, shapes, size=0, decay=0.0):  # type: ignore[no-untyped-def]
-    """A vector as arrays of these shapes, and the penalty of its first elements."""
-    ends = [*accumulate(map(math.prod, shapes), initial=0)]
-    w = theta[:size]
+def cut(theta, network, decay=0.0):  # type: ignore[no-untyped-def]
+    """A vector as the parts of a network, and the penalty of its coefficients."""
+    w = theta[: network.decaying]
     return *(
         theta[start:end].reshape(shape)
-        for shape, (start, end) in zip(shapes, pairwise(ends), strict=True)
+        for shape, (start, end) in zip(
+            network.shapes, pairwise(network.ends), strict=True
+        )
     ), decay * (0.5 * np.dot(w, w))
 
 
-def _joined(g: Any, theta: Any, size: int, decay: Any) -> Any:
+def _joined(g: Any, theta: Any, network: Any, decay: Any) -> Any:
     *parts, slope = g
     joined = np.concatenate([part.reshape(-1) for part in parts])
-    decaying = joined[:size]
-    decaying += theta[:size] * (slope * decay)
+    decaying = joined[: network.decaying]
+    decaying += theta[: network.decaying] * (slope * decay)
     return joined
 
 

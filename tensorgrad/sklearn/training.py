@@ -146,12 +146,14 @@ class Trainer:
             self.compiled = "kernels" if kernels else "NumPy"
             self._batches.clear()
 
-    def batch(self, *shape: int) -> Batch:
+    def batch(self, samples: int, features: int, outputs: int) -> Batch:
         """Return memory for so many samples, features and outputs, with its step."""
+        shape = samples, features, outputs
         batch = self._batches.get(shape)
         if batch is None:
             step = self._gradient if self.optimizer is None else self._step
-            batch = self._batches[shape] = Batch(*shape, self.theta.dtype, step)
+            batch = Batch(samples, features, outputs, self.theta.dtype, step)
+            self._batches[shape] = batch
             if self.compiled:
                 fused = None if self.compiled == "kernels" else False
                 batch.run = capture.compile(batch.run, fused=fused)
@@ -179,7 +181,7 @@ class Trainer:
     def objective(self, x: Any, y: Any, w: Any, decay: Any) -> tuple[Any, Any]:
         """Return what is minimised, and the loss that is shown."""
         network = self.network
-        *parts, penalty = cut(self.theta, network.shapes, network.decaying, decay)
+        *parts, penalty = cut(self.theta, network, decay)
         scores = network.scores(parts, self.running, x, self.rng)
         data = weighted_sum(self._losses(scores, y), w)
         objective = data + penalty

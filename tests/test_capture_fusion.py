@@ -44,6 +44,7 @@ class Random:
         self.n, self.m = (int(k) for k in self.rng.choice([2, 3, 5, 7, 9, 20], 2))
         n, m = self.n, self.m
         shapes = [(n, m), (n, m), (n,), (m,), (n, 1), (n, 3), (3, m), (m, n)]
+        shapes += [(3, n, m), (n, m, 2), (3, 1, m)]
         self.pool = [self.w.live(self.whole(shape)) for shape in shapes]
         self.pool.append(self.w.number(float(self.rng.integers(-3, 4))))
         self.labels = self.w.constant(self.rng.integers(0, m, n))
@@ -108,7 +109,9 @@ class Random:
 
     def do_reduce(self):
         a = self.pick(lambda v: len(v.shape) > 0)
-        axis = [None, 0, len(a.shape) - 1][self.rng.integers(3)]
+        rank = len(a.shape)
+        several = tuple(range(rank - 1)) or 0
+        axis = [None, 0, rank - 1, rank // 2, several][self.rng.integers(5)]
         ufunc = [np.add, np.maximum, np.minimum][self.rng.integers(3)]
         keep = bool(self.rng.integers(2))
         self.add(self.w.call(ufunc.reduce, a, axis=axis, keepdims=keep))
@@ -120,6 +123,9 @@ class Random:
     def do_view(self):
         makes = [
             lambda a: a.T,
+            lambda a: a.swapaxes(0, a.ndim // 2),
+            lambda a: a[None] if a.ndim == 2 else a[-1],
+            lambda a: a[..., None] if a.ndim == 2 else a[-1],
             lambda a: a.reshape(-1),
             lambda a: a[:, None] if a.ndim == 1 else a[0],
             lambda a: a[: len(a) // 2 + 1],
@@ -387,6 +393,8 @@ ROWS, ENTRIES = np.array([2, 0, -1, 2]), np.array([[1, 1], [3, -2]])
         (ENTRIES,),
         (ROWS, np.array([1, 0, 1, 1])),
         (ROWS[:, None], ROWS, 3),
+        (ROWS[:, None], ROWS),
+        (slice(2), ENTRIES[0], slice(1, 3)),
         (slice(1, 4), slice(None, None, 2), ROWS),
         (ROWS, 1),
         (1, slice(None), ROWS),

@@ -122,6 +122,7 @@ class _Nest:
         self.kernel, self.nest, self.stored = kernel, nest, stored
         self.phases = nest.phases()
         count = max(self.phases) + 1
+        self.rooms: list[str] = []
         self.before: list[str] = []
         self.row: list[list[str]] = [[] for _ in range(count)]
         self.inner: list[list[str]] = [[] for _ in range(count)]
@@ -144,7 +145,11 @@ class _Nest:
             body += [*row, *over, *tail]
         head = self._loop("i", "rows", self.kernel.size(self.nest.rows))
         loop = [head, *(_INDENT + line for line in body)] if body else []
-        return [_INDENT + line for line in (*self.before, *loop, *self.after)]
+        lines = [*self.before, *loop, *self.after]
+        if self.nest.blocks > 1:
+            head = self._loop("h", "blocks", self.kernel.size(self.nest.blocks))
+            lines = [head, *(_INDENT + line for line in lines)]
+        return [_INDENT + line for line in (*self.rooms, *lines)]
 
     def _over_columns(self, lines: Sequence[str]) -> list[str]:
         head = self._loop("j", "columns", str(self.nest.columns))
@@ -255,7 +260,7 @@ class _Nest:
         name, kind, size = self.kernel.fresh(), like.dtype.name, self.nest.columns
         # The stack is quick, but small.
         room = f"row({size}, {kind}(0))" if size <= STACK else f"empty({size}, {kind})"
-        self.before.append(f"{name} = {room}")
+        self.rooms.append(f"{name} = {room}")
         return name
 
     def _put(self, write: Access, at: str, text: str) -> str:
@@ -307,7 +312,7 @@ class _Nest:
         terms = [self.kernel.start(access)] if access.start else []
         if access.offset != access.start:
             terms.append(self._sized(access.offset - access.start))
-        for stride, name in zip(access.strides, ("i", j), strict=True):
+        for stride, name in zip(access.strides, ("h", "i", j), strict=True):
             if stride and name != "0":
                 terms.append(name if stride == 1 else f"{self._sized(stride)} * {name}")
         for pick in access.picks:

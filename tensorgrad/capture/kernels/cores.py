@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache, partial
 from itertools import pairwise
+from math import prod
 from typing import Any
 
 from .nests import Nest
@@ -31,7 +32,7 @@ def axis(nest: Nest) -> str:
     Rows where none are joined, columns where none are.
     """
     elements = [placed.element for placed in nest.placed]
-    if nest.rows * nest.columns * len(elements) < LARGE or cores() < 2:
+    if prod(nest.shape) * len(elements) < LARGE or cores() < 2:
         return ""
     if any(element.write.picks for element in elements):
         return ""

@@ -234,7 +234,7 @@ def cast(text: str, kind: Any, to: np.dtype[Any]) -> str:
 
 
 def flat(element: Element) -> Element:
-    """Return the same over at most two axes, those in one run of memory merged.
+    """Return the same over at most three axes, those in one run of memory merged.
 
     Raises
     ------
@@ -246,15 +246,29 @@ def flat(element: Element) -> Element:
     keep = [i for i, n in enumerate(element.space) if n > 1]
     if len(keep) < len(element.space):
         element = _picked(element, keep)
+    element = _merged(element)
+    if len(element.space) > 2:
+        # Whatever the order of its axes, memory is best walked through as it lies.
+        element = _merged(
+            _picked(element, sorted(_axes(element), key=_distance(element)))
+        )
+    if len(element.space) > 3:
+        raise Unfit
+    return _inner_last(element)
+
+
+def _distance(element: Element) -> Callable[[int], int]:
+    return lambda axis: -sum(abs(a.strides[axis]) for a in element.accesses)
+
+
+def _merged(element: Element) -> Element:
     at = 0
     while at + 1 < len(element.space):
         if _merges(element, at):
             element = _picked(element, [i for i in _axes(element) if i != at], at)
         else:
             at += 1
-    if len(element.space) > 2:
-        raise Unfit
-    return _inner_last(element)
+    return element
 
 
 def _axes(element: Element) -> range:
@@ -278,8 +292,18 @@ def _merges(element: Element, at: int) -> bool:
 
 
 def _inner_last(element: Element) -> Element:
-    """Return it with the axis last along which more of its operands are contiguous."""
+    """Return it with the axis last along which more of its operands are contiguous.
+
+    The first of three axes is one that is not reduced.
+    """
     if len(element.space) < 2:
         return element
-    near = [sum(a.strides[i] == 1 for a in element.accesses) for i in (0, 1)]
-    return _picked(element, [1, 0]) if near[0] > near[1] else element
+    axes = [*_axes(element)]
+    near = [sum(a.strides[i] == 1 for a in element.accesses) for i in axes]
+    last = max(axes, key=lambda i: (near[i], i))
+    rest = sorted((i for i in axes if i != last), key=lambda i: element.reduced[i])
+    if len(rest) > 1 and element.reduced[rest[0]]:
+        rest, last = [last, rest[0]], rest[1]
+        if element.reduced[rest[0]]:
+            raise Unfit
+    return _picked(element, [*rest, last])

@@ -1,16 +1,24 @@
-"""Nests: elements that share a loop over rows, and within it loops over columns."""
+"""Nests: elements that share a loop over rows, and within it loops over columns.
+
+Where arrays have more axes there are several blocks of rows, one after the other.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, KeysView, Sequence
 from dataclasses import dataclass, field
+from itertools import permutations
+from math import prod
 from typing import Any
 
 from ..program import Value
 from .elements import Access, Element
 
-ROWS, COLUMNS = 0, 1
+BLOCKS, ROWS, COLUMNS = 0, 1, 2
+
+Shape = tuple[int, int, int]
+"""Blocks, rows in each, columns."""
 
 SHORT = 512
 """Elements up to which a loop costs more than what its arrays do to the cache."""
@@ -18,18 +26,21 @@ SHORT = 512
 
 @dataclass(frozen=True, eq=False)
 class Placed:
-    """An element in a nest: its strides are those along rows and columns.
+    """An element in a nest: its strides are those along blocks, rows and columns.
 
     Attributes
     ----------
     element : Element
-        Over (rows, columns).
+        Over (blocks, rows, columns).
     inner : bool
         Whether it is computed for each column, or once for a row.
+    plain : Element
+        The same over its own axes.
     """
 
     element: Element
     inner: bool
+    plain: Element
 
     @property
     def down(self) -> bool:
@@ -48,19 +59,33 @@ class Nest:
 
     Attributes
     ----------
-    rows, columns : int
+    shape : tuple of int
         A nest over vectors has one column.
     placed : list of Placed
     """
 
-    rows: int
-    columns: int
+    shape: Shape
     placed: list[Placed] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._access = defaultdict[Value, list[int]](list)
         self._write = defaultdict[Value, list[int]](list)
         self._places = set[tuple[Value, int]]()
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks of rows there are."""
+        return self.shape[BLOCKS]
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are in each block."""
+        return self.shape[ROWS]
+
+    @property
+    def columns(self) -> int:
+        """How many columns there are."""
+        return self.shape[COLUMNS]
 
     def add(self, placed: Placed) -> None:
         """Append an element."""
@@ -147,77 +172,100 @@ def _depends(element: Element, nest: Nest) -> bool:
 
 
 def _alone(element: Element) -> Nest:
-    rows, columns = (*element.space, 1, 1)[:2]
-    nest = _arranged([element], rows, columns)
+    rank = len(element.space)
+    shape = (*[1] * (rank < 3), *element.space, *[1] * (2 - rank))
+    nest = _arranged([element], shape)  # type: ignore[arg-type]
     assert nest is not None
     return nest
 
 
 def _grown(nest: Nest, element: Element) -> Nest | None:
     """Return the nest with one more element, or None where it does not fit."""
-    elements = [p.element for p in nest.placed]
-    for rows, columns in _shapes(nest, element):
-        if (rows, columns) == (nest.rows, nest.columns):
+    for shape in _shapes(nest, element):
+        if shape == nest.shape:
             if _fits(element, nest):
                 return nest
         else:
-            grown = _arranged([*map(_plain, elements), element], rows, columns)
+            grown = _arranged([*(p.plain for p in nest.placed), element], shape)
             if grown is not None:
                 return grown
     return None
 
 
-def _shapes(nest: Nest, element: Element) -> Iterator[tuple[int, int]]:
-    """Yield the shapes to try: that of the nest, or one with columns for a vector."""
-    yield nest.rows, nest.columns
-    if nest.columns == 1 and len(element.space) == 2:
+def _shapes(nest: Nest, element: Element) -> Iterator[Shape]:
+    """Yield the shapes to try: that of the nest, or one with more axes."""
+    yield nest.shape
+    rank, size = len(element.space), nest.rows * nest.columns
+    if nest.columns == 1 and rank == 2:
         a, b = element.space
-        if nest.rows in (a * b, a):
-            yield a, b
+        if nest.blocks == 1 and nest.rows in (a * b, a):
+            yield 1, a, b
+    if nest.blocks == 1 and rank == 3:
+        a, b, c = element.space
+        if size in (a * b * c, a * b):
+            yield a, b, c
 
 
-def _plain(element: Element) -> Element:
-    """Return an element of a nest over vectors over its one axis again."""
-    if element.space == (1, 1):
-        return element.along((), lambda old: ())
-    return element.along(element.space[:1], lambda old: (old[ROWS],))
-
-
-def _arranged(elements: Sequence[Element], rows: int, columns: int) -> Nest | None:
-    nest = Nest(rows, columns)
+def _arranged(elements: Sequence[Element], shape: Shape) -> Nest | None:
+    nest = Nest(shape)
     return nest if all(_fits(element, nest) for element in elements) else None
 
 
 def _fits(element: Element, nest: Nest) -> bool:
     """Add an element to a nest, if it fits."""
     others = [nest.placed[k] for k in nest.meeting(element)]
-    for placed in _ways(element, nest.rows, nest.columns):
-        if all(_agree(other, placed) for other in others):
+    for placed in _ways(element, nest.shape):
+        several = nest.blocks > 1 and placed.element.reduced[BLOCKS]
+        if not several and all(_agree(other, placed) for other in others):
             nest.add(placed)
             return True
     return False
 
 
-def _ways(element: Element, rows: int, columns: int) -> Iterator[Placed]:
+def _ways(element: Element, shape: Shape) -> Iterator[Placed]:
     """Yield the ways in which the axes of an element can be those of a nest."""
-    space = (rows, columns)
-    if element.space == () and space == (1, 1):
-        yield Placed(element.along(space, lambda old: (0, 0)), False)
-    elif len(element.space) == 1:
-        (size,) = element.space
-        if columns > 1 and size == rows * columns:
-            split = element.along(space, lambda old: _split(old[0], columns))
-            yield Placed(split, True)
-        if size == rows:
-            yield Placed(element.along(space, lambda old: (old[0], 0)), False)
-    elif element.space == space:
-        yield Placed(element, True)
-    elif element.space == space[::-1]:
-        yield Placed(element.along(space, lambda old: (old[1], old[0])), True)
+    for order in permutations(range(len(element.space))):
+        for inner in (True, False):
+            # A nest over vectors has no loop over columns.
+            taken = shape if inner else shape[:COLUMNS]
+            axes = _axes([element.space[i] for i in order], taken)
+            if axes is not None and (not inner or shape[COLUMNS] > 1):
+                yield _placed(element, order, axes, shape, inner)
 
 
-def _split(old: Any, columns: int) -> tuple[Any, Any]:
-    return (old, old) if isinstance(old, bool) else (old * columns, old)
+def _axes(space: Sequence[int], shape: Sequence[int]) -> list[range] | None:
+    """Return over which axes of a nest each of a space goes, together over all."""
+    axes, at = [], 0
+    for size in space:
+        start, product = at, 1
+        while product < size and at < len(shape):
+            product *= shape[at]
+            at += 1
+        if product != size:
+            return None
+        axes.append(range(start, at))
+    return axes if prod(shape[at:]) == 1 else None
+
+
+def _placed(
+    element: Element,
+    order: Sequence[int],
+    axes: Sequence[range],
+    shape: Shape,
+    inner: bool,
+) -> Placed:
+    def along(old: Sequence[Any]) -> tuple[Any, ...]:
+        new: list[Any] = [0, 0, 0]
+        for i, group in zip(order, axes, strict=True):
+            step = 1
+            for axis in reversed(group):
+                if shape[axis] > 1:
+                    flag = isinstance(old[i], bool)
+                    new[axis] = old[i] if flag else old[i] * step
+                    step *= shape[axis]
+        return tuple(new)
+
+    return Placed(element.along(shape, along), inner, element)
 
 
 def _agree(old: Placed, new: Placed) -> bool:

@@ -23,6 +23,7 @@ from . import cores
 from .codegen import Kernel, write
 from .compile import installed, prepared, require_llvm, unusable
 from .elements import Element
+from .factors import factored
 from .groups import fusible, grouped
 from .nests import Nest, nested
 from .scratch import without_scratch
@@ -97,7 +98,7 @@ def in_kernels(program: Program, required: bool, alone: Change = _same) -> Progr
             _warn(f"{reason}. Until then steps are replayed with NumPy")
         return program
     try:
-        return fuse(program, alone)
+        return fuse(factored(program), alone)
     except Exception as error:
         what = f"{type(error).__name__}: {error}"
         _warn(

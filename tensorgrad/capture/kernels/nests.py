@@ -101,7 +101,7 @@ class Nest:
         Where none of its memory is met again, as when many arrays are joined, all that
         it adds is a place that the cache must hold.
         """
-        if self.rows * self.columns <= SHORT:
+        if prod(self.shape) <= SHORT:
             return True
         return not self._places.isdisjoint(_places(element))
 

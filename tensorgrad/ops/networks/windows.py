@@ -373,15 +373,16 @@ def _is_cheaper(shape: Lengths, groups: int) -> bool:
 
     Of each window a row of `outputs` is read and written, in its padding and as a
     strip, and the products of other rows are added; else all of its products are.
-    Products of few rows are slow in BLAS.
+    Products of few rows are slow in BLAS, but for the shortest sums.
     """
     outputs, inputs, first, *others = shape
     rest, added = math.prod(others), 3 * inputs * groups
     moved = 2 * outputs * (1 + rest) + added * (first - 1)
-    return inputs >= _ROWS and moved < added * first * rest
+    is_slow = inputs < _ROWS and outputs // groups * rest > _SHORT
+    return not is_slow and moved < added * first * rest
 
 
-_ROWS = 8
+_ROWS, _SHORT = 8, 16
 
 
 def _turned(weight: Any, groups: int) -> Any:

@@ -390,7 +390,8 @@ def _turned(weight: Any, groups: int) -> Any:
     outputs, inputs, *window = weight.shape
     split = weight.reshape(groups, outputs // groups, inputs, *window)
     split = split[(_ALL, _ALL, _ALL, *[slice(None, None, -1)] * len(window))]
-    swapped = np.swapaxes(split, 1, 2)
+    # BLAS takes no steps backwards.
+    swapped = np.swapaxes(split, 1, 2).copy()
     return swapped.reshape(groups * inputs, outputs // groups, *window)
 
 

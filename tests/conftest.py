@@ -73,10 +73,11 @@ def pytest_configure(config):
 
 def _leave_out(items):
     """Skip the tests of what another target has otherwise."""
-    from on_xla import OTHERWISE, REFUSED
+    from on_xla import ELSEWHERE, OTHERWISE, REFUSED
 
     for item in items:
-        if getattr(item, "originalname", "") in OTHERWISE:
+        name = getattr(item, "originalname", "")
+        if name in OTHERWISE or item.path.stem in ELSEWHERE:
             item.add_marker(pytest.mark.skip(reason="of bits, or of NumPy's plan"))
         if item.name in REFUSED:
             item.add_marker(pytest.mark.xfail(raises=tg.CaptureError))

@@ -221,9 +221,10 @@ def test_what_somebody_let_go_of_stays_away_again(fetched):
         held = hold(weights(pair.model)[0])
         pair.train(1)
         del held
-        pair.train(2)
+        # It is looked for again in every second call, and less often later.
+        pair.train(4)
         fetched.clear()
-        pair.train(2)
+        pair.train(1)
         assert not fetched
 
 

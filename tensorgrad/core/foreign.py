@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from numbers import Real
 from types import EllipsisType, NoneType
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
@@ -237,6 +238,9 @@ def dispatched(
 
     return call
 
+
+HOLDERS: WeakSet[Any] = WeakSet()
+"""Optimizers, by whose method `kept` it is known what they refer to."""
 
 AWAY: dict[int, Any] = {}
 """State whose newest values are on a device, by its id: an object that comes home, and

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..core.elsewhere import check_keywords
 from ..core.errors import CaptureError, GraphError
-from ..core.foreign import AWAY, fetch
+from ..core.foreign import AWAY, HOLDERS, fetch
 from ..core.observe import Recorder, current_recorder, host, observers
 from ..core.tensor import Tensor, memories
 from ..core.writes import record_write, stamp, watched
@@ -146,6 +146,7 @@ class Optimizer:
 
     def _begin(self) -> None:
         """Compute what depends on the parameters and their state."""
+        HOLDERS.add(self)
         self._scratch = shared_scratch(self.params, self._temporaries())
         self._joined = joined(self.params, self.state, self._temporaries())
         self._take()

@@ -29,6 +29,7 @@ RECORDED = threading.Event()
 """Set where a recording may be garbage that refers to memory still."""
 
 _CONTAINERS = (list, tuple, dict)
+_ROOMS = ("tensorgrad.capture.", "tensorgrad.optim.joined")
 _CLOSED = (Call, Split)
 """Classes that lead to nothing that is not found elsewhere."""
 
@@ -102,5 +103,5 @@ def _is_followed(x: Any, holder: Any) -> bool:
         return not (is_watched or (type(holder) is dict and kind is dict))
     if kind is FunctionType:
         return x.__module__ is None and type(holder) not in _CONTAINERS
-    ours = kind.__module__.startswith("tensorgrad.capture.") and kind not in _CLOSED
+    ours = kind.__module__.startswith(_ROOMS) and kind not in _CLOSED
     return ours or kind is np.ndarray

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ...core.duck import DuckArray
-from ...core.foreign import AWAY, fetch
+from ...core.foreign import AWAY, HOLDERS, fetch
 from ...core.node import root
 from ...core.tensor import Tensor
 from ...core.tree import mapped
@@ -100,8 +100,9 @@ class State:
         self.array: Any = None
         self._is_new = self.is_seen = False
         self._counts: list[int] = []
+        self._calls, self._patience = 0, 1
         self._places: list[tuple[weakref.ref[Tensor], Array, Remote]] = []
-        self.holders: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._holders: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def join(self, tensors: Iterable[Tensor], own: Iterable[tuple[Any, Array]]) -> None:
         """Show it in the tensors and the arrays of holders that a step has, too."""
@@ -110,7 +111,7 @@ class State:
             x = tensor._value
             if root(x) is self.home:
                 self._places.append((weakref.ref(tensor), x, Remote(x)))
-        self.holders.update(holder for holder, x in own if root(x) is self.home)
+        self._holders.update(holder for holder, x in own if root(x) is self.home)
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -124,11 +125,16 @@ class State:
     def look(self, private: set[int]) -> None:
         """See whether somebody may look at the memory without asking a tensor."""
         self.is_seen = self.home.flags.writeable and id(self.home) not in private
-        self._counts = self._references()
+        self._patience = min(2 * self._patience, _LONGEST) if self.is_seen else 1
+        self._calls = 0
 
     def is_settled(self) -> bool:
-        """Whether somebody may look, and refers to it as in the last look."""
-        return self.is_seen and self._counts == self._references()
+        """Whether somebody may look, as was found not long ago."""
+        before, self._counts = self._counts, self._references()
+        if self._counts != before:
+            self._patience = 1
+        self._calls += 1
+        return self.is_seen and self._calls < self._patience
 
     def leave(self, array: Any) -> None:
         """Let a device have the values."""
@@ -147,7 +153,7 @@ class State:
 
     def belongs_to(self, holder: Any) -> bool:
         """Whether an optimizer shows it."""
-        return holder in self.holders
+        return holder in self._holders
 
     def settle(self) -> None:
         """Come home at once where somebody may look unseen."""
@@ -166,6 +172,9 @@ class State:
                 if t is not None and t._value is remote:
                     t._value = home
 
+
+_LONGEST = 64
+"""Calls after which it is seen at the latest that nobody looks any more."""
 
 _states: weakref.WeakValueDictionary[int, State] = weakref.WeakValueDictionary()
 """By the id of what owns the memory: several steps have the same."""
@@ -203,8 +212,7 @@ def _look(states: list[State]) -> None:
         RECORDED.clear()
     every = [*_states.values()]
     tensors = {id(t): t for state in every for t in state.tensors}.values()
-    holders = {id(h): h for state in every for h in state.holders}.values()
-    walk = Walk((t._value for t in tensors), (x for h in holders for x in h.kept()))
-    private = walk.private()
+    kept = (x for holder in [*HOLDERS] for x in holder.kept())
+    private = Walk((t._value for t in tensors), kept).private()
     for state in states:
         state.look(private)

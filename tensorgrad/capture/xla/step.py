@@ -128,7 +128,8 @@ class XLAStep:
         return jax.make_array_from_callback(x.shape, sharding, lambda i: x[i])
 
     def _uploaded(self, array: Array) -> Any:
-        array = native(array)
+        # Not the array itself, to which JAX would refer for a while.
+        array = np.array(native(array))
         if self.mesh is None:
             return jnp.array(array, copy=True)
         sharding = self._sharding(None)
@@ -190,10 +191,9 @@ class XLAStep:
 
     def hold(self) -> None:
         """Let the device have the newest values of all state."""
-        if self._is_first:
-            self._is_first = False
-            if self.mesh is not None and jax.process_count() > 1:
-                self._compare_state()
+        if self._is_first and self.mesh is not None and jax.process_count() > 1:
+            self._compare_state()
+        self._is_first = False
         with float64(True), LOCK:
             leave([*self._states.values()], self._uploaded)
 
@@ -230,7 +230,8 @@ class XLAStep:
         self, arrays: Sequence[Array], handed: Sequence[Any], numbers: Sequence[float]
     ) -> list[Any]:
         """Do the step with the state on the device; return what it returns there."""
-        self.hold()
+        if any(state.array is None for state in self._states.values()):
+            self.hold()
         states = [self._states[k] for k in self._written]
         data = [self._states[k] for k in self._read]
         with float64(True):

@@ -324,8 +324,14 @@ class Optimizer:
         return self.temporaries + bool(self.maximize or in_gradient)
 
     def kept(self) -> list[Any]:
-        """Return what it refers to, in which nobody looks without asking it."""
-        return [vars(self)[name] for name in ("state", *_DERIVED)]
+        """Return what an optimizer refers to, and nobody takes without asking it.
+
+        Returns
+        -------
+        list
+            Lists, tuples and dicts of arrays.
+        """
+        return [vars(self).get(name) for name in ("state", *_DERIVED)]
 
     def own_arrays(self) -> list[Array]:
         """Return the arrays that only an optimizer writes to: state, and copies.

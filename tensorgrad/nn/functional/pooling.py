@@ -204,6 +204,9 @@ def _parts(n: int, k: int) -> tuple[Any, Any]:
 def mean_of_parts(x: Any, axis: int, k: int) -> Any:
     """Return the means of k windows along an axis, which cover it evenly."""
     n = x.shape[axis]
+    if n % k == 0:
+        windows = (*x.shape[:axis], k, n // k, *x.shape[axis + 1 :])
+        return np.mean(np.reshape(x, windows), axis=axis + 1)
     start, stop = _parts(n, k)
     at = np.arange(n)
     taken = (at >= start[:, None]) & (at < stop[:, None])

@@ -46,7 +46,9 @@ class _Convolution(Module):
                 f"{name}: {groups} groups do not divide {in_channels} channels in and "
                 f"{out_channels} out"
             )
-        kernel = lengths(kernel_size, self.axes, name)
+        kernel = lengths(kernel_size, self.axes, name, "kernel_size")
+        lengths(stride, self.axes, name, "stride")
+        lengths(dilation, self.axes, name, "dilation")
         shape = (out_channels, in_channels // groups, *kernel)
         self.weight = drawn(init, shape, rng, dtype)
         self.bias = filled(0, (out_channels,), dtype) if bias else None
@@ -253,7 +255,7 @@ class ConvTranspose2d(Module):
     ) -> None:
         name = "ConvTranspose2d"
         sizes(name, in_channels=in_channels, out_channels=out_channels, groups=groups)
-        kernel = lengths(kernel_size, 2, name)
+        kernel = lengths(kernel_size, 2, name, "kernel_size")
         shape = (in_channels, out_channels // groups, *kernel)
         self.weight = drawn(init, shape, rng, dtype)
         self.bias = filled(0, (out_channels,), dtype) if bias else None

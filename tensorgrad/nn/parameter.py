@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..core.tensor import Tensor
+from .functional.common import integer
 from .init import Initialiser, Random
 
 
@@ -34,5 +35,4 @@ def filled(value: float, shape: tuple[int, ...], dtype: DTypeLike) -> Tensor:
 def sizes(name: str, **numbers: Any) -> None:
     """Raise ValueError where a number of features, channels or layers is below 1."""
     for what, number in numbers.items():
-        if number < 1:
-            raise ValueError(f"{name}: {what} must be at least 1, got {number}")
+        integer(name, what, number)

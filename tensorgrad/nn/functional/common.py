@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from inspect import cleandoc
 from typing import Any
@@ -80,15 +81,45 @@ def reduced(name: str, losses: Any, reduction: str) -> Any:
     )
 
 
-def lengths(value: Any, axes: int, name: str) -> tuple[int, ...]:
-    """Return a number for each axis, of one for all or a sequence."""
+def integer(name: str, what: str, number: Any, least: int = 1) -> int:
+    """Return an integer.
+
+    Raises
+    ------
+    TypeError
+        If it is none.
+    ValueError
+        If it is below `least`.
+    """
+    try:
+        value = operator.index(number)
+    except TypeError:
+        raise TypeError(f"{name}: {what} must be an integer, got {number!r}") from None
+    if value < least:
+        raise ValueError(f"{name}: {what} must be at least {least}, got {number}")
+    return value
+
+
+def lengths(
+    value: Any, axes: int, name: str, what: str, least: int = 1
+) -> tuple[int, ...]:
+    """Return an integer for each axis, of one for all or a sequence.
+
+    Raises
+    ------
+    TypeError
+        If they are no integers.
+    ValueError
+        If there are others than one or `axes`, or one is below `least`.
+    """
     values = tuple(value) if isinstance(value, Sequence) else (value,)
     values = values * axes if len(values) == 1 else values
     if len(values) != axes:
         raise ValueError(
-            f"{name}: expected one number or {axes}, one for each axis, got {value}"
+            f"{name}: {what} must be one number or {axes}, one for each axis, got "
+            f"{value}"
         )
-    return values
+    return tuple(integer(name, what, n, least) for n in values)
 
 
 def batched(x: Any, axes: int, name: str) -> tuple[Any, bool]:

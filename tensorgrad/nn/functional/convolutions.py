@@ -11,7 +11,7 @@ from ...core.types import Array, Operand
 from ...ops.networks import windows
 from ...ops.networks.neural import affine
 from ...ops.networks.windows import Window, convolution, convolution_transposed
-from .common import batched, cast, floating, functional, lengths
+from .common import batched, cast, floating, functional, integer, lengths
 
 Numbers = int | tuple[int, ...]
 
@@ -62,7 +62,7 @@ def _padding(padding: Any, window: Window, name: str) -> tuple[tuple[int, int], 
             f'{name}: padding is a number, "same" or "valid", got {padding!r}'
         )
     if padding != "same":
-        return tuple((p, p) for p in lengths(padding, axes, name))
+        return tuple((p, p) for p in lengths(padding, axes, name, "padding", 0))
     if any(s != 1 for s in window.stride):
         raise ValueError(f'{name}: padding="same" is for a stride of 1')
     return tuple(((span - 1) // 2, span // 2) for span in window.spans)
@@ -71,10 +71,9 @@ def _padding(padding: Any, window: Window, name: str) -> tuple[tuple[int, int], 
 def _sliding(
     name: str, axes: int, kernel: Any, stride: Any, padding: Any, dilation: Any
 ) -> Window:
-    strides, dilations = lengths(stride, axes, name), lengths(dilation, axes, name)
+    strides = lengths(stride, axes, name, "stride")
+    dilations = lengths(dilation, axes, name, "dilation")
     window = Window(tuple(kernel), strides, ((0, 0),) * axes, dilations)
-    if min(*strides, *dilations) < 1:
-        raise ValueError(f"{name}: stride and dilation are at least 1")
     return window._replace(padding=_padding(padding, window, name))
 
 
@@ -82,7 +81,7 @@ def _filters(
     name: str, axes: int, x: Any, weight: Any, groups: int, transposed: bool
 ) -> Any:
     """Return the filters, checked, in the dtype of the samples."""
-    weight = cast(weight, x)
+    weight, groups = cast(weight, x), integer(name, "groups", groups)
     shape = "(out, in / groups, ...)" if not transposed else "(in, out / groups, ...)"
     inputs = 0
     if weight.ndim == axes + 2 and weight.shape[0] % groups == 0:
@@ -170,7 +169,7 @@ def _transposed(
     x, single = batched(input, axes, name)
     weight = _filters(name, axes, x, weight, groups, True)
     window = _sliding(name, axes, weight.shape[2:], *numbers)
-    extra = lengths(output_padding, axes, name)
+    extra = lengths(output_padding, axes, name, "output_padding", 0)
     if any(e >= s for e, s in zip(extra, window.stride, strict=True)):
         raise ValueError(
             f"{name}: output_padding is below the stride, got {extra} for "
@@ -240,7 +239,7 @@ def unfold(
 ) -> Array:
     """Windows of (n, channels, height, width) as columns (n, channels * size, L)."""
     x, single = batched(input, 2, "unfold")
-    kernel = lengths(kernel_size, 2, "unfold")
+    kernel = lengths(kernel_size, 2, "unfold", "kernel_size")
     window = _sliding("unfold", 2, kernel, stride, padding, dilation)
     y = windows.unfold(x, window)
     counts = math.prod(window.counts(x.shape[2:]))
@@ -259,7 +258,8 @@ def fold(
 ) -> Array:
     """Columns added up where their windows are, (n, channels, height, width)."""
     x, single = batched(input, 1, "fold")
-    sizes, kernel = (lengths(v, 2, "fold") for v in (output_size, kernel_size))
+    sizes = lengths(output_size, 2, "fold", "output_size")
+    kernel = lengths(kernel_size, 2, "fold", "kernel_size")
     window = _sliding("fold", 2, kernel, stride, padding, dilation)
     counts = window.counts(sizes)
     n, rows, columns = x.shape

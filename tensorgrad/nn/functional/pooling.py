@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,10 +21,11 @@ def _window(
 ) -> Window:
     """Return a window over an array, wide enough behind it where that is asked for."""
     kernel_size, stride, padding, dilation = numbers
-    kernel = lengths(kernel_size, axes, name)
-    strides = lengths(kernel if stride in (None, (), []) else stride, axes, name)
-    pads = lengths(padding, axes, name)
-    dilations = lengths(dilation, axes, name)
+    kernel = lengths(kernel_size, axes, name, "kernel_size")
+    stride = kernel if stride in (None, (), []) else stride
+    strides = lengths(stride, axes, name, "stride")
+    pads = lengths(padding, axes, name, "padding", 0)
+    dilations = lengths(dilation, axes, name, "dilation")
     if any(2 * p > k for p, k in zip(pads, kernel, strict=True)):
         raise ValueError(
             f"{name}: padding is at most half of the kernel, got {pads} for {kernel}"
@@ -232,9 +233,12 @@ def _adaptive(
     x, single = batched(input, axes, name)
     if math.prod(x.shape[1:]) == 0:
         raise ValueError(f"{name}: expected samples with elements, got shape {x.shape}")
-    sizes = lengths(output_size, axes, name)
+    given = output_size if isinstance(output_size, Sequence) else [output_size]
+    kept = lengths([k is None for k in given], axes, name, "output_size", 0)
+    given = [1 if k is None else k for k in given]
+    sizes = lengths(given, axes, name, "output_size")
     for axis, k in enumerate(sizes, 2):
-        if k not in (None, x.shape[axis]):
+        if k != x.shape[axis] and not kept[axis - 2]:
             x = reduce(x, axis, k)
     return x[0] if single else x
 

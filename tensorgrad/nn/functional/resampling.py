@@ -10,7 +10,7 @@ import numpy as np
 
 from ...core.types import Array, Operand
 from ...ops.support.axes import array
-from .common import along, floating, functional
+from .common import along, floating, functional, integer
 from .pooling import mean_of_parts
 
 _PADDING = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
@@ -118,8 +118,13 @@ def _sizes(
             f"{given}"
         )
     if factor is None:
+        values = [integer("interpolate", "size", k) for k in values]
         return values, [n / k for n, k in zip(lengths, values, strict=True)]
     sizes = [math.floor(n * f) for n, f in zip(lengths, values, strict=True)]
+    if min(sizes, default=1) < 1:
+        raise ValueError(
+            f"interpolate: nothing is left of {lengths} at a scale_factor of {given}"
+        )
     if recompute:
         return sizes, [n / k for n, k in zip(lengths, sizes, strict=True)]
     return sizes, [1 / f for f in values]

@@ -150,7 +150,13 @@ class Program:
 
     @cached_property
     def lives(self) -> list[Live]:
-        """The arrays from outside that are read or written to."""
+        """The arrays from outside that are read or written to.
+
+        Returns
+        -------
+        list of Live
+            Each once.
+        """
         used = [v for c in self.calls for v in (*c.reads, *c.writes, *c.results)]
         owners = dict.fromkeys(map(owner, [*used, *self.returned]))
         return [v for v in owners if isinstance(v, Live)]

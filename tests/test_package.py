@@ -74,7 +74,9 @@ LONGEST_BODY = 40
 SHARED_NAMES = {
     "activations": "activation functions: the operations, and PyTorch's names for them",
     "check": "the check of a gradient: the functions, and the command that calls them",
+    "convolutions": "convolutions: the operations, and PyTorch's names for them",
     "errors": "the exceptions of a part",
+    "pooling": "pooling: the operation, and PyTorch's names for it",
     "pictures": "pictures of runs: the functions, and the options that ask for them",
 }
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import tensorgrad as tg
-from tensorgrad.ops.networks import windows
-from tensorgrad.ops.networks.windows import Window, convolution, convolution_transposed
+from tensorgrad.ops.networks import convolutions
+from tensorgrad.ops.networks.convolutions import convolution, convolution_transposed
+from tensorgrad.ops.networks.windows import Window
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -20,7 +21,7 @@ def test_filters_slide_back_as_they_are_added_up(seed, monkeypatch):
     weight = rng.standard_normal((3 * groups, 8, *kernel))
     z = convolution(x, weight, None, window, groups)
     slid = convolution_transposed(z, weight, lengths, window, groups)
-    monkeypatch.setattr(windows, "_is_cheaper", lambda *_: False)
+    monkeypatch.setattr(convolutions, "_is_cheaper", lambda *_: False)
     added = convolution_transposed(z, weight, lengths, window, groups)
     np.testing.assert_allclose(slid, added, rtol=1e-12, atol=1e-12)
     assert slid.shape == x.shape
@@ -28,13 +29,13 @@ def test_filters_slide_back_as_they_are_added_up(seed, monkeypatch):
 
 def test_both_ways_are_taken():
     narrow, wide = (Window((2,), (1,), ((n, n),), (1,)) for n in (1, 2))
-    assert windows._inverse(narrow) is not None
-    assert windows._inverse(wide) is None
-    assert windows._inverse(narrow._replace(stride=(2,))) is None
-    assert windows._is_cheaper((16, 16, 3, 3), 1)
-    assert windows._is_cheaper((16, 1, 3, 3), 16)
-    assert not windows._is_cheaper((16, 6, 5, 5), 1)
-    assert not windows._is_cheaper((64, 16, 3), 1)
+    assert convolutions._inverse(narrow) is not None
+    assert convolutions._inverse(wide) is None
+    assert convolutions._inverse(narrow._replace(stride=(2,))) is None
+    assert convolutions._is_cheaper((16, 16, 3, 3), 1)
+    assert convolutions._is_cheaper((16, 1, 3, 3), 16)
+    assert not convolutions._is_cheaper((16, 6, 5, 5), 1)
+    assert not convolutions._is_cheaper((64, 16, 3), 1)
 
 
 F, X, W = tg.nn.functional, np.ones((1, 4, 6, 6)), np.ones((4, 4, 3, 3))

@@ -9,8 +9,9 @@ import numpy as np
 
 from ...core.types import Array, Operand
 from ...ops.networks import windows
+from ...ops.networks.convolutions import convolution, convolution_transposed
 from ...ops.networks.neural import affine
-from ...ops.networks.windows import Window, convolution, convolution_transposed
+from ...ops.networks.windows import Window
 from .common import batched, cast, floating, functional, integer, lengths
 
 Numbers = int | tuple[int, ...]

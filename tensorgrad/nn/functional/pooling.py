@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ...core.types import Array, Operand
-from ...ops.networks.windows import Window, max_pool, unfold
+from ...ops.networks.pooling import max_pool
+from ...ops.networks.windows import Window, unfold
 from .common import along, batched, functional, lengths
 
 Numbers = int | tuple[int, ...]

@@ -418,6 +418,36 @@ def test_what_an_index_picks_is_read_written_and_added_to(index, kind, uncompile
     assert len(fused.calls) == 1
 
 
+@pytest.mark.parametrize("index", [2, (slice(1, 4), 0), (Ellipsis, -1), slice(None)])
+def test_parts_are_put_where_slices_and_numbers_say(index, uncompiled):
+    w = Writing()
+    x = w.live(np.arange(24.0).reshape(4, 3, 2))
+    part = w.call(np.square, w.live(np.ones(x.array[index].shape)))
+    w.write(operator.setitem, x, x, index, part)
+    w.write(operator.setitem, x, x, index, w.call(np.multiply, part, 2.0))
+    assert len(check_exact(w, w.call(np.add, x, 1.0)).calls) == 1
+
+
+@pytest.mark.parametrize("axis", [None, 0, -1, (0, 2)])
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+def test_a_mean_is_a_sum_and_a_quotient(axis, kind, uncompiled):
+    w = Writing()
+    x = w.live(np.arange(24, dtype=kind).reshape(4, 3, 2))
+    means = [w.call(np.mean, x, axis=axis), w.call(np.ndarray.mean, x, axis)]
+    means.append(w.call(np.mean, x, axis, keepdims=True))
+    means += [w.call(np.square, mean) for mean in means]
+    assert len(check_exact(w, *means).calls) == 1
+
+
+def test_other_means_stay_calls(uncompiled):
+    w = Writing()
+    x, mask = w.live(np.arange(6.0)), w.live(np.arange(6) > 2)
+    half, whole = w.live(np.ones(6, "f2")), w.live(np.arange(6))
+    means = [w.call(np.mean, y) for y in (half, whole)]
+    means += [w.call(np.mean, x, dtype="f4"), w.call(np.mean, x, where=mask)]
+    assert [c.function for c in check_exact(w, *means).calls] == [np.mean] * 4
+
+
 def test_an_index_that_repeats_adds_to_what_it_has_added(uncompiled):
     w = Writing()
     total, x = w.live(np.zeros(9)), w.live(np.arange(40.0).reshape(10, 4))

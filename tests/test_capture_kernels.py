@@ -1,5 +1,6 @@
 """Kernels are an offer: whatever stands against them, the step is done all the same."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -414,6 +415,15 @@ def test_a_kernel_takes_numbers_and_arrays(number, fresh):
 def test_a_kernel_refuses_what_it_is_not_for(args, error, fresh):
     with pytest.raises(error):
         summed(3)(*args)
+
+
+def test_a_kernel_keeps_the_memory_that_says_what_it_is(fresh):
+    """CPython looks there as it forgets the function, whatever else is gone."""
+    source = "def kernel(n, a):\n    put(a, n, 1.0)\n"
+    kernel = kernels.prepared(source, (np.zeros(3),), 1)(2)
+    told = ctypes.c_void_p.from_address(id(kernel) + object.__basicsize__).value
+    low, high = np.lib.array_utils.byte_bounds(kernel.__self__)
+    assert low <= told < high
 
 
 SUMS = """\

@@ -25,6 +25,7 @@ from .compile import installed, prepared, require_llvm, unusable
 from .elements import Element
 from .factors import factored
 from .groups import fusible, grouped
+from .means import without_means
 from .nests import Nest, nested
 from .scratch import without_scratch
 
@@ -51,7 +52,7 @@ def fuse(program: Program, alone: Change = _same) -> Program:
         If llvmlite is not installed.
     """
     require_llvm()
-    program = without_scratch(program)
+    program = without_means(without_scratch(program))
     fit = fusible(program)
     groups = grouped(program, fit)
     users = _users(program, groups)

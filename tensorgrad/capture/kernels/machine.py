@@ -253,19 +253,25 @@ def linked(symbol: str, code: bytes) -> Callable[..., Callable[..., None]]:
     address = engine.get_function_address(symbol)
     if not address:
         raise ValueError(f"no kernel {symbol} in its object file")
-    method = _Method(b"kernel", address, _FASTCALL, None)
-    _alive.append(method)
 
     def bound(*integers: int) -> Callable[..., None]:
-        table = np.array([*_addresses(), *integers], np.int64)
+        # CPython looks at the method until its function is gone, even as the
+        # interpreter ends: it lies in memory that the function itself keeps.
+        words = [*_addresses(), *integers]
+        table = np.zeros(len(words) + _WORDS, np.int64)
+        table[:-_WORDS] = words
+        memory: Any = table
+        method = _Method.from_buffer(memory, len(words) * table.itemsize)
+        method.name, method.function, method.flags = _NAME, address, _FASTCALL
         kernel: Callable[..., None] = _new_function()(ctypes.byref(method), table, None)
         return kernel
 
     return bound
 
 
-_alive: list[_Method] = []
-"""What built-in functions refer to."""
+_NAME = b"kernel"
+
+_WORDS = ctypes.sizeof(_Method) // 8
 
 
 @functools.cache

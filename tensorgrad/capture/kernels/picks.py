@@ -18,17 +18,17 @@ def lookup(source: Any, index: Any) -> tuple[Access, tuple[int, ...]]:
     Raises
     ------
     Unfit
-        If no array of integers is in the index, or what is no array, slice or number.
+        If there is in the index what is no array of integers, slice or number.
     """
     items = _items(index, len(source.shape))
     told = [k for k, item in enumerate(items) if not _is_basic(item)]
     arrays = [items[k] for k in told if isinstance(items[k], Value)]
-    if not arrays or not all(a.dtype.kind in "iu" for a in arrays):
+    if not all(a.dtype.kind in "iu" for a in arrays):
         raise Unfit
     shape = np.broadcast_shapes(*(a.shape for a in arrays))
     access, taken, axis = place(source), _Taken(shape), 0
     for k, item in enumerate(items):
-        if k == told[0] == told[-1] - len(told) + 1:
+        if told and k == told[0] == told[-1] - len(told) + 1:
             # Arrays that stand together put their axes there, others put them first.
             taken.first = len(taken.sizes)
         if item is None:

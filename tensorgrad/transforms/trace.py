@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from ..core.place import user_level
 from ..core.primitive import primitive
 from ..core.tensor import Tensor, as_array, detached, wrap
 from ..core.tree import leaves, mapped, nest, refilled
+from .batched import Batched
 
 Seeds = Mapping[Any, Any]
 
@@ -77,7 +79,38 @@ class Pullback:
             gradients = differentiate(
                 lifted, targets=self.targets, lift=wrap, retain_graph=True
             )
-        return {n: wrap(g._value.copy(), g.node) for n, g in gradients.items()}
+        # A hook may have kept a gradient; of this one nobody else knows.
+        spare: Any = object()
+        gradients[spare] = wrap(np.zeros(1), None)
+        known = {n: sys.getrefcount(g) for n, g in gradients.items()}
+        usual, only = known.pop(spare), _references(gradients.pop(spare), "_value")
+        return {
+            n: wrap(
+                _owned(gradients[n], only if count == usual else 0), gradients[n].node
+            )
+            for n, count in known.items()
+        }
+
+
+def _references(holder: Any, name: str) -> int:
+    return sys.getrefcount(getattr(holder, name))
+
+
+def _owned(g: Tensor, only: int) -> Any:
+    """Return the array of a gradient, copied unless there are only so many references.
+
+    A rule may return what it was given, or what is saved for another pass. Memory that
+    lies otherwise than a copy would is copied too: sums of it have other bits.
+    """
+    holder, name = g, "_value"
+    while _references(holder, name) == only:
+        if type(getattr(holder, name)) is Batched:
+            holder, name = getattr(holder, name), "array"
+            continue
+        x = getattr(holder, name)
+        is_plain = type(x) is np.ndarray and x.flags.owndata and x.flags.c_contiguous
+        return g._value if is_plain else g._value.copy()
+    return g._value.copy()
 
 
 def _zeros(tensor: Tensor) -> Tensor:

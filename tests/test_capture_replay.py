@@ -533,6 +533,20 @@ def test_times_one_is_no_multiplication(writing):
     assert "[...]" not in Replay(program).source
 
 
+def test_copies_that_nobody_writes_to_are_not_made(writing):
+    x = writing.input(X)
+    y = writing.call(np.tanh, x)
+    first, second = writing.call(np.copy, y), writing.call(np.copy, y)
+    z = writing.call(np.add, first, first)
+    writing.call(np.add, second, z, out=second, writes=(second,))
+    program, gone = pruned(writing.returns(y, first, second))
+    assert [call.name for call in program.calls] == ["tanh", "copy", "add", "add"]
+    assert [e.why for e in gone] == ["nothing writes to it, or to that"]
+    a, b, c = Replay(program)([X], [])
+    assert bits([a, b, c]) == bits([np.tanh(X), np.tanh(X), a + (b + b)])
+    assert not any(map(np.shares_memory, (a, b, c), (b, c, a)))
+
+
 @pytest.mark.parametrize("function", [np.maximum, np.minimum])
 @pytest.mark.parametrize("number", [0, -0.0, 1.5])
 def test_numbers_along_rows_give_the_same_bits(writing, function, number):

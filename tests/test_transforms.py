@@ -506,3 +506,26 @@ def test_columns_are_computed_at_once_where_an_operation_has_many_outputs():
     outputs = f(x)
     assert derivatives._few([outputs.node]) > 1000
     assert tg.jacobian(f)(np.ones(3)).shape == (30, 12, 3)
+
+
+def test_gradients_in_a_graph_share_no_memory():
+    kept = []
+
+    @tg.primitive
+    def itself(x):
+        return x * 1.0
+
+    itself.vjp(x=lambda g, y: y)
+
+    def f(a, b, c, d):
+        d.register_hook(kept.append)
+        return (a + b).sum() + itself(c).sum() + (d * d).sum()
+
+    xs = [tg.Tensor(np.ones(3), requires_grad=True) for _ in range(4)]
+    found = tg.grad(f, argnums=(0, 1, 2, 3))(*xs)
+    assert all(g.requires_grad for g in found[2:3])
+    kept.append(found[2].node.saved)
+    memory = [*(g.numpy() for g in found), kept[0].numpy(), *kept[1]]
+    arrays = [x for x in memory if isinstance(x, np.ndarray)]
+    for i, a in enumerate(arrays):
+        assert not any(np.shares_memory(a, b) for b in arrays[:i])

@@ -68,6 +68,7 @@ class _Folding:
         self.before = program
         self.gone = gone
         self.written = {owner(w) for call in program.calls for w in call.writes}
+        self.hosts = {r for c in program.calls if not c.pure for r in c.results}
         self.known: dict[Value | Number, Value | Number] = {}
 
     def program(self) -> Program:
@@ -85,12 +86,29 @@ class _Folding:
             self._fold(call)
             return None
         factor = _times_one(call)
-        if factor is None:
-            return call
-        if call.writes:
-            self.gone.append(Eliminated(call.label, "it multiplies by 1"))
+        if factor is not None:
+            if call.writes:
+                self.gone.append(Eliminated(call.label, "it multiplies by 1"))
+                return None
+            call = replace(call, function=np.copy, args=(factor,))
+        if self._is_needless(call):
+            self.known[call.results[0]] = call.args[0]
+            self.gone.append(Eliminated(call.label, "nothing writes to it, or to that"))
             return None
-        return replace(call, function=np.copy, args=(factor,))
+        return call
+
+    def _is_needless(self, call: Call) -> bool:
+        """Whether it copies a result, and neither is ever written to.
+
+        What is returned twice a replay copies.
+        """
+        if call.name != "copy" or len(call.args) != 1 or call.kwargs:
+            return False
+        (x,), (y,) = call.args, call.results
+        if not isinstance(x, Result) or not isinstance(y, Result):
+            return False
+        once = not {x, y} & (self.written | self.hosts)
+        return once and layout(x) == layout(y)
 
     def _now(self, value: Value | Number) -> Value | Number:
         """Return a value, or the constant that has replaced it."""

@@ -39,6 +39,29 @@ def test_losses_agree(case):
     steps.agree(*case)
 
 
+NAMES = [
+    "residual",
+    "depthwise",
+    "autoencoder",
+    "dilated",
+    "LSTM",
+    "GRU",
+    "encoder",
+    "factors",
+    "perceptron",
+    "normalised",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_losses_of_small_models_agree(name, monkeypatch):
+    pytest.importorskip("safetensors")
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    models = importlib.import_module("models")
+    assert [*models.MODELS] == NAMES
+    importlib.import_module("steps").agree(*models.case(name))
+
+
 def test_another_rate_is_noticed(case, monkeypatch):
     model, ours, theirs, batches = case
     steps = importlib.import_module("steps")

@@ -248,9 +248,14 @@ def test_a_step_is_that_of_the_calls(sizes, uncompiled):
 
 @pytest.mark.parametrize(
     "shapes",
-    [((3,), (3, 9)), ((9, 3), (3,)), ((7, 9), (9,)), ((9,), (9, 7)), ((9,), (9,))],
+    [
+        *[((3,), (3, 9)), ((9, 3), (3,)), ((7, 9), (9,)), ((9,), (9, 7)), ((9,), (9,))],
+        *[((5, 2, 3), (5, 3, 4)), ((5, 2, 3), (3, 4)), ((6, 2), (4, 2, 3))],
+        *[((3,), (5, 3, 2)), ((5, 2, 3), (3,)), ((1, 2, 7), (5, 7, 1)), ((2,), (2,))],
+        *[((5, 1, 1), (5, 1, 1)), ((4, 5, 2, 3), (3, 4)), ((3, 5, 8), (3, 8, 6))],
+    ],
 )
-def test_products_with_vectors_are_loops(shapes, uncompiled):
+def test_products_with_vectors_and_of_many_matrices_are_loops(shapes, uncompiled):
     w = Writing()
     rng = np.random.default_rng(0)
     a, b = (w.live(rng.standard_normal(shape)) for shape in shapes)
@@ -437,6 +442,35 @@ def test_a_mean_is_a_sum_and_a_quotient(axis, kind, uncompiled):
     means.append(w.call(np.mean, x, axis, keepdims=True))
     means += [w.call(np.square, mean) for mean in means]
     assert len(check_exact(w, *means).calls) == 1
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_long_sums_of_rows_go_into_kernels_and_sums_within_a_row_do_not(
+    turned, uncompiled
+):
+    w = Writing()
+    x = w.live(np.ones((5000, 3)))
+    if turned:
+        x = w.view(w.live(np.ones((3, 5000))), lambda a: a.T)
+    total = w.call(np.add.reduce, w.call(np.negative, x), axis=0)
+    calls = check_exact(w, total, w.call(np.negative, total)).calls
+    assert len(calls) == (3 if turned else 1)
+
+
+@pytest.mark.parametrize(("kind", "loops"), [("f4", 0), ("f8", 1)])
+def test_a_row_that_is_a_vector_is_not_written_out(
+    kind, loops, uncompiled, monkeypatch
+):
+    sources = []
+    monkeypatch.setattr(
+        fusion,
+        "prepared",
+        lambda source, *_: sources.append(source) or in_python(source),
+    )
+    w = Writing()
+    x, row = w.live(np.ones((20, 8), kind)), w.live(np.ones(8, kind))
+    check_exact(w, w.call(np.add, w.call(np.negative, x), row))
+    assert sources[0].count("for j") == loops
 
 
 def test_other_means_stay_calls(uncompiled):

@@ -14,6 +14,9 @@ from .nests import COLUMNS, ROWS, Nest, Placed
 UNROLLED = 8
 """Up to so many columns are written out one by one and stay in registers."""
 
+REGISTER = 64
+"""A row of so many bytes is a vector as it lies, unless its columns are joined."""
+
 SMALL = 16
 """Larger numbers of rows are arguments, so that batches of any size share a kernel."""
 
@@ -100,9 +103,16 @@ def _stored(nests: Sequence[Nest], outside: Collection[Value]) -> set[Value]:
         owners = nest.owners()
         stored |= owners & met
         met |= owners
-        if nest.columns > UNROLLED:
+        if not _is_unrolled(nest):
             stored |= _in_several_loops(nest)
     return stored
+
+
+def _is_unrolled(nest: Nest) -> bool:
+    """Whether columns are written out: rows are what is vectorised then."""
+    size = max(p.element.write.dtype.itemsize for p in nest.placed)
+    few = nest.columns * size < REGISTER or any(p.across for p in nest.placed)
+    return few and nest.columns <= UNROLLED
 
 
 def _in_several_loops(nest: Nest) -> set[Value]:
@@ -132,7 +142,7 @@ class _Nest:
         self.sums: dict[tuple[Placed, str], str] = {}
         self.written = {placed.element.write.owner for placed in nest.placed}
         self.now: list[str] = self.before
-        self.unrolled = nest.columns <= UNROLLED
+        self.unrolled = _is_unrolled(nest)
         self.columns = [*map(str, range(nest.columns))] if self.unrolled else ["j"]
 
     def lines(self) -> list[str]:

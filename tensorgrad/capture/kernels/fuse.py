@@ -72,6 +72,9 @@ def fuse(program: Program, alone: Change = _same) -> Program:
 def _is_slow(call: Call) -> bool:
     """Whether NumPy takes longer for a call than a kernel of it alone."""
     known = facts_of(call.function)
+    if known.name == "matmul":
+        # Of many small matrices: NumPy multiplies them one by one.
+        return any(isinstance(r, Value) and len(r.shape) > 2 for r in call.results)
     vectorised = known.rounded and not known.costly
     return vectorised or known.rereads or known.name == "add_at"
 

@@ -4,29 +4,44 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import reduce
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from ..program import Call
+from ..program import Call, Value
 from .elements import Access, Element, Operand, Unfit, destination, place
 
 NARROW = 4
 """Products with an inner or outer size up to that are loops; BLAS is slower there."""
+
+TERMS = 8
+"""So long sums are written out for many products at once; BLAS does one at a time."""
+
+FEW = 1024
+"""Elements of each of these products; larger ones are worth a call of BLAS."""
 
 LONG = 4096
 """Longer sums are NumPy's and those of BLAS, which lose fewer digits."""
 
 
 def product(number: int, call: Call) -> list[Element]:
-    """A product of matrices of which one size is tiny, as that many elements."""
+    """A product of matrices of which one size is tiny, as that many elements.
+
+    Of many matrices at once, sums are what must be short.
+    """
     if set(call.kwargs) - {"out"}:
         raise Unfit
     a, b = call.args[:2]
     to = destination(call)
-    if {len(a.shape), len(b.shape)} - {1, 2} or len({v.dtype for v in (a, b, to)}) > 1:
+    if len({v.dtype for v in (a, b, to)}) > 1 or a.dtype.kind != "f":
         raise Unfit
-    if a.dtype.kind != "f":
+    several = max(len(a.shape), len(b.shape)) > 2
+    if several and prod((*a.shape[-2:-1], *b.shape[1:][-1:])) > FEW:
+        raise Unfit
+    if 0 < a.shape[-1] <= (TERMS if several else NARROW):
+        return [_outer(number, a, b, to)]
+    if several:
         raise Unfit
     (n, inner), m = (1, *a.shape)[-2:], (*b.shape, 1)[1]
     left, right, into = place(a), place(b), place(to)
@@ -37,8 +52,6 @@ def product(number: int, call: Call) -> list[Element]:
     if len(a.shape) == 1:
         left = replace(left, strides=(0, *left.strides))
         into = replace(into, strides=(0, *into.strides))
-    if inner <= NARROW:
-        return [_outer(number, (n, inner, m), left, right, into)]
     if inner > LONG:
         raise Unfit
     if n <= NARROW:
@@ -51,17 +64,22 @@ def product(number: int, call: Call) -> list[Element]:
     raise Unfit
 
 
-def _outer(
-    number: int, sizes: tuple[int, int, int], a: Access, b: Access, into: Access
-) -> Element:
-    """sum_k a[i, k] b[k, j], with k written out."""
-    n, inner, m = sizes
-    left = [
-        replace(a, offset=a.offset + k * a.strides[1], strides=(a.strides[0], 0))
+def _outer(number: int, a: Value, b: Value, to: Value) -> Element:
+    """sum_k a[..., i, k] b[..., k, j], with k written out."""
+    left, right, inner = place(a), place(b), a.shape[-1]
+    # A vector has no axis in the result.
+    i, j = (len(x.shape) > 1 for x in (a, b))
+    rank = len(to.shape) - i - j
+    below, across = left.strides[-2:-1], right.strides[-1:] if j else ()
+    step = right.strides[-2] if j else right.strides[-1]
+    lefts = _repeated(a, left, rank) + below + (0,) * j
+    rights = _repeated(b, right, rank) + (0,) * i + across
+    reads = [
+        replace(left, offset=left.offset + k * left.strides[-1], strides=lefts)
         for k in range(inner)
     ]
-    right = [
-        replace(b, offset=b.offset + k * b.strides[0], strides=(0, b.strides[1]))
+    reads += [
+        replace(right, offset=right.offset + k * step, strides=rights)
         for k in range(inner)
     ]
 
@@ -69,7 +87,14 @@ def _outer(
         terms = map(_times, names[:inner], names[inner:])
         return reduce(lambda total, term: f"plus({total}, {term})", terms)
 
-    return Element(number, (n, m), (*left, *right), into, text, a.dtype)
+    return Element(number, to.shape, (*reads,), place(to), text, a.dtype)
+
+
+def _repeated(matrices: Value, access: Access, rank: int) -> tuple[int, ...]:
+    """Return strides along the axes before those of matrices, broadcast to `rank`."""
+    sizes = zip(matrices.shape[:-2], access.strides[:-2], strict=True)
+    strides = tuple(0 if size == 1 else stride for size, stride in sizes)
+    return (0,) * (rank - len(strides)) + strides
 
 
 def _row(access: Access, row: int) -> Access:

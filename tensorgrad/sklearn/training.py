@@ -15,11 +15,11 @@ from .network import Loss, Network, cut, weighted_sum
 
 Array = np.ndarray[Any, Any]
 
-REPLAY = 125
+REPLAY = 180
 """Steps from which on recording two of them costs less than it saves."""
 
 KERNELS = 1_000
-"""Steps from which on compiling kernels costs less than it saves."""
+"""Steps from which on kernels pay that are on disk; to compile them, some 5,000."""
 
 
 class Batch:

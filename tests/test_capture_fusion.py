@@ -282,6 +282,25 @@ def test_random_programs_are_the_same_compiled(seed, folder):
     check_exact(random.w, *[v for v in random.pool if isinstance(v, Value)][8:])
 
 
+def test_a_square_matrix_is_walked_through_as_it_lies(uncompiled, monkeypatch):
+    sources = []
+    monkeypatch.setattr(
+        fusion,
+        "prepared",
+        lambda source, *_: sources.append(source) or in_python(source),
+    )
+    w = Writing()
+    x = w.live(np.linspace(-1.0, 1.0, 1600).reshape(40, 40))
+    mean = w.call(np.divide, w.call(np.add.reduce, x, axis=0), 40.0)
+    y = w.call(np.subtract, x, mean)
+    spread = w.call(np.add.reduce, w.call(np.square, y), axis=0)
+    y = w.call(np.divide, y, w.call(np.sqrt, spread))
+    check_close(w, y, rtol=1e-12)
+    # Elements for the means of columns have rows of the same number.
+    assert sources
+    assert not any("* j" in source for source in sources)
+
+
 @pytest.mark.parametrize(("size", "loops"), [(8, 1), (40, 20)])
 def test_many_arrays_are_joined_one_by_one(size, loops, uncompiled, monkeypatch):
     sources = []

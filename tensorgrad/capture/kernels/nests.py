@@ -230,7 +230,24 @@ def _ways(element: Element, shape: Shape) -> Iterator[Placed]:
             taken = shape if inner else shape[:COLUMNS]
             axes = _axes([element.space[i] for i in order], taken)
             if axes is not None and (not inner or shape[COLUMNS] > 1):
-                yield _placed(element, order, axes, shape, inner)
+                placed = _placed(element, order, axes, shape, inner)
+                if not inner or _is_near(placed):
+                    yield placed
+
+
+def _is_near(placed: Placed) -> bool:
+    """Whether columns are the axis along which most of its memory is contiguous.
+
+    Of few elements all are near.
+    """
+    plain = placed.plain
+    if prod(plain.space) <= SHORT:
+        return True
+    here, there = (
+        sum(access.strides[-1] == 1 for access in element.accesses)
+        for element in (placed.element, plain)
+    )
+    return here >= there
 
 
 def _axes(space: Sequence[int], shape: Sequence[int]) -> list[range] | None:

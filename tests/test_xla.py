@@ -214,6 +214,18 @@ def test_a_list_of_state_is_never_stale(part):
         np.testing.assert_allclose(found, expected, rtol=1e-8)
 
 
+def test_a_copy_of_an_optimizer_shows_the_same_state():
+    pair = Pair(lr=0.01)
+    another = tg.optim.Adam(weights(pair.model), lr=0.1)
+    another.state = pair.optimizer.state
+    pair.train()
+    for twin in (copy.copy(pair.optimizer), another):
+        for _ in range(2):
+            for a, b in zip(twin.state[0], pair.other_optimizer.state[0], strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-8)
+            pair.train(1)
+
+
 def test_what_somebody_let_go_of_stays_away_again(fetched):
     pair = Pair(lr=0.01)
     pair.train()

@@ -10,7 +10,7 @@ constructor or an index, may leave its labels behind, but no mask and no unit.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from numbers import Real
 from types import EllipsisType, NoneType
 from typing import Any
@@ -243,15 +243,15 @@ HOLDERS: WeakSet[Any] = WeakSet()
 """Optimizers, by whose method `kept` it is known what they refer to."""
 
 AWAY: dict[int, Any] = {}
-"""State whose newest values are on a device, by its id: an object that comes home, and
-tells whose it is.
+"""State whose newest values are on a device: objects that come home, by the id of the
+array that owns the memory.
 """
 
 
-def fetch(holder: Any = None) -> bool:
-    """Bring state, all or a holder's, back from devices; return whether any was."""
-    every = [*AWAY.values()]
-    away = [s for s in every if holder is None or s.belongs_to(holder)]
+def fetch(memory: Iterable[int] | None = None) -> bool:
+    """Bring state, all or that in some memory, back; return whether any was away."""
+    keys = [*AWAY] if memory is None else memory
+    away = [state for key in keys if (state := AWAY.get(key)) is not None]
     for state in away:
         state.come_home()
     return bool(away)

@@ -13,8 +13,10 @@ import numpy as np
 from ..core.elsewhere import check_keywords
 from ..core.errors import CaptureError, GraphError
 from ..core.foreign import AWAY, HOLDERS, fetch
+from ..core.node import root
 from ..core.observe import Recorder, current_recorder, host, observers
 from ..core.tensor import Tensor, memories
+from ..core.tree import leaves
 from ..core.writes import record_write, stamp, watched
 from .checks import as_parameters, check_parameters, check_saved, check_state
 from .joined import joined, share_memory, shared_scratch
@@ -46,9 +48,10 @@ class _State:
     def __get__(self, optimizer: Optimizer | None, kind: type) -> Any:
         if optimizer is None:
             return self
+        state = vars(optimizer)["state"]
         if AWAY:
-            fetch(optimizer)
-        return vars(optimizer)["state"]
+            fetch({id(root(x)) for x in leaves(state)})
+        return state
 
     def __set__(self, optimizer: Optimizer, state: list[list[Array]]) -> None:
         vars(optimizer)["state"] = state
@@ -332,19 +335,6 @@ class Optimizer:
             Lists, tuples and dicts of arrays.
         """
         return [vars(self).get(name) for name in ("state", *_DERIVED)]
-
-    def own_arrays(self) -> list[Array]:
-        """Return the arrays that only an optimizer writes to: state, and copies.
-
-        Returns
-        -------
-        list of ndarray
-            Views of one memory among them.
-        """
-        arrays = [*chain.from_iterable(self.state)]
-        if self._joined is not None:
-            arrays += [self._joined.w, self._joined.g]
-        return arrays
 
     def _note_changes(self) -> None:
         """Adopt parameters and arrays of state that were replaced."""

@@ -83,8 +83,8 @@ class State:
     Parameters
     ----------
     home : ndarray
-        What owns the memory. Values of tensors lie in it, and arrays that only a
-        holder shows, an optimizer, which brings them back first.
+        What owns the memory. Values of tensors lie in it, or arrays of an optimizer,
+        which brings them back before it shows them.
 
     Attributes
     ----------
@@ -102,16 +102,14 @@ class State:
         self._counts: list[int] = []
         self._calls, self._patience = 0, 1
         self._places: list[tuple[weakref.ref[Tensor], Array, Remote]] = []
-        self._holders: weakref.WeakSet[Any] = weakref.WeakSet()
 
-    def join(self, tensors: Iterable[Tensor], own: Iterable[tuple[Any, Array]]) -> None:
-        """Show it in the tensors and the arrays of holders that a step has, too."""
+    def join(self, tensors: Iterable[Tensor]) -> None:
+        """Show it in the tensors that a step has, too."""
         known = {id(t()) for t, _, _ in self._places}
         for tensor in {id(t): t for t in tensors if id(t) not in known}.values():
             x = tensor._value
             if root(x) is self.home:
                 self._places.append((weakref.ref(tensor), x, Remote(x)))
-        self._holders.update(holder for holder, x in own if root(x) is self.home)
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -139,7 +137,7 @@ class State:
     def leave(self, array: Any) -> None:
         """Let a device have the values."""
         self.array = array
-        AWAY[id(self)] = self
+        AWAY[id(self.home)] = self
         if not self.is_seen:
             for tensor, home, remote in self._places:
                 t = tensor()
@@ -150,10 +148,6 @@ class State:
         """Have new values from a step."""
         self.array, self._is_new = array, True
         self.settle()
-
-    def belongs_to(self, holder: Any) -> bool:
-        """Whether an optimizer shows it."""
-        return holder in self._holders
 
     def settle(self) -> None:
         """Come home at once where somebody may look unseen."""
@@ -166,7 +160,7 @@ class State:
             if self._is_new:
                 self.home[...] = np.asarray(self.array.addressable_data(0))
             self.array, self._is_new = None, False
-            AWAY.pop(id(self), None)
+            AWAY.pop(id(self.home), None)
             for tensor, home, remote in self._places:
                 t = tensor()
                 if t is not None and t._value is remote:
@@ -180,14 +174,12 @@ _states: weakref.WeakValueDictionary[int, State] = weakref.WeakValueDictionary()
 """By the id of what owns the memory: several steps have the same."""
 
 
-def state_of(
-    home: Array, tensors: Iterable[Tensor], own: Iterable[tuple[Any, Array]]
-) -> State:
+def state_of(home: Array, tensors: Iterable[Tensor]) -> State:
     """Return the state of some memory, which is at home now."""
     state = _states.get(id(home))
     if state is None:
         state = _states[id(home)] = State(home)
-    state.join(tensors, own)
+    state.join(tensors)
     return state
 
 

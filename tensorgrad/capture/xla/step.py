@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ...core.tensor import Tensor
-from ...core.tree import leaves
 from ..numpy.replay import Replay
 from ..program import (
     Array,
@@ -71,10 +70,8 @@ class XLAStep:
         live = [v for v in used if isinstance(v, Live)]
         self._constants = [v for v in used if isinstance(v, Constant)]
         written = {cell_key(v) for v in written_by(self.program)}
-        hosts = leaves([c.args for c in self.split.before])
-        own = [(h, a) for h in hosts for a in getattr(h, "own_arrays", list)()]
         every = {
-            cell_key(v): state_of(outer(v.array), tensors, own)
+            cell_key(v): state_of(outer(v.array), tensors)
             for v in live
             if not v.scratch
         }

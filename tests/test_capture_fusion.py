@@ -301,8 +301,8 @@ def test_a_square_matrix_is_walked_through_as_it_lies(uncompiled, monkeypatch):
     assert not any("* j" in source for source in sources)
 
 
-@pytest.mark.parametrize(("size", "loops"), [(8, 1), (40, 20)])
-def test_many_arrays_are_joined_one_by_one(size, loops, uncompiled, monkeypatch):
+@pytest.mark.parametrize(("size", "loops"), [(8, 1), (40, 5)])
+def test_many_arrays_are_joined_a_few_at_a_time(size, loops, uncompiled, monkeypatch):
     sources = []
     monkeypatch.setattr(
         fusion,
@@ -316,6 +316,24 @@ def test_many_arrays_are_joined_one_by_one(size, loops, uncompiled, monkeypatch)
     check_exact(w, total)
     # What comes after them is one more, where it is not among them.
     assert sum(s.count("for i in") for s in sources) == loops + 1
+
+
+def test_an_update_of_several_moments_is_one_loop(uncompiled, monkeypatch):
+    sources = []
+    monkeypatch.setattr(
+        fusion,
+        "prepared",
+        lambda source, *_: sources.append(source) or in_python(source),
+    )
+    w = Writing()
+    rng = np.random.default_rng(0)
+    weights, g, m, c = (w.live(rng.random(2000)) for _ in range(4))
+    squares = w.call(np.multiply, w.call(np.multiply, g, g), 0.01)
+    mean = w.call(np.add, w.call(np.multiply, m, 0.9), w.call(np.multiply, g, 0.1))
+    c = w.call(np.add, w.call(np.multiply, c, 0.99), squares)
+    change = w.call(np.divide, mean, w.call(np.sqrt, c))
+    check_exact(w, w.call(np.subtract, weights, change))
+    assert sum(s.count("for i in") for s in sources) == 1
 
 
 @pytest.fixture

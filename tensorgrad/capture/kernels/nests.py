@@ -23,6 +23,10 @@ Shape = tuple[int, int, int]
 SHORT = 512
 """Elements up to which a loop costs more than what its arrays do to the cache."""
 
+FEW = 8
+"""Places that a loop may touch at once, whatever they are: half of what a cache holds
+at one distance."""
+
 
 @dataclass(frozen=True, eq=False)
 class Placed:
@@ -99,9 +103,9 @@ class Nest:
         """Whether a loop with one more element is better than another loop.
 
         Where none of its memory is met again, as when many arrays are joined, all that
-        it adds is a place that the cache must hold.
+        it adds is a place that the cache must hold. It has room for a few.
         """
-        if prod(self.shape) <= SHORT:
+        if prod(self.shape) <= SHORT or len(self._places) < FEW:
             return True
         return not self._places.isdisjoint(_places(element))
 

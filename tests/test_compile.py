@@ -932,6 +932,12 @@ def test_labels_out_of_range_are_refused_before_anything_changes(fused, computed
     assert (w.data != before).any()
 
 
+def test_a_function_of_whole_numbers_alone_takes_a_number():
+    step = tg.compile(lambda x: x + np.invert(np.array_equal(x, x)), fused=False)
+    for _ in range(3):
+        np.testing.assert_array_equal(step(np.arange(4)), np.arange(4))
+
+
 def test_divmod_of_python_numbers_as_arguments():
     def step(x, s):
         quotient, remainder = divmod(s, 0.75)

@@ -48,7 +48,11 @@ def _loop(ufunc: Any, kinds: tuple[Any, ...]) -> tuple[np.dtype[Any], ...] | Non
     if len(kinds) != ufunc.nin:
         return None
     free = (None,) * ufunc.nout
-    dtypes: tuple[np.dtype[Any], ...] = ufunc.resolve_dtypes((*kinds, *free))
+    try:
+        dtypes: tuple[np.dtype[Any], ...] = ufunc.resolve_dtypes((*kinds, *free))
+    except TypeError:
+        # A function of whole numbers alone, as invert, of a number that may be another.
+        return None
     weak = [d if k in (int, float) else k for k, d in zip(kinds, dtypes, strict=False)]
     same = ufunc.resolve_dtypes((*weak, *free)) == dtypes
     return dtypes if same else None

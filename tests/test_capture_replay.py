@@ -533,6 +533,14 @@ def test_times_one_is_no_multiplication(writing):
     assert "[...]" not in Replay(program).source
 
 
+def test_a_large_result_is_not_copied_where_a_view_of_all_of_it_is_returned(writing):
+    y = writing.call(np.negative, writing.input(np.ones(10_000)))
+    run = Replay(*pruned(writing.returns(writing.view(y, lambda a: a[:]))))
+    assert "copy" not in run.source
+    first, second = run([np.ones(10_000)], []), run([np.zeros(10_000)], [])
+    assert (first[0][0], second[0][0]) == (-1, 0)
+
+
 def test_copies_that_nobody_writes_to_are_not_made(writing):
     x = writing.input(X)
     y = writing.call(np.tanh, x)

@@ -74,7 +74,7 @@ class _Folding:
     def program(self) -> Program:
         """Return the program with constants in place of the calls that made them."""
         calls = [new for call in self.before.calls if (new := self._folded(call))]
-        returned: Any = [self._now(v) for v in self.before.returned]
+        returned: Any = [_whole(self._now(v)) for v in self.before.returned]
         return replace(self.before, calls=calls, returned=returned)
 
     def _folded(self, call: Call) -> Call | None:
@@ -144,6 +144,13 @@ class _Folding:
         for result, array in zip(call.results, map(np.asarray, results), strict=False):
             self.known[result] = Constant(*layout(array), array)
         self.gone.append(Eliminated(call.label, "the same in every call, made once"))
+
+
+def _whole(value: Value | Number) -> Value | Number:
+    """Return a result in place of a view that is all of it, to be given away."""
+    if isinstance(value, View) and isinstance(value.base, Result):
+        return value.base if layout(value) == layout(value.base) else value
+    return value
 
 
 def _is_ones(call: Call) -> bool:

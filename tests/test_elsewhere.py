@@ -77,7 +77,7 @@ def test_layers_stay_where_they_are():
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda: X.sum(dim=1), "Tensor.sum takes no dim; NumPy's name for it is axis"),
+        (lambda: X.sum(dim=1), "takes no argument 'dim'; NumPy's name for it is axis"),
         (lambda: X.mean(keepdim=True), "keepdims"),
         (lambda: tg.optim.Adam([X], betas=(0.9, 0.9)), "give beta1 and beta2"),
         (lambda: tg.optim.RMSprop([X], alpha=0.9), "its name is rho"),

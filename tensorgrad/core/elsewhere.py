@@ -147,7 +147,7 @@ def check_keywords(what: str, given: Iterable[str], taken: Iterable[str] = ()) -
     """
     for name in given:
         if name in KEYWORDS and name not in taken:
-            raise TypeError(f"{what} takes no {name}; {KEYWORDS[name]}")
+            raise TypeError(f"{what} takes no argument {name!r}; {KEYWORDS[name]}")
 
 
 def no_attribute(of: Any, name: str, known: Mapping[str, str]) -> AttributeError:

@@ -170,11 +170,12 @@ def uncompiled(monkeypatch):
     from plain_kernels import in_python
 
     from tensorgrad.capture.gemm import matmul
-    from tensorgrad.capture.kernels import fuse
+    from tensorgrad.capture.kernels import factors, fuse
 
     monkeypatch.setattr(fuse, "require_llvm", lambda: None)
     monkeypatch.setattr(fuse, "unusable", str)
-    monkeypatch.setattr(fuse, "prepared", lambda source, *_: in_python(source))
+    for module in (factors, fuse):
+        monkeypatch.setattr(module, "prepared", lambda source, *_: in_python(source))
     # Tiles have no meaning in Python.
     monkeypatch.setattr(matmul, "registers", lambda: None)
 

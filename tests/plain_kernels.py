@@ -15,8 +15,11 @@ class Plain:
     def memory(array):
         # One of no axes that NumPy has made a scalar of would be no kernel's argument.
         assert type(array) is np.ndarray
-        strides = (array.itemsize,)
-        return np.lib.stride_tricks.as_strided(array, (array.size,), strides)
+        # From the first element to the last, of a view as well.
+        steps = zip(array.shape, array.strides, strict=True)
+        end = sum((n - 1) * step for n, step in steps) // array.itemsize
+        size = end + 1 if array.size else 0
+        return np.lib.stride_tricks.as_strided(array, (size,), (array.itemsize,))
 
     @classmethod
     def get(cls, array, at):

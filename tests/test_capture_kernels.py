@@ -417,6 +417,7 @@ def test_a_kernel_refuses_what_it_is_not_for(args, error, fresh):
         summed(3)(*args)
 
 
+@needs_llvm
 def test_a_kernel_keeps_the_memory_that_says_what_it_is(fresh):
     """CPython looks there as it forgets the function, whatever else is gone."""
     source = "def kernel(n, a):\n    put(a, n, 1.0)\n"

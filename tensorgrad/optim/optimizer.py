@@ -326,6 +326,7 @@ class Optimizer:
         in_gradient = self.weight_decay and not self.decoupled_weight_decay
         return self.temporaries + bool(self.maximize or in_gradient)
 
+    # Whatever the attributes are.
     def kept(self) -> list[Any]:
         """Return what an optimizer refers to, and nobody takes without asking it.
 

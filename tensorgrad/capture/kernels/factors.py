@@ -1,6 +1,6 @@
 """Factors: systems of linear equations with one matrix, which is factored once.
 
-``solve``, ``inv``, ``det`` and ``slogdet`` of a matrix, or of its transpose, take the
+``solve``, ``inv`` and ``slogdet`` of a matrix, or of its transpose, take the
 same factors P A = L U, found by elimination with row exchanges as in LAPACK's getrf
 (Golub and Van Loan, "Matrix Computations", 3.4). So a step of an implicit method that
 solves with one matrix many times factors it once, and small matrices are spared what a

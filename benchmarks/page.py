@@ -61,6 +61,8 @@ before each turn, because the idle threads of the library before go on spinning.
 - JAX: the whole step under one `jit`, parameters and state donated.
 - MyGrad: its own loss, memory guarding off. HIPS autograd has no loss: it is written
   out. Both update by the loop in NumPy.
+- Raxis: `raxis.nn.Linear`, its own loss and optimizers. scikit-learn: `partial_fit` of
+  its perceptron, which checks its arguments in each step; its Adam is another one.
 - tinygrad: the whole step under `TinyJit`, its own loss and optimizers.
 - Scalar nodes: `y = y + x` until that many nodes are alive, then the gradient. Building
   and differentiating are timed, freeing is not (MyGrad frees while it differentiates).

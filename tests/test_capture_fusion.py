@@ -11,7 +11,7 @@ from plain_kernels import in_python
 from programs import Writing, run
 
 from tensorgrad.capture.kernels import compile as kernels
-from tensorgrad.capture.kernels import cores
+from tensorgrad.capture.kernels import cores, nests
 from tensorgrad.capture.kernels import fuse as fusion
 from tensorgrad.capture.program import (
     Call,
@@ -380,6 +380,19 @@ def test_columns_are_shared_and_an_error_of_a_thread_is_raised(folder, several_c
     index.array[-1] = 9
     with pytest.raises(IndexError, match="out of bounds"):
         run(program)
+
+
+def test_rows_are_shared_where_a_loss_joins_them(
+    uncompiled, several_cores, monkeypatch
+):
+    for large, shared in ((1, {"rows", ""}), (10**6, {""})):
+        monkeypatch.setattr(nests, "LARGE", large)
+        several_cores.clear()
+        w = Writing()
+        x = w.live(np.linspace(-1.0, 1.0, 600).reshape(30, 20))
+        rows = w.call(np.add.reduce, w.call(np.square, x), axis=1)
+        check_close(w, w.call(np.add.reduce, w.call(np.sqrt, rows)))
+        assert {*several_cores} == shared
 
 
 def test_few_elements_are_not_shared(uncompiled, several_cores, monkeypatch):

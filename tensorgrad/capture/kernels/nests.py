@@ -20,6 +20,9 @@ BLOCKS, ROWS, COLUMNS = 0, 1, 2
 Shape = tuple[int, int, int]
 """Blocks, rows in each, columns."""
 
+LARGE = 1 << 17
+"""Elements from which on a nest is left for threads to share."""
+
 SHORT = 512
 """Elements up to which a loop costs more than what its arrays do to the cache."""
 
@@ -220,10 +223,21 @@ def _fits(element: Element, nest: Nest) -> bool:
     others = [nest.placed[k] for k in nest.meeting(element)]
     for placed in _ways(element, nest.shape):
         several = nest.blocks > 1 and placed.element.reduced[BLOCKS]
+        if _joins_late(placed, nest):
+            continue
         if not several and all(_agree(other, placed) for other in others):
             nest.add(placed)
             return True
     return False
+
+
+def _joins_late(placed: Placed, nest: Nest) -> bool:
+    """Whether it joins what is one number for each of a large nest's rows.
+
+    A loop of its own costs next to nothing, and threads can share the rows then.
+    """
+    late = placed.down and not placed.inner and any(p.inner for p in nest.placed)
+    return late and nest.rows * nest.columns >= LARGE
 
 
 def _ways(element: Element, shape: Shape) -> Iterator[Placed]:

@@ -14,7 +14,8 @@ SHOWN = [
     if "training" in peer.kinds and name not in ("fused", "products")
 ]
 """Not what the others are compared with, nor what is no library."""
-MARKERS = "os^vD*PhX<"
+MARKERS = "os^vD*PhX<>dp8H"
+"""One for each library: colours are but ten."""
 
 
 def plot(groups: list[Group], path: Path) -> list[Path]:
@@ -46,7 +47,7 @@ def chart(models: list[Group]) -> Any:
     for place, peer in enumerate(SHOWN):
         measured = [(g.row((peer,)), line) for line, g in enumerate(models)]
         points = [(row.over_compiled, line) for row, line in measured if row]
-        style = {"color": f"C{place}", "marker": MARKERS[place % len(MARKERS)]}
+        style = {"color": f"C{place}", "marker": MARKERS[place]}
         if points:
             axes.plot(
                 *zip(*points, strict=True), ls="", label=PEERS[peer].title, **style

@@ -16,7 +16,7 @@ from benchmarks.fair import MISLEADING, THREADS, clean_environment
 from benchmarks.machine import in_child
 from benchmarks.page import page
 from benchmarks.peers import PEERS, Peer, chosen
-from benchmarks.plot import chart, plot
+from benchmarks.plot import MARKERS, SHOWN, chart, plot
 from benchmarks.process import PeerError, Process
 from benchmarks.table import block
 from benchmarks.worker import Measured, describe, described, projections
@@ -419,3 +419,7 @@ def test_the_gradients_of_programs_are_those_of_differences(case):
     ends = [objective(x + h * direction) for h in (1e-6, -1e-6)]
     slope = (ends[0] - ends[1]) / 2e-6
     np.testing.assert_allclose(np.vdot(gradient, direction), slope, rtol=1e-5)
+
+
+def test_no_two_libraries_are_drawn_alike():
+    assert len(SHOWN) <= len(MARKERS) == len({*MARKERS})

@@ -282,13 +282,7 @@ def test_random_programs_are_the_same_compiled(seed, folder):
     check_exact(random.w, *[v for v in random.pool if isinstance(v, Value)][8:])
 
 
-def test_a_square_matrix_is_walked_through_as_it_lies(uncompiled, monkeypatch):
-    sources = []
-    monkeypatch.setattr(
-        fusion,
-        "prepared",
-        lambda source, *_: sources.append(source) or in_python(source),
-    )
+def test_a_square_matrix_is_walked_through_as_it_lies(sources):
     w = Writing()
     x = w.live(np.linspace(-1.0, 1.0, 1600).reshape(40, 40))
     mean = w.call(np.divide, w.call(np.add.reduce, x, axis=0), 40.0)
@@ -302,13 +296,7 @@ def test_a_square_matrix_is_walked_through_as_it_lies(uncompiled, monkeypatch):
 
 
 @pytest.mark.parametrize(("size", "loops"), [(8, 1), (40, 5)])
-def test_many_arrays_are_joined_a_few_at_a_time(size, loops, uncompiled, monkeypatch):
-    sources = []
-    monkeypatch.setattr(
-        fusion,
-        "prepared",
-        lambda source, *_: sources.append(source) or in_python(source),
-    )
+def test_many_arrays_are_joined_a_few_at_a_time(size, loops, sources):
     w = Writing()
     rng = np.random.default_rng(0)
     parts = [w.live(rng.standard_normal((size, size))) for _ in range(20)]
@@ -318,19 +306,26 @@ def test_many_arrays_are_joined_a_few_at_a_time(size, loops, uncompiled, monkeyp
     assert sum(s.count("for i in") for s in sources) == loops + 1
 
 
-def test_an_update_with_a_moving_mean_is_one_loop(uncompiled, monkeypatch):
+def test_an_update_with_a_moving_mean_is_one_loop(sources):
     """Its products meet none of each other's memory, but their sum does."""
-    sources = []
-    monkeypatch.setattr(
-        fusion,
-        "prepared",
-        lambda source, *_: sources.append(source) or in_python(source),
-    )
     w = Writing()
     weights, g, mean = (w.live(np.arange(2000.0)) for _ in range(3))
     products = w.call(np.multiply, mean, 0.5), w.call(np.multiply, g, 0.25)
     check_exact(w, w.call(np.subtract, weights, w.call(np.add, *products)))
     assert sum(s.count("for i in") for s in sources) == 1
+
+
+@pytest.fixture
+def sources(uncompiled, monkeypatch):
+    """Return the texts of kernels, which run as plain Python."""
+    found = []
+
+    def prepared(source, *_):
+        found.append(source)
+        return in_python(source)
+
+    monkeypatch.setattr(fusion, "prepared", prepared)
+    return found
 
 
 @pytest.fixture
@@ -402,26 +397,14 @@ def test_few_elements_are_not_shared(uncompiled, several_cores, monkeypatch):
     assert {*several_cores} == {""}
 
 
-def test_a_smaller_batch_shares_the_kernel(uncompiled, monkeypatch):
-    sources = []
-    monkeypatch.setattr(
-        fusion,
-        "prepared",
-        lambda source, *_: sources.append(source) or in_python(source),
-    )
+def test_a_smaller_batch_shares_the_kernel(sources):
     for n in (40, 23):
         w, loss = network(n, 24, 3)
         check_close(w, loss)
     assert sources[0] == sources[1]
 
 
-def test_turns_of_a_loop_share_kernels(uncompiled, monkeypatch):
-    sources = []
-    monkeypatch.setattr(
-        fusion,
-        "prepared",
-        lambda source, *_: sources.append(source) or in_python(source),
-    )
+def test_turns_of_a_loop_share_kernels(sources):
     for turns in (60, 120):
         w = Writing()
         rows = w.live(np.linspace(-1.0, 1.0, turns * 8).reshape(turns, 8))
@@ -505,15 +488,7 @@ def test_long_sums_of_rows_go_into_kernels_and_sums_within_a_row_do_not(
 
 
 @pytest.mark.parametrize(("kind", "loops"), [("f4", 0), ("f8", 1)])
-def test_a_row_that_is_a_vector_is_not_written_out(
-    kind, loops, uncompiled, monkeypatch
-):
-    sources = []
-    monkeypatch.setattr(
-        fusion,
-        "prepared",
-        lambda source, *_: sources.append(source) or in_python(source),
-    )
+def test_a_row_that_is_a_vector_is_not_written_out(kind, loops, sources):
     w = Writing()
     x, row = w.live(np.ones((20, 8), kind)), w.live(np.ones(8, kind))
     check_exact(w, w.call(np.add, w.call(np.negative, x), row))

@@ -293,6 +293,32 @@ def test_threads_are_had_in_a_forked_process_and_not_needed_at_the_end(tmp_path)
     assert (out, errors) == ("same\n" * (3 if hasattr(os, "fork") else 2), "")
 
 
+BITS = (
+    "import numpy as np, tensorgrad as tg\n"
+    "x = np.random.default_rng(0).normal(size=(4000, 513)).astype('f4')\n"
+    "programs = (\n"
+    "    lambda x: np.sum(tg.softmax(x) * np.tanh(x)),\n"
+    "    lambda x: np.mean(tg.logsumexp(x * x, axis=1)),\n"
+    "    lambda x: np.sum(np.exp(np.sum(np.tanh(x), 0) / 4000)),\n"
+    ")\n"
+    "for f in programs:\n"
+    "    step = tg.compile(tg.value_and_grad(f), fused=True)\n"
+    "    found = [step(x) for _ in range(3)][-1]\n"
+    "    print(*(hash(np.asarray(part).tobytes()) for part in found))\n"
+)
+
+
+@needs_llvm
+def test_bits_do_not_depend_on_how_many_threads_there_are(tmp_path):
+    told = set()
+    for threads in ("1", "2", "7"):
+        places = {"TENSORGRAD_CACHE": str(tmp_path), "OPENBLAS_NUM_THREADS": threads}
+        child = run_apart(BITS, PYTHONHASHSEED="0", **places)
+        told.add(child.communicate(timeout=120))
+    ((out, errors),) = told
+    assert (len(out.split()), errors) == (6, "")
+
+
 # Arguments that lie in memory which the step writes to.
 
 

@@ -13,15 +13,21 @@ _CAST = "x.astype(np.{}) casts"
 _DEVICE = "tensors lie on the processor; tg.compile(step, target='xla') uses others"
 _AXES = "write np.{}(x, axis), or x[:, None]"
 
-TENSOR: Mapping[str, str] = {
-    "view": "write x.reshape(shape)",
+_BOTH = {
     "unsqueeze": _AXES.format("expand_dims"),
+    "mm": "write x @ y",
+    "bmm": "write x @ y",
+    "clamp": "write np.clip(x, low, high)",
+    "cat": "write np.concatenate([x, y])",
+}
+"""For functions that PyTorch has as methods too."""
+
+TENSOR: Mapping[str, str] = _BOTH | {
+    "view": "write x.reshape(shape)",
     "permute": "write x.transpose(axes)",
     "t": "write x.T",
     "numel": "write x.size",
     "dim": "write x.ndim",
-    "mm": "write x @ y",
-    "bmm": "write x @ y",
     "matmul": "write x @ y",
     "sub": "write x - y",
     "div": "write x / y",
@@ -29,8 +35,6 @@ TENSOR: Mapping[str, str] = {
     "neg": "write -x",
     "pow": "write x ** y",
     "norm": "write np.linalg.norm(x)",
-    "clamp": "write np.clip(x, low, high)",
-    "cat": "write np.concatenate([x, y])",
     "expand": "write np.broadcast_to(x, shape)",
     "masked_fill": "write np.where(mask, value, x)",
     "gather": "write np.take_along_axis(x, index, axis)",
@@ -54,15 +58,10 @@ TENSOR: Mapping[str, str] = {
 
 _ARRAYS = "write np.{0}, and tg.Tensor(np.{0}(...)) for a tensor"
 
-PACKAGE: Mapping[str, str] = {
+PACKAGE: Mapping[str, str] = _BOTH | {
     "from_numpy": "write tg.Tensor(array)",
     "as_tensor": "write tg.Tensor(x)",
     "Variable": "write tg.Tensor(x, requires_grad=True)",
-    "cat": "write np.concatenate([x, y])",
-    "unsqueeze": _AXES.format("expand_dims"),
-    "clamp": "write np.clip(x, low, high)",
-    "mm": "write x @ y",
-    "bmm": "write x @ y",
     "manual_seed": "what draws takes rng=, a seed or np.random.default_rng(seed)",
     "randn": "write np.random.default_rng(seed).standard_normal(shape)",
     "rand": "write np.random.default_rng(seed).random(shape)",

@@ -32,7 +32,7 @@ def processor(request, monkeypatch):
 @given(n=sizes, depth=sizes, m=sizes, a_turned=st.booleans(), seed=st.integers(0, 99))
 @settings(max_examples=150, deadline=None)
 def test_products_of_all_sizes(turned, dtype, processor, n, depth, m, a_turned, seed):
-    n += processor.rows - 1
+    n += processor.rows // 2 - 1
     rng = np.random.default_rng(seed)
     a, b = rng.standard_normal((n, depth)), rng.standard_normal((depth, m))
     expected = a @ b
@@ -49,6 +49,60 @@ def test_products_of_all_sizes(turned, dtype, processor, n, depth, m, a_turned, 
     assert (room[[0, -1]] == 7).all()
 
 
+def stack(rng, shape, order, steps):
+    """Return random matrices, their axes in an order in memory and so many apart."""
+    room = [n * step for n, step in zip(shape, steps, strict=True)]
+    array = rng.standard_normal([room[i] for i in order]).transpose(np.argsort(order))
+    return array[tuple(slice(None, None, step) for step in steps)]
+
+
+orders = st.permutations(range(4))
+steps = st.tuples(*[st.integers(1, 2)] * 4)
+shared = st.tuples(st.booleans(), st.booleans())
+
+
+@pytest.mark.parametrize("processor", PROCESSORS, ids=["avx512", "avx2"])
+@given(
+    sizes=st.tuples(*[st.integers(1, 3)] * 2, *[st.integers(1, 20)] * 3),
+    orders=st.tuples(orders, orders),
+    steps=st.tuples(steps, steps),
+    shared=st.tuples(shared, shared),
+    flat=st.booleans(),
+)
+@settings(max_examples=200, deadline=None)
+def test_stacks_of_products_wherever_they_lie(
+    processor, sizes, orders, steps, shared, flat
+):
+    *many, n, depth, m = sizes
+    n += processor.rows // 2 - 1
+    rng = np.random.default_rng(0)
+    a, b = (
+        stack(rng, [*np.where(one, 1, many), *shape], order, step)
+        for shape, order, step, one in zip(
+            ((n, depth), (depth, m)), orders, steps, shared, strict=True
+        )
+    )
+    b = b[0, 0] if flat else b
+    expected = a @ b
+    room = np.full((expected.size + 2,), 7.0)
+    out = room[1:-1].reshape(expected.shape)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matmul, "registers", lambda: processor)
+        matmul.kernel(a, b, out)(a, b, out)
+    np.testing.assert_allclose(out, expected, rtol=0, atol=1e-12)
+    assert room[0] == room[-1] == 7
+
+
+def test_axes_that_are_as_one_are_joined():
+    a, b = np.ones((5, 4, 9, 8)), np.ones((5, 4, 8, 7))
+    assert matmul.axes(a, b) == [(1, 0, 0), (20, 576, 448), (9, 64, 0)]
+    # One second matrix for all: as if it were one product.
+    assert matmul.axes(a, b[0, 0]) == [(1, 0, 0), (1, 0, 0), (180, 64, 0)]
+    assert matmul.axes(a[:, :, :1], b[0, 0]) == [(1, 0, 0), (1, 0, 0), (20, 576, 0)]
+    heads = a.swapaxes(1, 2)
+    assert matmul.axes(heads, b[:, :1]) == [(5, 2304, 1792), (9, 64, 0), (4, 576, 0)]
+
+
 def test_a_large_second_matrix_is_gathered(processor):
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((33, 300)), rng.standard_normal((300, 250))
@@ -62,7 +116,7 @@ def test_a_large_second_matrix_is_gathered(processor):
 @pytest.mark.parametrize("depth", [4097, 5120, 6001])
 def test_long_sums_are_taken_in_blocks(depth, turned, processor):
     rng = np.random.default_rng(depth)
-    for n, m in (processor.rows, 5), (19, 40):
+    for n, m in (processor.rows + 2, 5), (19, 40):
         a, b = rng.standard_normal((n, depth)), rng.standard_normal((depth, m))
         expected, size = a @ b, np.abs(a) @ np.abs(b)
         a, b = a.astype("f4"), np.asarray(b, "f4", order="F" if turned else "C")
@@ -116,11 +170,12 @@ def test_a_product_becomes_a_call_of_its_own_kernel(processor):
     [
         (SMALL[0], SMALL[1].astype("f8"), "two dtypes"),
         (SMALL[0].astype("i4"), SMALL[1].astype("i4"), "integers"),
-        (np.ones((2, 8, 9)), np.ones((2, 9, 10)), "a stack"),
+        (np.ones((2, 1, 2, 9, 9))[..., 1:, :], np.ones((2, 2, 1, 9, 9)), "three axes"),
         (SMALL[0], np.ones(9, "f4"), "a vector"),
-        (SMALL[0], np.ones((18, 20), "f4")[::2, ::2], "no run of memory"),
         (np.ones((8, 0)), np.ones((0, 9)), "nothing to add"),
-        (np.ones((5, 9)), np.ones((9, 9)), "fewer rows than a tile"),
+        (np.ones((2, 9)), np.ones((9, 9)), "fewer rows than half a tile"),
+        (np.ones((5, 99)), np.ones((99, 99)), "fewer rows than a tile"),
+        (np.ones((7, 99)), np.ones((99, 99)).T, "too few rows for turning"),
         (np.ones((600, 512)).T, np.ones((600, 9)), "columns that crowd the cache"),
     ],
 )
@@ -191,3 +246,15 @@ def test_a_step_with_products_is_that_of_eager(processor):
     assert str(replayed.plan).count("tiled_matmul") >= 4
     (capture,) = replayed._captures.values()
     assert "errstate" not in capture.replay.source, "kernels never warn"
+
+
+def test_a_step_with_stacks_of_products_is_that_of_eager(processor):
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((6, 40, 11)), rng.standard_normal((6, 11, 13))
+    gradient = tg.grad(lambda x, w: np.sum(np.tanh(x @ w) ** 2), (0, 1))
+    compiled = tg.compile(gradient, fused=True)
+    for _ in range(3):
+        found = compiled(x, w)
+    for ours, eager in zip(found, gradient(x, w), strict=True):
+        np.testing.assert_allclose(ours, eager, rtol=0, atol=1e-13)
+    assert str(compiled.plan).count("tiled_matmul") == 3

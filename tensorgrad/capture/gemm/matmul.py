@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import accumulate, zip_longest
+from math import prod
+from operator import mul
 from textwrap import indent
 from typing import Any, NamedTuple
 
@@ -32,102 +35,114 @@ BLOCK = 1024
 So a strip of the second matrix stays in the cache, and fewer digits are lost.
 """
 
+MUCH = 2**13
+"""Elements of a second matrix that are few enough for a few rows."""
+
 PAGE, CROWD = 4096, 128
 """Bytes apart at which elements share a few lines of the cache, and how many may."""
 
 _PRODUCT = """\
-def kernel(n, depth, m, row, column, down, across, below, a, b, out):
-    gathered = {turned} or (n >= 32 and depth * m * {size} > {near})
-    room = empty((depth + {lanes}) * {lanes} * 2 if gathered else 1, {dtype})
-    first, count = 0, depth
-    j = 0
+def kernel(
+    high, low, n, a_high, a_low, down, across, b_high, b_low, row, column, depth, m,
+    a, b, out,
+):
+    gathered = {turned} or column > 1 or (n >= 32 and {most} * m * {size} > {near})
+    room = empty(({most} + {lanes}) * {lanes} * 2 if gathered else 1, {dtype})
+    part = empty(n * m if {deep} else 1, {dtype})
+    into = 0
+    for x in range(high):
+        for y in range(low):
+            first, second = x * a_high + y * a_low, x * b_high + y * b_low
+"""
+"""The stacks have two axes. What is not a size is how many elements matrices, rows and
+columns are apart."""
+
+_WHOLE = """\
+            start, count, j = 0, depth, 0
 """
 
-_DEEP = """\
-def kernel(n, depth, m, row, column, down, across, below, a, b, out):
-    gathered = {turned} or (n >= 32 and {block} * m * {size} > {near})
-    room = empty(({block} + {lanes}) * {lanes} * 2 if gathered else 1, {dtype})
-    part = empty(n * m, {dtype})
-    for i in range(n):
-        for j in range(m):
-            put(out, i * below + j, {dtype}(0.0))
-    for first in range(0, depth, {block}):
-        count = {block} if {block} < depth - first else depth - first
-        j = 0
+_BLOCKS = """\
+            for k in range(n * m):
+                put(out, into + k, {dtype}(0.0))
+            for start in range(0, depth, {block}):
+                count, j = {block} if {block} < depth - start else depth - start, 0
 """
 
 _SUM = """\
-        for i in range(n):
-            for j in range(m):
-                put(out, i * below + j, get(out, i * below + j) + get(part, i * m + j))
+                for k in range(n * m):
+                    put(out, into + k, get(out, into + k) + get(part, k))
 """
 
 _STRIP = """\
-    while m - j >= {least}:
-        start, step = at(b, first * row + j * column), row
-        if gathered:
-            start, step = at(room, 0), {width}
+while m - j > {least}:
+    right, step = at(b, second + start * row + j * column), row
+    if gathered:
+        right, step = at(room, 0), {width}
 {gather}
-        for i in range(0, n, {rows}):
-            top = n - {rows} if i > n - {rows} else i
-            tile(
-                {rows}, {vectors}, {lanes}, {part},
-                at(a, top * down + first * across), down, across, start, step,
-                at({into}, top * {apart} + j), {apart}, count, m - j,
-            )
-        j += {width}
+    i = 0
+"""
+
+_ROWS = """\
+    while n - i > {more} and n >= {rows}:
+        top = n - {rows} if i > n - {rows} else i
+        tile(
+            {rows}, {vectors}, {lanes},
+            at(a, first + top * down + start * across), down, across, right, step,
+            at({to} + top * m + j), m, count, m - j,
+        )
+        i += {rows}
+"""
+
+_NEXT = """\
+    j += {width}
 """
 
 _COPY = """\
-            for k in range(count):
-                for x in range({width} if {width} < m - j else m - j):
-                    put(room, k * {width} + x, get(b, (first + k) * row + j + x))
+        for k in range(count):
+            for z in range({width} if {width} < m - j else m - j):
+                there = second + (start + k) * row + (j + z) * column
+                put(room, k * {width} + z, get(b, there))
 """
 
 _TURN = """\
-            for k in range(0, count, {lanes}):
-                for x in range(0, {width}, {lanes}):
-                    there, left = m - j - x, count - k
-                    source = at(b, (j + x) * column + first + k)
-                    to = at(room, k * {width} + x)
-                    if left >= {lanes}:
-                        turn({lanes}, 0, source, column, there, to, {width}, left)
-                    else:
-                        turn({lanes}, 1, source, column, there, to, {width}, left)
+        for k in range(0, count, {lanes}):
+            for z in range(0, {width}, {lanes}):
+                wide, left = m - j - z, count - k
+                source = at(b, second + (j + z) * column + start + k)
+                to = at(room, k * {width} + z)
+                if wide >= {lanes}:
+                    turn({lanes}, 0, source, column, wide, to, {width}, left)
+                else:
+                    turn({lanes}, 1, source, column, wide, to, {width}, left)
 """
 
 
 def source(
     turned: bool, deep: bool, dtype: np.dtype[Any], lanes: int, rows: int
 ) -> str:
-    """Return the source of a product, for so many lanes and rows in a tile.
+    """Return the source of products, for so many lanes and rows in a tile.
 
     `turned`: the columns of the second matrix are what lies in one run of memory.
-    `deep`: sums are taken in blocks, and these are added. The first arguments are the
-    sizes n, depth, m, and how many elements the rows and columns of the second matrix,
-    those of the first and the rows of `out` are apart.
+    `deep`: sums are taken in blocks, and these are added.
     """
     names = {"dtype": dtype.name, "size": dtype.itemsize, "lanes": lanes}
-    head = _DEEP if deep else _PRODUCT
-    text = head.format(turned=turned, near=NEAR, block=BLOCK, **names)
-    into, apart = ("part", "m") if deep else ("out", "below")
-    for vectors, part in ((2, 0), (1, 1)):
+    most = BLOCK if deep else "depth"
+    text = _PRODUCT.format(turned=turned, near=NEAR, deep=deep, most=most, **names)
+    text += (_BLOCKS if deep else _WHOLE).format(block=BLOCK, **names)
+    to = "part, 0" if deep else "out, into"
+    for vectors in (2, 1):
         width = vectors * lanes
-        strip = _STRIP.format(
-            least=1 if part else width,
-            gather=(_TURN if turned else _COPY)
-            .format(width=width, lanes=lanes)
-            .rstrip(),
-            width=width,
-            lanes=lanes,
-            rows=rows,
-            vectors=vectors,
-            part=part,
-            into=into,
-            apart=apart,
-        )
-        text += indent(strip, "    ") if deep else strip
-    return text + _SUM if deep else text
+        gather = (_TURN if turned else _COPY).format(width=width, lanes=lanes)
+        strip = _STRIP.format(least=width - lanes, gather=gather.rstrip(), width=width)
+        # What is left of the rows takes half a tile, where that is enough.
+        for height, more in ((rows, rows // 2), (rows // 2, 0)):
+            strip += _ROWS.format(
+                rows=height, more=more, vectors=vectors, to=to, **names
+            )
+        strip += _NEXT.format(width=width)
+        text += indent(strip, " " * (16 if deep else 12))
+    text += _SUM if deep else ""
+    return text + " " * 12 + "into += n * m\n"
 
 
 class Registers(NamedTuple):
@@ -154,7 +169,7 @@ def registers() -> Registers | None:
 
 def tiled(call: Call) -> Call:
     """Return a product as a call of a compiled one, where that is faster than BLAS."""
-    if not _fits(call):
+    if registers() is None or not _fits(call):
         return call
     (out,) = call.results
     a, b = call.args
@@ -165,18 +180,43 @@ def tiled(call: Call) -> Call:
 
 
 def kernel(a: Any, b: Any, out: Any) -> Callable[..., None]:
-    """Return a compiled product for matrices that lie as these do: ``f(a, b, out)``."""
+    """Return compiled products for matrices that lie as these do: ``f(a, b, out)``."""
     from . import tiles
 
     tile = registers()
     assert tile is not None
-    size, deep = out.dtype.itemsize, a.shape[1] > LONG
-    turned, lanes = b.strides[1] != size, tile.vector // size
-    text = source(turned, deep, out.dtype, lanes, tile.rows)
-    steps = (*b.strides, *a.strides, out.strides[0])
-    integers = (*a.shape, b.shape[1], *(step // size for step in steps))
+    size, (depth, m) = out.dtype.itemsize, b.shape[-2:]
+    turned, lanes = b.strides[-2] == size != b.strides[-1], tile.vector // size
+    text = source(turned, depth > LONG, out.dtype, lanes, tile.rows)
+    counts, lefts, rights = zip(*axes(a, b), strict=True)
+    steps = (*lefts, a.strides[-1], *rights[:2], *b.strides[-2:])
+    integers = (*counts, *(step // size for step in steps), depth, m)
     bind = prepared(text, (a, b, out), len(integers), more=tiles.FUNCTIONS)
     return bind(*integers)
+
+
+Axis = tuple[int, int, int]
+"""How many, and how many bytes apart in the first operand and in the second."""
+
+
+def axes(a: Any, b: Any) -> list[Axis]:
+    """Return two axes of matrices at the least, and the rows of the first operand.
+
+    Axes that are as one in both operands are joined; so are all rows of matrices that
+    are multiplied with one.
+    """
+    left, right = (
+        [(n, step if n > 1 else 0) for n, step in zip(x.shape, x.strides, strict=True)]
+        for x in (a, b)
+    )
+    found = [(*left[-2], 0)]
+    for (n, x), (k, y) in zip_longest(left[-3::-1], right[-3::-1], fillvalue=(1, 0)):
+        size, (inner, far, apart) = max(n, k), found[0]
+        if (x, y) == (inner * far, inner * apart) or (inner == 1 and y == 0):
+            found[0] = size * inner, far if inner > 1 else x, apart
+        elif size > 1:
+            found.insert(0, (size, x, y))
+    return [(1, 0, 0)] * (3 - len(found)) + found
 
 
 def _fits(call: Call) -> bool:
@@ -186,24 +226,38 @@ def _fits(call: Call) -> bool:
     a, b = call.args
     if not isinstance(a, Value) or not isinstance(b, Value):
         return False
-    if not isinstance(out, Result) or len(a.shape) != 2 or len(b.shape) != 2:
+    if not isinstance(out, Result) or min(len(a.shape), len(b.shape)) < 2:
         return False
-    (n, depth), m, size = a.shape, b.shape[1], out.dtype.itemsize
+    (n, depth), m, size = a.shape[-2:], b.shape[-1], out.dtype.itemsize
     return (
         {a.dtype, b.dtype, out.dtype} in ({np.dtype("f4")}, {np.dtype("f8")})
-        and out.strides == (m * size, size)
-        and size in b.strides
+        and min(*out.shape, depth) > 0
+        and out.strides == rows_first(out.shape, size)
         and not any(step % size for step in (*a.strides, *b.strides))
-        and min(n, depth, m) > 0
-        and not (depth > CROWD and a.strides[1] % PAGE == 0)
-        and _is_ours(n, n * depth * m)
+        and not (depth > CROWD and a.strides[-1] % PAGE == 0)
+        and len(axes(a, b)) == 3
+        and _in_one_thread(n * depth * m)
+        and _pays(axes(a, b)[-1][0], b)
     )
 
 
-def _is_ours(rows: int, multiplications: int) -> bool:
+def rows_first(shape: Sequence[int], size: int) -> tuple[int, ...]:
+    """Return the strides of elements of so many bytes in one run of memory."""
+    return tuple(accumulate((size, *shape[:0:-1]), mul))[::-1]
+
+
+def _pays(rows: int, b: Any) -> bool:
+    """Whether there are so many rows that it pays to turn `b`, or to read it twice."""
     tile = registers()
-    if tile is None or rows < tile.rows:
-        return False
+    assert tile is not None
+    few = tile.rows if b.strides[-1] == b.dtype.itemsize else tile.rows + 2
+    least = few if prod(b.shape[-2:]) > MUCH else tile.rows // 2
+    return rows >= least
+
+
+def _in_one_thread(multiplications: int) -> bool:
+    tile = registers()
+    assert tile is not None
     return multiplications <= ONE_THREAD or (tile.vector == 64 and blas_threads() == 1)
 
 

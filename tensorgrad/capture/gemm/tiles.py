@@ -12,13 +12,11 @@ from ..kernels.translate import Address, Translator
 _INDEX = ir.IntType(32)
 
 
-def _tile(
-    to: Translator, rows: int, vectors: int, lanes: int, part: int, *at: Any
-) -> None:
+def _tile(to: Translator, rows: int, vectors: int, lanes: int, *at: Any) -> None:
     """Write some rows and columns of ``out = a @ b``, from its address on.
 
     The sums of `rows` times `vectors` times `lanes` elements stay in registers while
-    they are taken, in order. With `part`, only `columns` are there.
+    they are taken, in order. Of the last vector, what is beyond `columns` is not there.
 
     Parameters
     ----------
@@ -27,18 +25,16 @@ def _tile(
         apart, and for `a` its columns; then `depth` and `columns`.
     """
     a, down, across, b, step, out, below, depth, columns = (to.machine(x) for x in at)
-    tile = _Tile(to.builder, rows, vectors, lanes, part)
+    tile = _Tile(to.builder, rows, vectors, lanes)
     tile.write(a, (down, across), (b, step), out, below, depth, columns)
 
 
 class _Tile:
     """Writes the code of one tile."""
 
-    def __init__(
-        self, builder: Any, rows: int, vectors: int, lanes: int, part: int
-    ) -> None:
+    def __init__(self, builder: Any, rows: int, vectors: int, lanes: int) -> None:
         self.builder, self.rows, self.vectors = builder, rows, vectors
-        self.lanes, self.part = lanes, part
+        self.lanes = lanes
 
     def write(
         self,
@@ -53,7 +49,8 @@ class _Tile:
         """Write the loop over `depth`, from zeros to the stores."""
         builder, (b, b_step), (a_row, a_deep) = self.builder, b, a_steps
         memory = Vectors(builder, a.type.pointee, self.lanes)
-        mask = memory.first(columns) if self.part else None
+        width = self.vectors * self.lanes
+        mask = memory.first(builder.sub(columns, columns.type(width - self.lanes)))
         before = builder.block
         loop = builder.append_basic_block("depth")
         after = builder.append_basic_block("store")
@@ -63,8 +60,8 @@ class _Tile:
         sums = [builder.phi(memory.kind) for _ in range(self.rows * self.vectors)]
         a_at, b_at = builder.mul(k, a_deep), builder.mul(k, b_step)
         right = [
-            memory.load(b, builder.add(b_at, b_at.type(v * self.lanes)), mask)
-            for v in range(self.vectors)
+            memory.load(b, builder.add(b_at, b_at.type(v * self.lanes)), part)
+            for v, part in enumerate([None] * (self.vectors - 1) + [mask])
         ]
         new: list[Any] = []
         for r in range(self.rows):
@@ -80,10 +77,21 @@ class _Tile:
             old.add_incoming(value, loop)
         builder.cbranch(builder.icmp_signed("<", following, depth), loop, after)
         builder.position_at_end(after)
-        for i, value in enumerate(new):
+        whole = builder.icmp_signed(">=", columns, columns.type(width))
+        # A store under a mask is slow on some processors.
+        with builder.if_else(whole) as (then, otherwise):
+            for branch, part in ((then, None), (otherwise, mask)):
+                with branch:
+                    self._store(memory, new, out, out_row, part)
+
+    def _store(
+        self, memory: Vectors, values: list[Any], out: Any, out_row: Any, mask: Any
+    ) -> None:
+        for i, value in enumerate(values):
             r, v = divmod(i, self.vectors)
-            at = builder.mul(out_row, out_row.type(r))
-            memory.store(value, out, builder.add(at, at.type(v * self.lanes)), mask)
+            at = self.builder.mul(out_row, out_row.type(r))
+            at = self.builder.add(at, at.type(v * self.lanes))
+            memory.store(value, out, at, mask if v == self.vectors - 1 else None)
 
 
 def _turn(to: Translator, lanes: int, part: int, *args: Any) -> None:

@@ -683,8 +683,8 @@ def test_kernels_are_kept_for_other_processes(tmp_path):
     code = (
         "import test_capture_fusion as t\n"
         "import tensorgrad.capture.kernels.machine as machine\n"
-        "compiled, compile_ = [], machine.machine_code\n"
-        "machine.machine_code = lambda *a: compiled.append(a) or compile_(*a)\n"
+        "compiled, compile_ = [], machine.object_file\n"
+        "machine.object_file = lambda *a: compiled.append(a) or compile_(*a)\n"
         "w, loss = t.network(30, 20, 3)\n"
         "t.fusion.fuse(w.program(loss))\n"
         "print(len(compiled))\n"

@@ -6,7 +6,9 @@ import subprocess
 import sys
 import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ import tensorgrad as tg
 from tensorgrad.capture import capture as captures
 from tensorgrad.capture.kernels import compile as kernels
 from tensorgrad.capture.kernels import fuse
+from tensorgrad.capture.numpy import replay
 from tensorgrad.capture.program import Live
 
 needs_llvm = pytest.mark.skipif(
@@ -57,7 +60,15 @@ def fresh(tmp_path, monkeypatch):
 # Where kernels cannot be had.
 
 
-MACHINE = ("elementary", "intrinsics", "translate", "machine", "tiles")
+MACHINE = (
+    "chain",
+    "disk",
+    "elementary",
+    "intrinsics",
+    "machine",
+    "tiles",
+    "translate",
+)
 """Modules of this package that import llvmlite."""
 
 
@@ -174,7 +185,7 @@ APART = (
     "def counted(function, calls):\n"
     "    return lambda *args: calls.append(args) or function(*args)\n"
     "compiled, linked = [], []\n"
-    "machine.machine_code = counted(machine.machine_code, compiled)\n"
+    "machine.object_file = counted(machine.object_file, compiled)\n"
     "machine.linked = counted(machine.linked, linked)\n"
     "assert t.check()\n"
     "print(len(linked), len(linked) - len(compiled))\n"
@@ -237,7 +248,7 @@ def test_a_folder_that_keeps_nothing(what, fresh, tmp_path, monkeypatch):
     else:
         for name in ("TENSORGRAD_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
             monkeypatch.delenv(name, raising=False)
-        monkeypatch.setattr(kernels.Path, "home", no_home)
+        monkeypatch.setattr(Path, "home", no_home)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert check()
@@ -394,11 +405,13 @@ def test_a_processor_that_llvm_does_not_know_has_no_features(fresh, monkeypatch)
 
     binding = pytest.importorskip("llvmlite.binding")
     monkeypatch.setattr(binding, "get_host_cpu_features", fails)
-    kernels._version.cache_clear()
+    from tensorgrad.capture.kernels import disk
+
+    disk.version.cache_clear()
     try:
         assert check()
     finally:
-        kernels._version.cache_clear()
+        disk.version.cache_clear()
 
 
 # How a kernel is called.
@@ -447,10 +460,86 @@ def test_a_kernel_refuses_what_it_is_not_for(args, error, fresh):
 def test_a_kernel_keeps_the_memory_that_says_what_it_is(fresh):
     """CPython looks there as it forgets the function, whatever else is gone."""
     source = "def kernel(n, a):\n    put(a, n, 1.0)\n"
-    kernel = kernels.prepared(source, (np.zeros(3),), 1)(2)
+    kernel = kernels.prepared(source, (np.zeros(3),), 1)(2).alone
     told = ctypes.c_void_p.from_address(id(kernel) + object.__basicsize__).value
     low, high = np.lib.array_utils.byte_bounds(kernel.__self__)
     assert low <= told < high
+
+
+def chain(*links, arrays=0):
+    """Return the function of kernels that sum, and take no other numbers than 2."""
+    native = summed(3)
+    args = [(native, (0, *link)) for link in links]
+    return native.chained(args, 1, arrays)
+
+
+@needs_llvm
+def test_kernels_are_called_one_after_the_other(fresh):
+    """Each with arrays of its own, with those of the call, or with both."""
+    x, y, at = np.arange(3.0), np.array([3.0, 4.0, 5.0]), np.arange(3)
+    call = chain((x, at), (1, at), (x, 2), (1, 2), arrays=2)
+    call(2.0, y, at)
+    assert (x[0], y[0]) == (18.0, 66.0)
+    call(1.0, x, at)
+    assert x[0] == 30.0
+
+
+def waves(x, a):
+    for k in range(40):
+        x = np.tanh(x * a) + k
+    return x
+
+
+@needs_llvm
+@pytest.mark.parametrize("most", [1, 2, 500])
+def test_the_kernels_of_a_program_are_called_together(most, fresh, monkeypatch):
+    monkeypatch.setattr(replay, "_LINKS", most)
+    step = tg.compile(waves, fused=True)
+    x = np.linspace(0.0, 1.0, 10_000)
+    for _ in range(2):
+        step(x, 1.0)
+    for a in (1.0, 0.5):
+        np.testing.assert_allclose(step(x, a), waves(x, a), rtol=1e-12)
+    (captured,) = step._captures.values()
+    kernels = [call for call in captured.replay.program if call.writes_last]
+    calls = captured.replay.source.count("(n1")
+    assert len(kernels) > 20
+    assert calls == -(-len(kernels) // most)
+
+
+@needs_llvm
+def test_nothing_is_computed_after_an_error(fresh):
+    x, y, at = np.arange(3.0), np.arange(3.0), np.arange(3)
+    call = chain((x, at), (1, 2), (y, at), arrays=2)
+    with pytest.raises(IndexError, match="out of bounds"):
+        call(2.0, np.ones(3), at + 1)
+    assert (x[0], y[0]) == (6.0, 0.0)
+
+
+@needs_llvm
+def test_a_chain_keeps_its_arrays(fresh):
+    call = chain((np.arange(3.0), np.arange(3)), (1, np.arange(3)), arrays=1)
+    others, x = [np.full(3, 99) for _ in range(100)], np.arange(3.0)
+    call(2.0, x)
+    assert x[0] == 6.0
+    assert len(others) == 100
+
+
+@needs_llvm
+def test_threads_call_one_chain_with_arrays_of_their_own(fresh):
+    """Python runs other threads while kernels work."""
+    at, kernel = np.zeros(200_000, np.int64), summed(200_000)
+
+    def work(value):
+        x = np.full(200_000, value)
+        for _ in range(20):
+            x[0] = value
+            kernel(1.0, x, at)
+            assert x[0] == 200_000 * value
+        return value
+
+    with ThreadPoolExecutor(4) as pool:
+        assert [*pool.map(work, np.arange(4.0))] == [0.0, 1.0, 2.0, 3.0]
 
 
 SUMS = """\

@@ -16,6 +16,8 @@ with contextlib.suppress(ImportError):
     importlib.import_module("jax")
 
 EXTRAS = {
+    "tensorgrad.capture.kernels.chain": "llvmlite",
+    "tensorgrad.capture.kernels.disk": "llvmlite",
     "tensorgrad.capture.kernels.elementary": "llvmlite",
     "tensorgrad.capture.kernels.intrinsics": "llvmlite",
     "tensorgrad.capture.kernels.machine": "llvmlite",

@@ -34,7 +34,8 @@ class Call:
         A ufunc, a bound method of one (``np.add.reduce``), a function of NumPy's, or
         any function of arrays and numbers: called with the arrays at replay. One with
         a true attribute ``into`` takes arrays to write its results to as its last
-        arguments; they share no memory with the others.
+        arguments; they share no memory with the others. Where calls follow one another
+        whose functions have an attribute ``chained``, it makes one function of them.
     args : tuple
         What it is called with; values and numbers stand anywhere within tuples, lists
         and dicts, all else is the same in every call.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate, zip_longest
 from math import prod
@@ -173,13 +173,10 @@ def tiled(call: Call) -> Call:
         return call
     (out,) = call.results
     a, b = call.args
-    product: Any = functools.partial(kernel(a, b, out))
-    product.into, product.__name__ = True, "tiled_matmul"
-    product.kernel = kernel
-    return replace(call, function=product)
+    return replace(call, function=kernel(a, b, out))
 
 
-def kernel(a: Any, b: Any, out: Any) -> Callable[..., None]:
+def kernel(a: Any, b: Any, out: Any) -> Any:
     """Return compiled products for matrices that lie as these do: ``f(a, b, out)``."""
     from . import tiles
 
@@ -192,7 +189,7 @@ def kernel(a: Any, b: Any, out: Any) -> Callable[..., None]:
     steps = (*lefts, a.strides[-1], *rights[:2], *b.strides[-2:])
     integers = (*counts, *(step // size for step in steps), depth, m)
     bind = prepared(text, (a, b, out), len(integers), more=tiles.FUNCTIONS)
-    return bind(*integers)
+    return bind(*integers, name="tiled_matmul")
 
 
 Axis = tuple[int, int, int]

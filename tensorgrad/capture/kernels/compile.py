@@ -1,18 +1,10 @@
-"""Kernels: generated source, compiled by LLVM and kept on disk between processes."""
+"""Kernels: generated source, compiled by LLVM where that is installed."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import hashlib
-import importlib
 import importlib.util
-import inspect
-import os
-import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -65,28 +57,14 @@ def require_llvm() -> None:
         raise ImportError(reason)
 
 
-def cache_folder() -> Path:
-    """Return the folder of kernels: TENSORGRAD_CACHE, or in the user's cache folder."""
-    folder = os.environ.get("TENSORGRAD_CACHE")
-    if folder:
-        return Path(folder)
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "tensorgrad"
-
-
 def prepared(
     source: str,
     arrays: Sequence[Value],
     integers: int = 0,
     numbers: int = 0,
     more: Mapping[str, Callable[..., Any]] = MappingProxyType({}),
-) -> Callable[..., Callable[..., None]]:
-    """Return what binds a kernel to integers: a function of numbers and arrays.
+) -> Callable[..., Any]:
+    """Return what makes a Native of the integers of a kernel.
 
     The kernel is compiled for such arguments, or comes from memory or from disk.
 
@@ -113,60 +91,21 @@ def _compiled(
     integers: int,
     numbers: int,
     more: tuple[tuple[str, Callable[..., Any]], ...],
-) -> Callable[..., Callable[..., None]]:
+) -> Callable[..., Any]:
     from . import machine
+    from .chain import Native
+    from .disk import kept, version
 
     names = " ".join(kind.name for kind in kinds)
     modules = frozenset(function.__module__ for _, function in more)
-    key = f"{_version(modules)}\n{integers} {numbers} {names}\n{source}"
-    symbol = f"kernel_{_digest(key.encode())[:24]}"
-    try:
-        path = cache_folder() / f"{symbol}.o"
-        return machine.linked(symbol, _read(path))
-    except Exception:
-        # Not there, or what lies there is not what was written.
-        code = machine.machine_code(
+    address = kept(
+        f"{version(modules)}\n{integers} {numbers} {names}\n{source}",
+        lambda symbol: machine.machine_code(
             symbol, source, kinds, integers, numbers, dict(more)
-        )
-    with contextlib.suppress(Exception):
-        # A folder that cannot be written to keeps nothing.
-        _write(path, code)
-    return machine.linked(symbol, code)
+        ),
+    )
 
+    def bind(*integers: int, **more: Any) -> Native:
+        return Native(address, integers, numbers, len(kinds), **more)
 
-@functools.cache
-def _version(modules: frozenset[str]) -> str:
-    """Return what machine code depends on besides its source."""
-    from . import elementary, intrinsics, machine, translate
-
-    own = elementary, intrinsics, machine, translate
-    others = map(importlib.import_module, sorted(modules))
-    texts = map(inspect.getsource, (*own, *others))
-    return "\n".join([machine.processor(), *texts])
-
-
-def _read(path: Path) -> bytes:
-    """Return the bytes of a file, if they are those that were written.
-
-    Raises
-    ------
-    ValueError
-        If they are not.
-    """
-    digest, _, code = path.read_bytes().partition(b"\n")
-    if digest.decode() != _digest(code):
-        raise ValueError(f"{path} has changed since it was written")
-    return code
-
-
-def _write(path: Path, code: bytes) -> None:
-    """Write a file that other processes may write too: all of it appears at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "wb") as file:
-        file.write(_digest(code).encode() + b"\n" + code)
-    os.replace(draft, path)
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+    return bind

@@ -7,9 +7,9 @@ many there are.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from functools import cache, partial
+from functools import cache
 from itertools import pairwise
 from math import prod
 from typing import Any
@@ -88,26 +88,35 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
-def together(parts: Sequence[Callable[..., None]]) -> Callable[..., None]:
-    """Return a function that calls all parts with its arguments, at the same time."""
-    own, *others = parts
-    if not others:
-        return partial(own)
+class Together:
+    """A function that calls all parts of a kernel with its arguments, at the same time.
 
-    def call(*args: Any) -> None:
+    Parameters
+    ----------
+    parts : sequence of Native
+        Two or more.
+    """
+
+    into = True
+
+    def __init__(self, parts: Sequence[Any]) -> None:
+        self.own, *self.others = (part.alone for part in parts)
+        self.kernel, self.group = parts[0].kernel, parts[0].group
+        self.__name__ = parts[0].__name__
+
+    def __call__(self, *args: Any) -> None:
+        """Call the parts."""
         running: list[Future[None]] = []
         try:
-            for part in others:
+            for part in self.others:
                 try:
-                    running.append(_pool(len(others)).submit(part, *args))
+                    running.append(_pool(len(self.others)).submit(part, *args))
                 except RuntimeError:
                     # The interpreter is about to end, and starts no threads.
                     part(*args)
-            own(*args)
+            self.own(*args)
         finally:
             # No part may write on once the call has ended.
             wait(running)
         for future in running:
             future.result()
-
-    return call

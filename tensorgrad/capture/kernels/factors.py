@@ -9,7 +9,6 @@ call of LAPACK costs.
 
 from __future__ import annotations
 
-import functools
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -28,9 +27,6 @@ SMALL = 64
 
 LARGE = 200
 """Larger matrices are LAPACK's: it works in blocks."""
-
-_SINGULAR = 2
-"""What stands in place of the parity of the exchanges then."""
 
 _FACTOR = """\
 def kernel(n, down, across, a, lu, order):
@@ -69,6 +65,8 @@ def kernel(n, down, across, a, lu, order):
 
 _SOLVE = """\
 def kernel(n, m, down, across, lu, order, b, out):
+    if get(order, n + 1) == 2:
+        fail(2)
     for i in range(n):
         at = get(order, i)
         for j in range(m):
@@ -91,6 +89,8 @@ def kernel(n, m, down, across, lu, order, b, out):
 
 _SOLVE_ONE = """\
 def kernel(n, m, down, across, lu, order, b, out):
+    if get(order, n + 1) == 2:
+        fail(2)
     for i in range(n):
         total = {dtype}(0.0)
         for k in range(i):
@@ -106,6 +106,8 @@ def kernel(n, m, down, across, lu, order, b, out):
 
 _TURNED = """\
 def kernel(n, m, down, across, lu, order, b, out):
+    if get(order, n + 1) == 2:
+        fail(2)
     x = empty(n * m, {dtype})
     for i in range(n):
         for j in range(m):
@@ -132,6 +134,8 @@ def kernel(n, m, down, across, lu, order, b, out):
 
 _TURNED_ONE = """\
 def kernel(n, m, down, across, lu, order, b, out):
+    if get(order, n + 1) == 2:
+        fail(2)
     x = empty(n, {dtype})
     for i in range(n):
         put(x, i, get(b, down * i))
@@ -254,8 +258,9 @@ def _factor(a: Value) -> Call:
     lu = Result((n, n), a.dtype, (n * size, size))
     order = Result((n + 2,), np.dtype(np.int64), (8,))
     text = _FACTOR.format(dtype=a.dtype.name)
-    kernel = _kernel(text, (a, lu, order), (n, *(s // size for s in a.strides)))
-    return Call(_into(kernel, "factors"), (a,), results=(lu, order), quiet=True)
+    integers = n, *(s // size for s in a.strides)
+    kernel = _kernel("factors", text, (a, lu, order), integers)
+    return Call(kernel, (a,), results=(lu, order), quiet=True)
 
 
 def _using(factor: Call, a: Value, call: Call) -> Call:
@@ -265,15 +270,16 @@ def _using(factor: Call, a: Value, call: Call) -> Call:
     n, dtype, name = lu.shape[0], lu.dtype, facts_of(call.function).name
     if call.function is np.linalg.slogdet:
         text = _LOGARITHM.format(dtype=dtype.name)
-        kernel = _kernel(text, (lu, order, *call.results), (n,))
-        return replace(call, function=_into(kernel, name), args=(lu, order))
+        kernel = _kernel(name, text, (lu, order, *call.results), (n,))
+        return replace(call, function=kernel, args=(lu, order))
     b = call.args[1] if len(call.args) > 1 else _identity(n, dtype)
     turned, one = call.args[0].strides != a.strides, b.shape[1:] in ((), (1,))
     texts = (_SOLVE, _SOLVE_ONE), (_TURNED, _TURNED_ONE)
     m, steps = (*b.shape, 1)[1], [s // dtype.itemsize for s in b.strides]
     text = texts[turned][one].format(dtype=dtype.name)
-    kernel = _kernel(text, (lu, order, b, *call.results), (n, m, *steps, 0)[:4])
-    return replace(call, function=_checked(kernel, name), args=(lu, order, b))
+    integers = (n, m, *steps, 0)[:4]
+    kernel = _kernel(name, text, (lu, order, b, *call.results), integers)
+    return replace(call, function=kernel, args=(lu, order, b))
 
 
 def _identity(n: int, dtype: np.dtype[Any]) -> Constant:
@@ -281,34 +287,10 @@ def _identity(n: int, dtype: np.dtype[Any]) -> Constant:
     return Constant(array.shape, dtype, array.strides, array)
 
 
-def _kernel(text: str, arrays: Any, integers: tuple[int, ...]) -> Callable[..., None]:
-    return _bound(prepared(text, arrays, len(integers)), integers)
-
-
-# Functions are told apart by what they are: one for each layout is what makes calls of
-# the turns of a loop alike.
-
-
-@functools.cache
-def _bound(bind: Callable[..., Any], integers: tuple[int, ...]) -> Callable[..., None]:
-    kernel: Callable[..., None] = bind(*integers)
+def _kernel(
+    name: str, text: str, arrays: Any, integers: tuple[int, ...]
+) -> Callable[..., None]:
+    kernel: Callable[..., None] = prepared(text, arrays, len(integers))(
+        *integers, name=name
+    )
     return kernel
-
-
-@functools.cache
-def _into(kernel: Callable[..., None], name: str) -> Callable[..., None]:
-    function: Any = functools.partial(kernel)
-    function.into, function.__name__, function.kernel = True, name, kernel
-    return function  # type: ignore[no-any-return]
-
-
-@functools.cache
-def _checked(kernel: Callable[..., None], name: str) -> Callable[..., None]:
-    def solve(lu: Any, order: Any, b: Any, out: Any) -> None:
-        if order[-1] == _SINGULAR:
-            raise np.linalg.LinAlgError("Singular matrix")
-        kernel(lu, order, b, out)
-
-    function: Any = solve
-    function.into, function.__name__, function.kernel = True, name, kernel
-    return function  # type: ignore[no-any-return]

@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import accumulate
-from typing import Any
 
 from ...core.errors import PerformanceWarning
 from ...core.place import user_level
@@ -198,12 +197,11 @@ def _kernel(
     function = prepared(
         kernel.text(arrays), arrays, len(integers) + len(parts[0]), len(kernel.numbers)
     )
-    bound: Any = cores.together([function(*integers, *part) for part in parts])
-    bound.into, bound.__name__ = True, "fused"
-    bound.kernel, bound.group = function, tuple(call.label for call in calls)
+    group = tuple(call.label for call in calls)
+    bound = [function(*integers, *part, name="fused", group=group) for part in parts]
     origins = dict.fromkeys(call.origin for call in calls if call.origin)
     return Call(
-        bound,
+        bound[0] if len(bound) == 1 else cores.Together(bound),
         (*kernel.numbers, *args),
         results=results,
         writes=writes,

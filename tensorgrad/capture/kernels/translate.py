@@ -79,8 +79,8 @@ class Translator:
     Attributes
     ----------
     function : llvmlite.ir.Function
-        Of integers, numbers and addresses. It returns 0, or 1 where an index is out of
-        bounds.
+        Of integers, numbers and addresses. It returns 0, or what is to be raised: 1
+        where an index is out of bounds.
     builder : llvmlite.ir.IRBuilder
     """
 
@@ -377,9 +377,13 @@ class Translator:
         negative = builder.icmp_signed("<", index, INDEX(0))
         index = builder.select(negative, builder.add(index, bound), index)
         with builder.if_then(builder.icmp_unsigned(">=", index, bound), likely=False):
-            builder.store(STATUS(1), self.status)
-            builder.branch(self.end)
+            self._fail(1)
         return Scalar(index, INT)
+
+    def _fail(self, status: int) -> None:
+        """End the kernel, which returns `status`."""
+        self.builder.store(STATUS(status), self.status)
+        self.builder.branch(self.end)
 
 
 def _name(node: ast.expr) -> str:

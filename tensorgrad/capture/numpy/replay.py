@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -34,6 +35,9 @@ from .buffers import Memory, assigned
 from .into import array_in, copies
 from .prune import Eliminated
 from .scalars import as_array, weak_dtypes
+
+_LINKS = 500
+"""Kernels in one call at most: what goes to them is copied to the stack."""
 
 _QUIET = 'with errstate(over="ignore", invalid="ignore", divide="ignore"):'
 
@@ -127,6 +131,8 @@ class _Writer:
         self.place: Place | None = None
         self.room = room
         self.loose: dict[Value | Number, list[str]] = {}
+        self.links: list[tuple[Call, list[str]]] = []
+        self.ended: list[str] = []
 
     def source(self) -> str:
         """Return the text of a function ``run(inputs, numbers)``."""
@@ -136,6 +142,7 @@ class _Writer:
             self._note_time()
             self._make(call)
             self._forget(i, call)
+        self._write_chain()
         self._note_time()
         self.quiet = False
         copies = ", ".join(map(self._copy, self.before.returned))
@@ -151,6 +158,7 @@ class _Writer:
 
     def _note_time(self) -> None:
         if "enter" in self.names:
+            self._write_chain()
             self._line("enter(now())")
 
     def _indented(self) -> Iterator[str]:
@@ -181,6 +189,10 @@ class _Writer:
             self._number(call, a, weak[i]) if i in weak else self._text(a)
             for i, a in enumerate(call.args)
         ]
+        if hasattr(call.function, "chained"):
+            self._link(call, args)
+            return
+        self._write_chain()
         if self._is_kept(call):
             self._write(call, args)
         else:
@@ -189,12 +201,54 @@ class _Writer:
     def _is_kept(self, call: Call) -> bool:
         return any(r in self.memory.at or r in self.returned for r in call.results)
 
-    def _write(self, call: Call, args: list[str]) -> None:
-        """Write the call with its results going into buffers, or into new arrays."""
-        results = call.results
-        for r in self.returned.intersection(results):
+    def _link(self, call: Call, args: list[str]) -> None:
+        """Keep a call in mind, to be made together with those that follow."""
+        if len(self.links) == _LINKS:
+            self._write_chain()
+        self._make_room(call)
+        self.links.append((call, [*args, *map(self._text, call.results)]))
+
+    def _write_chain(self) -> None:
+        """Write one call for all that are kept in mind."""
+        if not self.links:
+            return
+        links, self.links = self.links, []
+        functions: list[Any] = [call.function for call, _ in links]
+        numbers, arrays = dict[str, None](), dict[str, None]()
+        for function, (_, names) in zip(functions, links, strict=True):
+            numbers.update(dict.fromkeys(names[: function.numbers]))
+            others = names[function.numbers :]
+            arrays.update(dict.fromkeys(n for n in others if self.names[n] is None))
+        given = {name: at for at, name in enumerate((*numbers, *arrays))}
+        chain = functions[0].chained(
+            [
+                (function, [given.get(name, self.names[name]) for name in names])
+                for function, (_, names) in zip(functions, links, strict=True)
+            ],
+            len(numbers),
+            len(arrays),
+        )
+        counts = Counter(function.__name__ for function in functions)
+        name, comment = functions[0].__name__, ""
+        if len(links) > 1:
+            parts = (f"{count} {part}" for part, count in counts.items())
+            name, comment = "kernels", f"  # {', '.join(parts)}"
+        line = f"{self._bind(chain, name)}({', '.join(given)}){comment}"
+        self.lines.append((links[0][0].quiet, line, None))
+        for line in self.ended:
+            self._line(line)
+        self.ended = []
+
+    def _make_room(self, call: Call) -> None:
+        """Write that there are new arrays for what the step returns as it is."""
+        for r in self.returned.intersection(call.results):
             make = self._static(partial(np.empty, r.shape, r.dtype), "new")
             self._line(f"{self._new(r)} = {make}()")
+
+    def _write(self, call: Call, args: list[str]) -> None:
+        """Write the call with its results going into buffers, or into new arrays."""
+        self._make_room(call)
+        results = call.results
         if copies(call):
             if results[0] not in self.memory.onto:
                 self._line(f"{self._text(results[0])}[...] = {args[0]}")
@@ -348,8 +402,11 @@ class _Writer:
         owners = map(owner, (*call.reads, *call.writes, *call.results))
         for value in dict.fromkeys(owners):
             if value in self.loose and self.memory.last.get(value, i) == i:
-                names = " = ".join(self.loose.pop(value))
-                self._line(f"{names} = None")
+                line = " = ".join([*self.loose.pop(value), "None"])
+                if self.links:
+                    self.ended.append(line)
+                else:
+                    self._line(line)
 
     def _copy(self, value: Value | Number) -> str:
         if isinstance(value, Number) or value in self.returned:

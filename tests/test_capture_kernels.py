@@ -484,9 +484,9 @@ def test_kernels_are_called_one_after_the_other(fresh):
     assert x[0] == 30.0
 
 
-def waves(x, a):
-    for k in range(40):
-        x = np.tanh(x * a) + k
+def folds(x, a):
+    for k in range(400):
+        x = np.abs(x * a - k)
     return x
 
 
@@ -494,16 +494,16 @@ def waves(x, a):
 @pytest.mark.parametrize("most", [1, 2, 500])
 def test_the_kernels_of_a_program_are_called_together(most, fresh, monkeypatch):
     monkeypatch.setattr(replay, "_LINKS", most)
-    step = tg.compile(waves, fused=True)
-    x = np.linspace(0.0, 1.0, 10_000)
+    step = tg.compile(folds, fused=True)
+    x = np.linspace(0.0, 1.0, 1000)
     for _ in range(2):
         step(x, 1.0)
     for a in (1.0, 0.5):
-        np.testing.assert_allclose(step(x, a), waves(x, a), rtol=1e-12)
+        np.testing.assert_allclose(step(x, a), folds(x, a), rtol=1e-12)
     (captured,) = step._captures.values()
     kernels = [call for call in captured.replay.program if call.writes_last]
     calls = captured.replay.source.count("(n1")
-    assert len(kernels) > 20
+    assert len(kernels) > 4
     assert calls == -(-len(kernels) // most)
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..core.foreign import fetch
-from ..core.tensor import Tensor, wrap
+from ..core.tensor import Tensor
 from ..core.writes import Key, is_stamped, stamp, watched
 from .checking import State, both
 from .numpy.prune import Eliminated, pruned
@@ -16,7 +15,7 @@ from .overlap import WrittenMemory
 from .program import Array, Program, without_views, written_by
 from .recording.compare import Comparison
 from .recording.reads import uncollected
-from .recording.recording import Recording, Slot, filled, record, tensors_of
+from .recording.recording import Recording, builder, record, tensors_of
 from .recording.search import Past, Search, watch
 from .recording.signature import FlatArguments
 from .recording.watch import AGAIN, FIRM, LOOSE, Watch
@@ -95,8 +94,8 @@ class Capture:
 
     def _use(self, replay: Any) -> None:
         self.replay, self._unfused = replay, None
-        arrays = self._arrays
-        self._written = WrittenMemory(arrays) if replay.has_kernels else None
+        alone = self._arrays and replay.has_kernels
+        self._written = WrittenMemory(self._arrays) if alone else None
 
     def __call__(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], flat: FlatArguments
@@ -202,7 +201,7 @@ class Capture:
         written = [v.array for v in written_by(recorder.program)]
         # Of the others, as an optimizer's state, the engine keeps no stamps.
         self._stamped = watched(a for a in written if is_stamped(a))
-        self._shown = shower(recording.returned)
+        self._shown = builder(recording.returned)
         self.program, gone = pruned(recorder.program)
         self._arrays = written
         self._use(self._ready(gone, tensors_of(recorder)))
@@ -232,13 +231,6 @@ class Capture:
     def _forget_gradients(self) -> None:
         for tensor in self._received:
             tensor._grad = None
-
-
-def shower(returned: Any) -> Callable[[list[Any]], Any]:
-    """Return a function that builds the result of the step from arrays."""
-    if type(returned) is Slot and returned.kind is Tensor:
-        return lambda arrays: wrap(arrays[0], None)
-    return partial(filled, returned)
 
 
 def ready(program: Program, gone: list[Eliminated], fused: bool | None) -> Replay:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -116,6 +117,42 @@ def _shown(slot: Slot, x: Any) -> Any:
     if slot.kind is np.ndarray and not slot.value.shape:
         return np.asarray(x, slot.value.dtype)
     return x.item() if slot.kind is float else x
+
+
+def builder(returned: Any) -> Callable[[Sequence[Any]], Any]:
+    """Return the function that `filled` is of arrays, for one nest: code of its own."""
+    names: dict[str, Any] = {"wrap": wrap, "asarray": np.asarray, "filled": filled}
+    text = _text(returned, count(), names)
+    function: Callable[[Sequence[Any]], Any] = eval(f"lambda x: {text}", names)
+    return function
+
+
+def _text(x: Any, numbers: Iterator[int], names: dict[str, Any]) -> str:
+    """Return an expression for part of what a step returns, of arrays named x."""
+    if type(x) is Slot:
+        place = f"x[{next(numbers)}]"
+        if x.kind is Tensor:
+            return f"wrap({place}, None)"
+        if x.kind is np.ndarray and not x.value.shape:
+            return f"asarray({place}, {_named(x.value.dtype, names)})"
+        return f"{place}.item()" if x.kind is float else place
+    kind = type(x)
+    if kind in (tuple, list):
+        items = "".join(f"{_text(item, numbers, names)}, " for item in x)
+        return f"({items})" if kind is tuple else f"[{items}]"
+    if kind is dict:
+        pairs = ((_named(k, names), _text(v, numbers, names)) for k, v in x.items())
+        return f"{{{', '.join(map(': '.join, pairs))}}}"
+    here = [next(numbers) for leaf in tree.leaves(x, _look) if type(leaf) is Slot]
+    arrays = "".join(f"x[{k}], " for k in here)
+    name = _named(x, names)
+    return name if _look(x) is None else f"filled({name}, ({arrays}))"
+
+
+def _named(x: Any, names: dict[str, Any]) -> str:
+    name = f"c{len(names)}"
+    names[name] = x
+    return name
 
 
 def _look(x: Any) -> tree.Kind | None:

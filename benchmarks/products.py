@@ -26,7 +26,7 @@ SIZES = [
 
 
 def main() -> None:
-    from tensorgrad.capture.gemm.matmul import registers
+    from tensorgrad.capture.gemm.processor import registers
 
     if registers() is None:
         raise SystemExit("on this processor compiled steps leave all products to BLAS")

@@ -187,6 +187,9 @@ def _key(call: Call) -> object:
     return kernel, _name(call), place
 
 
+_PRODUCTS = "tiled_matmul", "convolved"
+
+
 def _row(timed: Sequence[tuple[Call, float]], total: float) -> Row:
     first, seconds = timed[0][0], sum(time for _, time in timed)
     place = first.place
@@ -197,7 +200,7 @@ def _row(timed: Sequence[tuple[Call, float]], total: float) -> Row:
         seconds / total,
         sum(_moved(call) for call, _ in timed),
         f"{os.path.basename(place.code.co_filename)}:{place.line}" if place else "",
-        first.kind == "linear algebra" or first.name == "tiled_matmul",
+        first.kind == "linear algebra" or first.name.startswith(_PRODUCTS),
     )
 
 

@@ -19,7 +19,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..core.foreign import KINDS, invoke
 from ..core.tree import leaves, mapped
-from ..facts import Facts, is_elementwise
+from ..facts import Facts, facts_of, is_elementwise
 
 if TYPE_CHECKING:
     from .batched import Lanes
@@ -353,6 +353,29 @@ def _add_at(lanes: Lanes, function: Function, args: Any, kwargs: Any) -> Any:
     value = np.broadcast_to(lanes.full(value, at.ndim - 1), at.shape)
     invoke(function, (x.array.reshape(-1), at.reshape(-1), value.reshape(-1)), {})
     return None
+
+
+@_for("convolved convolved_back convolved_filters")
+def _convolution(lanes: Lanes, function: Function, args: Any, kwargs: Any) -> Any:
+    """Take all samples for one batch, or their channels for groups of channels."""
+    a, b, *rest, groups = args
+    size, is_sum = lanes.size, facts_of(function).name == "convolved_filters"
+    if not is_sum and not lanes.has(b):
+        a = a.array.reshape(size * len(a), *a.shape[1:])
+        y = invoke(function, (a, b, *rest, groups), {})
+        return y.reshape(size, len(y) // size, *y.shape[1:])
+
+    def joined(x: Any, channels: int) -> Any:
+        x = np.moveaxis(lanes.stretched(x), 0, channels)
+        before, (count, *after) = x.shape[:channels], x.shape[channels + 1 :]
+        return x.reshape(*before, size * count, *after)
+
+    a, b = joined(a, 1), joined(b, 1 if is_sum else 0)
+    y = invoke(function, (a, b, *rest, size * groups), {})
+    if is_sum:
+        return y.reshape(size, len(y) // size, *y.shape[1:])
+    y = y.reshape(len(y), size, y.shape[1] // size, *y.shape[2:])
+    return np.moveaxis(y, 1, 0)
 
 
 @_for("take")

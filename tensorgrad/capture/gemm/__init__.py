@@ -24,6 +24,12 @@ gathered first; where b is transposed they are turned on the way. Sums are taken
 order, so the bound on their error is that of BLAS. Of a stack of matrices all products
 are one call: 25 of 1000 x 32 by 32 x 32 take 0.40 ms, by BLAS one by one 0.73.
 
+In a convolution, b is windows: row k of it, what tap k of each window takes. It is not
+made but gathered, strip by strip, by two tables of where taps and windows lie.
+
     matmul     which products, and their source: loops over strips of columns
+    sliding    where the windows of convolutions and their gradients lie
+    strips     their source: strips of windows, or filter by filter where few share them
     tiles      the instructions: a tile, a turned square, vectors of the processor
+    processor  how large its tiles are
 """

@@ -15,13 +15,17 @@ from itertools import accumulate, zip_longest
 from math import prod
 from operator import mul
 from textwrap import indent
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ..kernels.compile import installed, prepared
+from ..kernels.compile import prepared
 from ..kernels.small import LONG
 from ..program import Call, Result, Value
+from . import sliding
+from .processor import Registers as Registers
+from .processor import registers
+from .strips import turning
 
 ONE_THREAD = 2**18
 """Multiplications up to which OpenBLAS takes one thread."""
@@ -98,22 +102,10 @@ _NEXT = """\
 """
 
 _COPY = """\
-        for k in range(count):
-            for z in range({width} if {width} < m - j else m - j):
-                there = second + (start + k) * row + (j + z) * column
-                put(room, k * {width} + z, get(b, there))
-"""
-
-_TURN = """\
-        for k in range(0, count, {lanes}):
-            for z in range(0, {width}, {lanes}):
-                wide, left = m - j - z, count - k
-                source = at(b, second + (j + z) * column + start + k)
-                to = at(room, k * {width} + z)
-                if wide >= {lanes}:
-                    turn({lanes}, 0, source, column, wide, to, {width}, left)
-                else:
-                    turn({lanes}, 1, source, column, wide, to, {width}, left)
+for k in range(count):
+    for z in range({width} if {width} < m - j else m - j):
+        there = second + (start + k) * row + (j + z) * column
+        put(room, k * {width} + z, get(b, there))
 """
 
 
@@ -132,7 +124,10 @@ def source(
     to = "part, 0" if deep else "out, into"
     for vectors in (2, 1):
         width = vectors * lanes
-        gather = (_TURN if turned else _COPY).format(width=width, lanes=lanes)
+        gather = indent(_COPY.format(width=width), " " * 8)
+        if turned:
+            turn = turning("b", "second + start", "j", "column", "m - j", width, lanes)
+            gather = indent(turn, " " * 8)
         strip = _STRIP.format(least=width - lanes, gather=gather.rstrip(), width=width)
         # What is left of the rows takes half a tile, where that is enough.
         for height, more in ((rows, rows // 2), (rows // 2, 0)):
@@ -145,32 +140,10 @@ def source(
     return text + " " * 12 + "into += n * m\n"
 
 
-class Registers(NamedTuple):
-    """How a tile fills the registers of a processor: rows, and bytes of a vector."""
-
-    rows: int
-    vector: int
-
-
-@functools.cache
-def registers() -> Registers | None:
-    """Return the tile for this processor, None where none is faster than BLAS."""
-    if not installed():
-        return None
-    from ..kernels.machine import features
-
-    has = features()
-    if has.get("avx512f"):
-        return Registers(8, 64)
-    if has.get("avx2") and has.get("fma"):
-        return Registers(6, 32)
-    return None
-
-
 def tiled(call: Call) -> Call:
     """Return a product as a call of a compiled one, where that is faster than BLAS."""
     if registers() is None or not _fits(call):
-        return call
+        return sliding.compiled(call)
     (out,) = call.results
     a, b = call.args
     return replace(call, function=kernel(a, b, out))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from llvmlite import ir
@@ -25,8 +25,24 @@ def _tile(to: Translator, rows: int, vectors: int, lanes: int, *at: Any) -> None
         apart, and for `a` its columns; then `depth` and `columns`.
     """
     a, down, across, b, step, out, below, depth, columns = (to.machine(x) for x in at)
+    places = [to.builder.mul(down, down.type(r)) for r in range(rows)]
     tile = _Tile(to.builder, rows, vectors, lanes)
-    tile.write(a, (down, across), (b, step), out, below, depth, columns)
+    tile.write(a, (places, across), (b, step), (out, below), depth, columns, False)
+
+
+def _more(to: Translator, rows: int, vectors: int, lanes: int, *at: Any) -> None:
+    """Add such a product to ``out``; where the rows of `a` begin is told by a table.
+
+    Parameters
+    ----------
+    at
+        As of `_tile`, with the address of the table in place of `down`.
+    """
+    a, table, across, b, step, out, below, depth, columns = (to.machine(x) for x in at)
+    entries = (to.builder.gep(table, [_INDEX(r)]) for r in range(rows))
+    places = [to.builder.load(entry) for entry in entries]
+    tile = _Tile(to.builder, rows, vectors, lanes)
+    tile.write(a, (places, across), (b, step), (out, below), depth, columns, True)
 
 
 class _Tile:
@@ -39,18 +55,24 @@ class _Tile:
     def write(
         self,
         a: Any,
-        a_steps: tuple[Any, Any],
+        a_steps: tuple[list[Any], Any],
         b: tuple[Any, Any],
-        out: Any,
-        out_row: Any,
+        out: tuple[Any, Any],
         depth: Any,
         columns: Any,
+        adds: bool,
     ) -> None:
-        """Write the loop over `depth`, from zeros to the stores."""
-        builder, (b, b_step), (a_row, a_deep) = self.builder, b, a_steps
+        """Write the loop over `depth`, from zeros, or what is there, to the stores."""
+        builder, (b, b_step), (a_rows, a_deep) = self.builder, b, a_steps
         memory = Vectors(builder, a.type.pointee, self.lanes)
         width = self.vectors * self.lanes
         mask = memory.first(builder.sub(columns, columns.type(width - self.lanes)))
+        masks = [None] * (self.vectors - 1) + [mask]
+        places = [*self._places(out[1])]
+        first = [
+            memory.load(out[0], at, part) if adds else memory.zero
+            for at, part in zip(places, masks * self.rows, strict=True)
+        ]
         before = builder.block
         loop = builder.append_basic_block("depth")
         after = builder.append_basic_block("store")
@@ -61,37 +83,42 @@ class _Tile:
         a_at, b_at = builder.mul(k, a_deep), builder.mul(k, b_step)
         right = [
             memory.load(b, builder.add(b_at, b_at.type(v * self.lanes)), part)
-            for v, part in enumerate([None] * (self.vectors - 1) + [mask])
+            for v, part in enumerate(masks)
         ]
         new: list[Any] = []
         for r in range(self.rows):
-            at = builder.add(a_at, builder.mul(a_row, a_row.type(r)))
+            at = builder.add(a_at, a_rows[r])
             left = memory.repeated(builder.load(builder.gep(a, [at])))
             for value in right:
                 new.append(memory.times_plus(left, value, sums[len(new)]))
         following = builder.add(k, k.type(1))
         k.add_incoming(k.type(0), before)
         k.add_incoming(following, loop)
-        for old, value in zip(sums, new, strict=True):
-            old.add_incoming(memory.zero, before)
+        for old, start, value in zip(sums, first, new, strict=True):
+            old.add_incoming(start, before)
             old.add_incoming(value, loop)
         builder.cbranch(builder.icmp_signed("<", following, depth), loop, after)
         builder.position_at_end(after)
         whole = builder.icmp_signed(">=", columns, columns.type(width))
         # A store under a mask is slow on some processors.
         with builder.if_else(whole) as (then, otherwise):
-            for branch, part in ((then, None), (otherwise, mask)):
-                with branch:
-                    self._store(memory, new, out, out_row, part)
+            with then:
+                self._store(memory, new, out[0], places, [None] * len(new))
+            with otherwise:
+                self._store(memory, new, out[0], places, masks * self.rows)
 
     def _store(
-        self, memory: Vectors, values: list[Any], out: Any, out_row: Any, mask: Any
+        self, memory: Vectors, values: Any, out: Any, places: Any, masks: Any
     ) -> None:
-        for i, value in enumerate(values):
-            r, v = divmod(i, self.vectors)
-            at = self.builder.mul(out_row, out_row.type(r))
-            at = self.builder.add(at, at.type(v * self.lanes))
-            memory.store(value, out, at, mask if v == self.vectors - 1 else None)
+        for value, at, mask in zip(values, places, masks, strict=True):
+            memory.store(value, out, at, mask)
+
+    def _places(self, apart: Any) -> Iterator[Any]:
+        """Yield where the vectors of a tile lie, whose rows are `apart`."""
+        for r in range(self.rows):
+            at = self.builder.mul(apart, apart.type(r))
+            for v in range(self.vectors):
+                yield self.builder.add(at, at.type(v * self.lanes))
 
 
 def _turn(to: Translator, lanes: int, part: int, *args: Any) -> None:
@@ -206,5 +233,10 @@ def _at(to: Translator, array: Address, at: Any) -> Address:
     return Address(to.address(array, at), array.kind)
 
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {"at": _at, "tile": _tile, "turn": _turn}
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "at": _at,
+    "tile": _tile,
+    "more": _more,
+    "turn": _turn,
+}
 """What the source of products calls."""

@@ -7,6 +7,7 @@ JAX are never written to: a rule for what writes returns the new contents.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from types import FunctionType
@@ -386,6 +387,50 @@ def _updated_by(g: Any, shape: tuple[int, ...], index: Any) -> Any:
     """Return the gradient of the values of an update: of those that stayed."""
     index = _index(index)
     return jnp.where(_places(shape, index)[1], _getitem(g, index), 0)
+
+
+def _sliding(window: Any, groups: int) -> Function:
+    """Return a convolution, a function of samples and filters."""
+    return functools.partial(
+        jax.lax.conv_general_dilated,
+        window_strides=window.stride,
+        padding=window.padding,
+        rhs_dilation=window.dilation,
+        feature_group_count=groups,
+        precision="highest",
+    )
+
+
+def _alike(*arrays: Any) -> list[Any]:
+    kind = np.result_type(*(x.dtype for x in arrays))
+    return [jnp.asarray(x).astype(kind) for x in arrays]
+
+
+@_for("convolved", RULES)
+def _convolved(x: Any, weight: Any, window: Any, groups: int) -> Any:
+    return _sliding(window, groups)(*_alike(x, weight))
+
+
+@_for("convolved_back", RULES)
+def _convolved_back(
+    z: Any, weight: Any, lengths: tuple[int, ...], window: Any, groups: int
+) -> Any:
+    z, weight = _alike(z, weight)
+    shape = len(z), groups * weight.shape[1], *lengths
+    samples = jax.ShapeDtypeStruct(shape, z.dtype)
+    return _transposed(lambda x: _sliding(window, groups)(x, weight), samples, z)
+
+
+@_for("convolved_filters", RULES)
+def _convolved_filters(x: Any, z: Any, window: Any, groups: int) -> Any:
+    x, z = _alike(x, z)
+    shape = z.shape[1], x.shape[1] // groups, *window.kernel
+    filters = jax.ShapeDtypeStruct(shape, x.dtype)
+    return _transposed(lambda w: _sliding(window, groups)(x, w), filters, z)
+
+
+def _transposed(function: Function, like: Any, y: Any) -> Any:
+    return jax.linear_transpose(function, like)(y)[0]
 
 
 @_for("add_at", WRITES)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.foreign import dispatched
 from ...core.types import Array, Operand
 from ..support.define import operation
 from ..support.registry import case
@@ -84,8 +85,13 @@ def _product(a: Any, b: Any) -> Any:
     return np.matmul(a[0], b[0])[None] if len(a) == 1 else np.matmul(a, b)
 
 
-def _convolved(x: Any, weight: Any, window: Window, groups: int) -> Any:
-    """Return products of each window with each filter, (out, *counts, n)."""
+@dispatched
+def convolved(x: Any, weight: Any, window: Window, groups: int) -> Any:
+    """Return products of each window with each filter."""
+    return samples_first(_products(samples_last(x), weight, window, groups))
+
+
+def _products(x: Any, weight: Any, window: Window, groups: int) -> Any:
     counts, filters = window.counts(x.shape[1:-1]), _by_row(weight, groups)
     y: Any = None
     for i, part in enumerate(_strips(x, window, groups)):
@@ -126,10 +132,10 @@ def convolution(
         A Tensor where an argument is one.
     """
     _check_axes("convolution", window, x, weight)
-    y = _convolved(samples_last(x), weight, window, groups)
+    y = convolved(x, weight, window, groups)
     if bias is not None:
-        y += np.reshape(bias, (-1, *[1] * (x.ndim - 1)))
-    return samples_first(y)
+        y += np.reshape(bias, (-1, *[1] * (x.ndim - 2)))
+    return y
 
 
 @operation(
@@ -166,22 +172,28 @@ def convolution_transposed(
         A Tensor where an argument is one.
     """
     _check_axes("convolution_transposed", window, x, weight)
+    return convolved_back(x, weight, tuple(lengths), window, groups)
+
+
+@dispatched
+def convolved_back(
+    x: Any, weight: Any, lengths: Lengths, window: Window, groups: int
+) -> Any:
+    """Return filters added up where their windows are, each times an element."""
     n, outputs, *counts = x.shape
     inverse = _inverse(window)
     if inverse is not None and _is_cheaper(weight.shape, groups):
-        return samples_first(
-            _convolved(samples_last(x), _turned(weight, groups), inverse, groups)
-        )
+        return convolved(x, _turned(weight, groups), inverse, groups)
     rows = samples_last(x).reshape(groups, outputs // groups, math.prod(counts) * n)
     filters, inputs = _by_row(weight, groups), groups * weight.shape[1]
-    total = zeros((inputs, *window.padded(lengths), n), x.dtype, x, weight)
-    for place, index in window.slices(tuple(counts)):
+    total = zeros((inputs, *lengths, n), np.result_type(x, weight), x, weight)
+    for place, index, reached in window.inside(lengths, tuple(counts)):
         if not any(place[1:]):
             columns = _product(filters[place[0]].mT, rows)
             columns = columns.reshape(inputs, *window.kernel[1:], *counts, n)
         part = total[index]
-        np.add(part, columns[(ALL, *place[1:])], out=part)
-    return samples_first(total[window.inner(lengths)])
+        np.add(part, columns[(ALL, *place[1:])][reached], out=part)
+    return samples_first(total)
 
 
 def _inverse(window: Window) -> Window | None:
@@ -256,6 +268,12 @@ def convolution_filters(x: Operand, z: Operand, window: Window, groups: int) -> 
         A Tensor where an argument is one.
     """
     _check_axes("convolution_filters", window, x, z)
+    return convolved_filters(x, z, window, groups)
+
+
+@dispatched
+def convolved_filters(x: Any, z: Any, window: Window, groups: int) -> Any:
+    """Return products of samples with what came of them, summed over both."""
     n, outputs, *counts = z.shape
     inputs, size = x.shape[1] // groups, math.prod(counts) * n
     rows = samples_last(z).reshape(groups, outputs // groups, size)
@@ -264,7 +282,8 @@ def convolution_filters(x: Operand, z: Operand, window: Window, groups: int) -> 
     y = np.stack([_product_of_long(rows, part) for part in parts], axis=2)
     first, *rest = window.kernel
     y = y.reshape(outputs, first, inputs, math.prod(rest))
-    return np.swapaxes(y, 1, 2).reshape(outputs, inputs, *window.kernel)
+    y = np.swapaxes(y, 1, 2).reshape(outputs, inputs, *window.kernel)
+    return np.ascontiguousarray(y)
 
 
 def _product_of_long(a: Any, b: Any) -> Any:

@@ -85,6 +85,30 @@ class Window(NamedTuple):
             index = (slice(i * d, i * d + s * (n - 1) + 1, s) for i, d, n, s in steps)
             yield place, (ALL, *index)
 
+    def inside(
+        self, lengths: Lengths, counts: Lengths
+    ) -> Iterator[tuple[Lengths, Any, Any]]:
+        """Yield the places in a window, with the index, behind channels, of what is
+        there in an array without its padding, and of the windows that reach it.
+        """
+        axes = zip(*self, lengths, counts, strict=True)
+        ways = [
+            [_reached(i * d - before, s, n, count) for i in range(k)]
+            for k, s, (before, _), d, n, count in axes
+        ]
+        for place in np.ndindex(self.kernel):
+            pairs = [way[i] for way, i in zip(ways, place, strict=True)]
+            at, reached = zip(*pairs, strict=True)
+            yield place, (ALL, *at), (ALL, *reached)
+
+
+def _reached(start: int, step: int, length: int, count: int) -> tuple[slice, slice]:
+    """Return which elements are ``start + step * q``, and for which of `count` q."""
+    first = min(max(0, -(start // step)), count)
+    last = max(first, min(count, -((start - length) // step)))
+    at = start + step * first
+    return slice(at, at + step * (last - first), step), slice(first, last)
+
 
 def samples_last(x: Any) -> Any:
     """Return a view (channels, ..., n) of an array (n, channels, ...)."""
@@ -123,12 +147,13 @@ def columns_of(x: Any, window: Window) -> Any:
 
 def _overlapped(columns: Any, lengths: Lengths, window: Window) -> Any:
     """Return the array that has the sum of windows in place of each; their adjoint."""
-    shape = (columns.shape[0], *window.padded(lengths), columns.shape[-1])
+    shape = (columns.shape[0], *lengths, columns.shape[-1])
     total = zeros(shape, columns.dtype, columns)
-    for place, index in window.slices(columns.shape[-1 - len(lengths) : -1]):
+    counts = columns.shape[-1 - len(lengths) : -1]
+    for place, index, reached in window.inside(lengths, counts):
         part = total[index]
-        np.add(part, columns[(ALL, *place)], out=part)
-    return total[window.inner(lengths)]
+        np.add(part, columns[(ALL, *place)][reached], out=part)
+    return total
 
 
 ONE = Window((2,), (1,), ((0, 0),), (1,))

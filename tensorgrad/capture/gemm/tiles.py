@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Any
 
 from llvmlite import ir
@@ -66,16 +67,14 @@ class _Tile:
         builder, (b, b_step), (a_rows, a_deep) = self.builder, b, a_steps
         memory = Vectors(builder, a.type.pointee, self.lanes)
         width = self.vectors * self.lanes
-        mask = memory.first(builder.sub(columns, columns.type(width - self.lanes)))
-        masks = [None] * (self.vectors - 1) + [mask]
+        rest = builder.sub(columns, columns.type(width - self.lanes))
+        masks = [None] * (self.vectors - 1) + [memory.first(rest)]
         places = [*self._places(out[1])]
         first = [
             memory.load(out[0], at, part) if adds else memory.zero
             for at, part in zip(places, masks * self.rows, strict=True)
         ]
-        before = builder.block
-        loop = builder.append_basic_block("depth")
-        after = builder.append_basic_block("store")
+        before, loop, after = builder.block, *map(builder.append_basic_block, ("", ""))
         builder.branch(loop)
         builder.position_at_end(loop)
         k = builder.phi(depth.type)
@@ -85,12 +84,11 @@ class _Tile:
             memory.load(b, builder.add(b_at, b_at.type(v * self.lanes)), part)
             for v, part in enumerate(masks)
         ]
-        new: list[Any] = []
-        for r in range(self.rows):
-            at = builder.add(a_at, a_rows[r])
-            left = memory.repeated(builder.load(builder.gep(a, [at])))
-            for value in right:
-                new.append(memory.times_plus(left, value, sums[len(new)]))
+        lefts = [builder.gep(a, [builder.add(a_at, row)]) for row in a_rows]
+        factors = product(map(memory.repeated, map(builder.load, lefts)), right)
+        new = [
+            memory.times_plus(*two, one) for two, one in zip(factors, sums, strict=True)
+        ]
         following = builder.add(k, k.type(1))
         k.add_incoming(k.type(0), before)
         k.add_incoming(following, loop)

@@ -7,7 +7,6 @@ each is read from memory once. `benchmarks/products.py` prints what that is wort
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Sequence
 from dataclasses import replace

@@ -310,5 +310,6 @@ def _bound(
     large = groups * rows * depth * size >= LARGE
     share = -(-count // unit // (cores.cores() if large else 1)) * unit
     starts = range(0, count, max(share, unit))
-    parts = [bind(i, min(i + share, count), *integers) for i in starts]
-    return partial(cores.together(parts), base, at.column)
+    parts = [bind(i, min(i + share, count), *integers, name="part") for i in starts]
+    whole = parts[0].alone if len(parts) == 1 else cores.Together(parts)
+    return partial(whole, base, at.column)

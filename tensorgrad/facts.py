@@ -291,10 +291,12 @@ def _costly(name: str) -> Facts:
     return replace(_rounded(name), costly=True)
 
 
-def _operator(name: str, sign: str, function: Function) -> Facts:
+def _operator(name: str, sign: str, function: Function, **more: Any) -> Facts:
     functions = (function,)
     kind: Kind = "elementwise"
-    return Facts(name, kind, "x1 x2", sign=sign, scalars=True, functions=functions)
+    return Facts(
+        name, kind, "x1 x2", sign=sign, scalars=True, functions=functions, **more
+    )
 
 
 def _reduction(name: str, arguments: str = "a axis=None", **more: Any) -> Facts:
@@ -353,7 +355,7 @@ TABLE = (
     _ufunc("power", "power({}, {})", sign="**", **_FAR),
     _ufunc("floor_divide", sign="//"),
     _ufunc("remainder", sign="%"),
-    _operator("power", "**", operator.pow),
+    _operator("power", "**", operator.pow, element="power({}, {})", **_FAR),
     _operator("floor_divide", "//", operator.floordiv),
     _operator("remainder", "%", operator.mod),
     _operator("divmod", "", divmod),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from profiles import some
 
+import tensorgrad as tg
 from tensorgrad.capture.kernels import compile as kernels
 from tensorgrad.capture.values import Value
 from tensorgrad.facts import TABLE
@@ -139,3 +140,18 @@ def test_they_have_no_branches_and_call_nothing(function):
         assert len(written.blocks) == 1
     declared = {f.name for f in module.functions if not f.name.startswith("of_")}
     assert all(name.startswith("llvm.") for name in declared)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("power", [2, 3, -1, 0.5, -1.5, 0])
+def test_powers_of_scalars_stay_in_the_kernel(dtype, power):
+    def step(x):
+        slope = tg.grad(lambda x: np.sin(x) * x**power)(x)
+        return slope, 2.0**x * slope
+
+    compiled, x = tg.compile(step, fused=True), dtype(1.7)
+    for value in x, x, x, dtype(0.3):
+        for found, expected in zip(compiled(value), step(value), strict=True):
+            assert found.dtype == expected.dtype == dtype
+            np.testing.assert_allclose(found, expected, rtol=8 * np.finfo(dtype).eps)
+    assert str(compiled.plan).count(" = ") == 1

@@ -70,3 +70,4 @@ KNOWN.update(
     for of_arrays, method in _METHODS.items()
     if facts_of(of_arrays).kind == "copy"
 )
+KNOWN.update((of_scalars, facts_of(f)) for f, of_scalars in _OPERATORS.items())

@@ -11,7 +11,7 @@ import numpy as np
 from ...core.mode import no_grad
 from ...core.tensor import Tensor, detached
 from ...core.types import Array, Operand
-from ...ops.networks.neural import standardise
+from ...ops.networks.neural import standardise, standardise_known
 from ...ops.support.axes import array
 from .common import cast, floating, functional
 from .pooling import avg_pool2d
@@ -144,12 +144,10 @@ def batch_norm(
             f"batch_norm: in training it takes two values or more for each channel, "
             f"got shape {x.shape}"
         )
-    mean = np.mean(x, axis=axes, keepdims=True)
-    d = x - mean
-    variance = np.mean(np.square(d), axis=axes, keepdims=True)
+    y, mean, variance = standardise_known(x, axes, eps)
     _follow(running_mean, mean.reshape(-1), momentum)
     _follow(running_var, variance.reshape(-1) * (n / (n - 1)), momentum)
-    return _channels_affine(d / np.sqrt(variance + eps), weight, bias)
+    return _channels_affine(y, weight, bias)
 
 
 def _follow(running: Any, new: Any, momentum: float) -> None:
@@ -186,11 +184,10 @@ def instance_norm(
             f"for each channel, got {x.shape}"
         )
     axes = tuple(range(2, x.ndim))
-    mean = np.mean(x, axis=axes, keepdims=True)
-    variance = np.mean(np.square(x - mean), axis=axes, keepdims=True)
+    y, mean, variance = standardise_known(x, axes, eps)
     _follow(running_mean, np.mean(mean, axis=(0, *axes)), momentum)
     _follow(running_var, np.mean(variance, axis=(0, *axes)) * (n / (n - 1)), momentum)
-    return _channels_affine((x - mean) / np.sqrt(variance + eps), weight, bias)
+    return _channels_affine(y, weight, bias)
 
 
 @functional

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...core.types import Array, Axis, Operand, on_tensors
 from ..linalg.products import rows
-from ..support.axes import summing
+from ..support.axes import kernel, summing
 from ..support.define import operation
 from ..support.registry import NONZERO, case
 from ..support.scatter import copied
@@ -210,10 +210,24 @@ def standardise(x, axes, eps):
     eps : float
         Added to the variance.
     """
-    d = x - np.mean(x, axis=axes, keepdims=True)
-    scale = 1 / np.sqrt(np.mean(np.square(d), axis=axes, keepdims=True) + eps)
+    (y, *_), scale = _standardised(x, axes, eps)
+    return y, scale
+
+
+def _standardised(x: Any, axes: tuple[int, ...], eps: float) -> Any:
+    """Return the values, with their means and variances before, and the scale."""
+    mean = np.mean(x, axis=axes, keepdims=True)
+    d = x - mean
+    variance = np.mean(np.square(d), axis=axes, keepdims=True)
+    scale = 1 / np.sqrt(variance + eps)
     d *= scale
-    return d, scale
+    return (d, mean, variance), scale
+
+
+@kernel("standardise", multiple=True, residuals={"scale": _over_deviation})
+def standardise_known(x, axes, eps):
+    """As standardise, with mean and variance, through which no gradient flows."""
+    return _standardised(x, axes, eps)
 
 
 def _standardise_vjp(g: Any, y: Any, scale: Any, axes: tuple[int, ...]) -> Any:
@@ -226,6 +240,9 @@ def _standardise_vjp(g: Any, y: Any, scale: Any, axes: tuple[int, ...]) -> Any:
 
 
 standardise.vjp(x=_standardise_vjp)
+standardise_known.vjp(
+    x=lambda g, y, scale, axes: _standardise_vjp(g[0], y[0], scale, axes)
+)
 
 
 @on_tensors

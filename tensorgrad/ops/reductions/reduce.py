@@ -115,7 +115,24 @@ def _mean_of_part(a, axis, dtype, keepdims, where):
     return np.mean(a, axis=axis, dtype=dtype, keepdims=keepdims, where=where)
 
 
-def _mean_vjp(g: Any, a_shape: Any, axis: Any, keepdims: bool) -> Any:
+@kernel("mean")
+def _laid_like(a, b):
+    """Return a in memory of the order of b."""
+    laid = np.zeros_like(b, a.dtype)
+    laid[...] = a
+    return laid
+
+
+_laid_like.vjp(a=lambda g: g)
+
+
+# What comes of samples that lie last has them last, and so have values that its
+# gradient meets on the way back. With samples first here, and last there, what comes of
+# both would have them first, and each product go through memory across.
+def _mean_vjp(g: Any, y: Any, a_shape: Any, axis: Any, keepdims: bool) -> Any:
+    y = detached(y)
+    if len(y.shape) > 1 and not y.flags.c_contiguous:
+        g = _laid_like(g, y)
     n = count(a_shape, axis) or 1
     share = g / n if n < 2**15 else g / divisor(n, g.dtype)
     return spread(share, a_shape, axis, keepdims)

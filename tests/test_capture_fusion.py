@@ -10,8 +10,8 @@ import pytest
 from plain_kernels import in_python
 from programs import Writing, run
 
+from tensorgrad.capture.kernels import codegen, cores, nests
 from tensorgrad.capture.kernels import compile as kernels
-from tensorgrad.capture.kernels import cores, nests
 from tensorgrad.capture.kernels import fuse as fusion
 from tensorgrad.capture.program import (
     Call,
@@ -352,6 +352,20 @@ def test_threads_share_random_programs(uncompiled, several_cores):
         values = [v for v in random.pool if isinstance(v, Value)]
         check_exact(random.w, *values[8 :: int(random.rng.integers(1, 5))])
     assert {*several_cores} == {"rows", "columns", ""}
+
+
+@pytest.mark.parametrize("shape", [(19, 21), (9, 8), (3, 20, 17), (40, 33)])
+def test_memory_that_lies_across_is_walked_through_in_strips(
+    shape, sources, monkeypatch
+):
+    monkeypatch.setattr(codegen, "LARGE", 1)
+    x = np.linspace(-1, 1, np.prod(shape)).reshape(shape)
+    w = Writing()
+    across = w.view(w.live(x), lambda a: a.swapaxes(-1, -2))
+    total = w.call(np.add, across, w.live(np.tan(across.make(x)).copy()))
+    row = w.live(np.arange(0.0, shape[-2]))
+    check_exact(w, total, w.call(np.negative, w.call(np.multiply, total, row)))
+    assert "range(c, end, 1):" in sources[-1]
 
 
 @LLVM

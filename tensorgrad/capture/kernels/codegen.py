@@ -23,6 +23,10 @@ SMALL = 16
 STACK = 4096
 """Rows of up to so many columns are gathered on the stack."""
 
+LARGE, STRIP = 1 << 14, 8
+"""Elements of a nest that are walked through in strips of columns, where memory that
+they touch lies across; so many are few enough for one place of the cache."""
+
 _START = {"plus": "0.0", "larger": "-inf", "smaller": "inf"}
 
 _INDENT = "    "
@@ -155,11 +159,38 @@ class _Nest:
             body += [*row, *over, *tail]
         head = self._loop("i", "rows", self.kernel.size(self.nest.rows))
         loop = [head, *(_INDENT + line for line in body)] if body else []
+        if self._crosses():
+            loop = self._in_strips(loop)
         lines = [*self.before, *loop, *self.after]
         if self.nest.blocks > 1:
             head = self._loop("h", "blocks", self.kernel.size(self.nest.blocks))
             lines = [head, *(_INDENT + line for line in lines)]
         return [_INDENT + line for line in (*self.rooms, *lines)]
+
+    def _crosses(self) -> bool:
+        """Whether rows, not columns, are near in some memory, and nothing is joined."""
+        nest = self.nest
+        if self.unrolled or self.kernel.part == "columns":
+            return False
+        if nest.rows * nest.columns < LARGE or len(self.row) > 1:
+            return False
+        if any(p.down or p.across or not p.inner for p in nest.placed):
+            return False
+        accesses = [access for p in nest.placed for access in p.element.accesses]
+        return any(a.strides[ROWS] == 1 < a.strides[COLUMNS] for a in accesses)
+
+    def _in_strips(self, loop: list[str]) -> list[str]:
+        """Return a loop over rows for some columns, and then for the next.
+
+        What lies in a line of memory is met again before it has left the cache.
+        """
+        size, start = self.nest.columns, self._over_columns([])[0]
+        lines = [line.replace(start, "for j in range(c, end, 1):") for line in loop]
+        return [
+            f"for c in range(0, {size}, {STRIP}):",
+            f"{_INDENT}end = c + {STRIP} if c + {STRIP} < {size} else {size}",
+            *(_INDENT + line for line in lines),
+        ]
 
     def _over_columns(self, lines: Sequence[str]) -> list[str]:
         head = self._loop("j", "columns", str(self.nest.columns))

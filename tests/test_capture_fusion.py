@@ -328,6 +328,18 @@ def sources(uncompiled, monkeypatch):
     return found
 
 
+@pytest.mark.parametrize("columns", [9, 31, 32, 50, 65])
+def test_a_few_columns_of_sums_of_rows_go_in_powers_of_two(sources, columns):
+    w = Writing()
+    x = w.live(np.random.default_rng(0).standard_normal((40, columns)))
+    total = w.call(np.add.reduce, w.call(np.negative, x), axis=0)
+    check_exact(w, total, w.call(np.negative, w.call(np.square, x)))
+    (source,) = sources
+    loops = [line.strip() for line in source.splitlines() if "for j in" in line]
+    powers = bin(columns).count("1") if columns <= codegen.FEW else 1
+    assert len({*loops}) == powers
+
+
 @pytest.fixture
 def several_cores(monkeypatch):
     """Return what threads share, of each nest; there are three, for any work at all."""

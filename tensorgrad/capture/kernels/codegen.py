@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -16,6 +17,9 @@ UNROLLED = 8
 
 REGISTER = 64
 """A row of so many bytes is a vector as it lies, unless its columns are joined."""
+
+FEW = 64
+"""Up to so many columns sums of rows stay in registers."""
 
 SMALL = 16
 """Larger numbers of rows are arguments, so that batches of any size share a kernel."""
@@ -193,8 +197,23 @@ class _Nest:
         ]
 
     def _over_columns(self, lines: Sequence[str]) -> list[str]:
-        head = self._loop("j", "columns", str(self.nest.columns))
-        return [head, *(_INDENT + line for line in lines)]
+        spans = ["first, last, 1"] if self.kernel.part == "columns" else self._spans()
+        heads = [f"for j in range({span}):" for span in spans]
+        return [line for head in heads for line in (head, *map(_indented, lines))]
+
+    def _spans(self) -> list[str]:
+        """Return the ranges of loops over columns, one after the other.
+
+        Few columns of sums of rows go in powers of two: each is a number of vectors
+        then, which stay in registers over all rows.
+        """
+        columns = self.nest.columns
+        joins = any(p.down and p.inner for p in self.nest.placed)
+        powers = [1 << k for k in range(columns.bit_length()) if columns & 1 << k]
+        if not joins or columns > FEW or len(powers) == 1:
+            return [str(columns)]
+        starts = accumulate(powers[::-1], initial=0)
+        return [f"{first}, {end}, 1" for first, end in pairwise(starts)]
 
     def _loop(self, name: str, axis: str, size: str) -> str:
         part = self.kernel.part == axis
@@ -383,6 +402,10 @@ class _Nest:
             if times == 1
             else f"{times} * {self.kernel.size(rows)}"
         )
+
+
+def _indented(line: str) -> str:
+    return _INDENT + line
 
 
 def _start(element: Element) -> str:

@@ -262,6 +262,7 @@ _SUM = "a axis=None dtype=None out=None keepdims=False"
 _MAX = "a axis=None out=None keepdims=False"
 _CUMSUM = "a axis=None dtype=None out=None"
 _FAR: Any = {"real": True, "costly": True, "rounded": True}
+_SCALE: Any = {"real": True, "rounded": True}
 _EXTREMUM: Any = {"real": True, "rows": True, "weak": True}
 
 
@@ -334,6 +335,10 @@ _LOGADDEXP = (
 )
 """log(exp(a) + exp(b)); the first for equal infinities too."""
 
+_SIGN = "({0} + 0.0 if ({0} != {0}) | ({0} == 0) else copysign(1.0, {0}))"
+_HEAVISIDE = "({1} if {0} == 0 else ({0} if {0} != {0} else copysign(0.5, {0}) + 0.5))"
+_RADIANS, _DEGREES = ("deg2rad", "radians"), ("rad2deg", "degrees")
+
 COSTLY = (
     *("exp2", "log2", "log10", "cbrt"),
     *("sin", "cos", "tan", "arcsin", "arccos", "arctan"),
@@ -376,12 +381,22 @@ TABLE = (
     _one("sqrt", "sqrt({})", power=0.5),
     _one("reciprocal", "(1.0 / {})", real=True, power=-1),
     _one("isnan", "({0} != {0})", real=True),
+    _one("isinf", "(abs({}) == inf)", real=True),
+    _one("isfinite", "(abs({}) < inf)", real=True),
+    _one("fabs", "abs({})", real=True),
+    _one("sign", _SIGN, real=True),
+    _one("signbit", "(copysign(1.0, {}) < 0)", real=True),
+    _one("conjugate", "{}", real=True),
+    *(_one(name, "({} * 0.017453292519943295)", **_SCALE) for name in _RADIANS),
+    *(_one(name, "({} * 57.29577951308232)", **_SCALE) for name in _DEGREES),
     _one("floor", "floor({})", real=True),
     _one("ceil", "ceil({})", real=True),
     _one("trunc", "trunc({})", real=True),
     _one("rint", "rint({})", real=True),
     *map(_rounded, ("exp", "expm1", "log", "log1p", "tanh")),
     *map(_costly, COSTLY),
+    _ufunc("heaviside", _HEAVISIDE, real=True),
+    _ufunc("copysign", "copysign({}, {})", real=True),
     _ufunc("arctan2", "arctan2({}, {})", **_FAR),
     _ufunc("logaddexp", _LOGADDEXP, real=True, rounded=True),
     _ufunc("hypot", "hypot({}, {})", **_FAR),

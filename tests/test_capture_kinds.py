@@ -9,6 +9,7 @@ from programs import Writing, run
 
 from tensorgrad.capture.kernels import compile as kernels
 from tensorgrad.capture.kernels import fuse
+from tensorgrad.capture.kernels.fusible import elements
 from tensorgrad.capture.program import Value
 from tensorgrad.facts import TABLE
 
@@ -141,6 +142,25 @@ def test_functions_of_two_kinds(kind, compiled, ready):
             kinds.call(function, x, number)
             kinds.call(function, number, x)
     kinds.check()
+
+
+@either(True)
+@pytest.mark.parametrize("kind", ["f4", "f8", "i4"])
+def test_powers(kind, compiled, ready):
+    """Products of a few factors, where the exponent is a small integer."""
+    kinds = Kinds()
+    x = kinds.w.live(sample(kind))
+    alone = kinds.w.live(np.array(1.7, kind))
+    for exponent in [*range(-9, 10), 1.5, 2.0, -3.0, 2.5, np.float32(3)]:
+        for function in (np.power, operator.pow):
+            kinds.call(function, x, exponent)
+            kinds.call(function, alone, exponent)
+    for function in (np.power, operator.pow):
+        kinds.call(function, 2.0, x)
+        kinds.call(function, x, x)
+    if kind != "i4":
+        assert all(elements(0, call) for call in kinds.w.calls)
+    kinds.check(exact=False)
 
 
 @either(True)

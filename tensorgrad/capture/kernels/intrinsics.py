@@ -130,6 +130,7 @@ REAL: dict[str, Callable[..., Any]] = {
     "larger": _called("maximum"),
     "smaller": _called("minimum"),
     "abs": _called("fabs"),
+    "copysign": _called("copysign"),
     "sqrt": _called("sqrt"),
     **{name: _called(name) for name in ("floor", "ceil", "trunc", "rint")},
     **{name: _of_libm(name.replace("arc", "a")) for name in COSTLY},

@@ -133,6 +133,15 @@ def test_several_outputs():
     np.testing.assert_array_equal(first.incoming[1], q.numpy())
 
 
+def test_a_call_that_is_made_again():
+    x, w = (tg.Tensor([1.0, 2.0], requires_grad=True) for _ in range(2))
+    told = tg.explain(tg.checkpoint(lambda t: np.exp(t * w))(x).sum())
+    assert [s.operation for s in told.steps] == ["bundle", "checkpoint", "sum"]
+    for v in told.variables:
+        np.testing.assert_allclose(v.gradient, [np.e, 2 * np.exp(4)])
+    assert "to t1:  g  [2.718, 109.2] and [2.718, 109.2]" in str(told)
+
+
 def test_a_gradient_that_comes_in_is_taken():
     x = tg.Tensor([1.0, 2.0], requires_grad=True)
     told = tg.explain(x * 3, gradient=[1.0, 10.0])

@@ -73,6 +73,7 @@ LONGEST_BODY = 40
 # Names that files of several parts have, with the meaning they share.
 SHARED_NAMES = {
     "activations": "activation functions: the operations, and PyTorch's names for them",
+    "attention": "attention: the operation, and PyTorch's names for it",
     "check": "the check of a gradient: the functions, and the command that calls them",
     "convolutions": "convolutions: the operations, and PyTorch's names for them",
     "errors": "the exceptions of a part",

@@ -144,12 +144,17 @@ def _back(calls: dict[Node, Call], things: Any, seed: dict[Any, Any]) -> None:
 
     def note(node: Node, parent: Any, g: Any, raw: Any, dx: Any) -> None:
         step = things[node]
-        step.incoming = g.filled() if isinstance(g, Parts) else np.asarray(g)
+        step.incoming = _arrays(g)
         step.ways.append(_way(calls[node], len(step.ways), things, g, raw, dx))
 
     with np.errstate(all="ignore"):
         for leaf, g in walk(reversed(calls), seed, note=note).items():
             things[leaf].gradient = np.asarray(hooked(leaf, g))
+
+
+def _arrays(g: Any) -> Any:
+    """Return a gradient as an array, or one for each of several outputs."""
+    return g.filled() if isinstance(g, Parts) else np.asarray(g)
 
 
 def _way(call: Call, k: int, things: Any, g: Any, raw: Any, dx: Any) -> Way:
@@ -159,7 +164,7 @@ def _way(call: Call, k: int, things: Any, g: Any, raw: Any, dx: Any) -> Way:
         at = node.plan.number
         return Way(to, "", f"g, for output {at} of {to.name}", "", np.asarray(g))
     argument, rule = _argument(call, k, things[node].name)
-    way = Way(to, argument, rule.formula, rule.remark, np.asarray(dx))
+    way = Way(to, argument, rule.formula, rule.remark, _arrays(dx))
     way.before = raw.shape
     way.summed = summed_axes(raw.shape, dx.shape)
     return way
@@ -167,9 +172,10 @@ def _way(call: Call, k: int, things: Any, g: Any, raw: Any, dx: Any) -> Way:
 
 def _argument(call: Call, k: int, output: str) -> tuple[str, Reading]:
     """Return the name of an input in its operation, and the rule for it."""
-    op, (argument, item) = call.op, call.node.plan.inputs[k]
+    op = call.op
     if not isinstance(op, Primitive):
         return "x", Reading("g")
+    argument, item = call.node.plan.inputs[k]
     rule = op.rules[argument][0]
     words = {**call.words, OUTPUT: output}
     name = op.names[argument]

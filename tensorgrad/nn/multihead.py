@@ -14,7 +14,7 @@ from ..ops.support.axes import array
 from ..random import normals
 from . import functional
 from .cast import samples
-from .functional.attention import attention_weights, causal
+from .functional.attention import attention, attention_weights
 from .init import Random, glorot_uniform
 from .linear import Dense
 from .module import Module
@@ -111,7 +111,9 @@ class MultiheadAttention(Module):
         key_padding_mask : (n, length) booleans, optional
             True of keys that are left out, as padding is.
         need_weights : bool
-            Whether the weights are returned.
+            Whether the weights are returned. Else, and without dropout, there need
+            not be all of them at a time, as in
+            `nn.functional.scaled_dot_product_attention`.
         attn_mask : (queries, keys) or (n * num_heads, queries, keys), optional
             Booleans, true where a query may not look at a key; or numbers to add.
         average_attn_weights : bool
@@ -133,13 +135,15 @@ class MultiheadAttention(Module):
         """
         q, k, v = map(self._heads, self._projected(query, key, value))
         masks = self._masks(key_padding_mask, attn_mask, q.shape)
-        if is_causal:
-            masks.append(causal(q.shape[2], k.shape[2]))
-        weights = attention_weights(q, k, masks)
-        if self.dropout:
-            rng = self.rng
-            weights = functional.dropout(weights, self.dropout, self.training, rng=rng)
-        y: Any = np.swapaxes(np.matmul(weights, v), 1, 2)
+        share = self.dropout if self.training else 0
+        if need_weights or share:
+            weights = attention_weights(q, k, masks, is_causal)
+            if share:
+                weights = functional.dropout(weights, share, rng=self.rng)
+            y: Any = np.matmul(weights, v)
+        else:
+            y = attention(q, k, v, masks, is_causal)
+        y = np.swapaxes(y, 1, 2)
         y = self.out_proj(y.reshape(*y.shape[:2], y.shape[2] * y.shape[3]))
         y = y if self.batch_first else np.swapaxes(y, 0, 1)
         if not need_weights:

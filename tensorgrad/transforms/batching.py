@@ -469,6 +469,9 @@ def _axes_before(first: Any, items: Any, ndim: int) -> int:
 @_for("matmul")
 def _matmul(lanes: Lanes, function: Function, args: Any, kwargs: Any) -> Any:
     a, b = args[:2]
+    if lanes.has(out := kwargs.get("out")):
+        out.array[...] = _matmul(lanes, function, args, {})
+        return out.array
     if len(args) > 2 or kwargs or not (np.ndim(a) and np.ndim(b)):
         return NotImplemented
     row, column = np.ndim(a) == 1, np.ndim(b) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from ...core.mode import is_grad_enabled
 from ...core.tensor import as_array
 from ...core.types import Array, Operand
+from ...ops.networks.attention import attended, rows_at_once
 from ...ops.networks.losses import check_range, unsigned
 from ...ops.networks.neural import softmax, softmax_where
 from ...ops.support.axes import array
@@ -37,6 +39,10 @@ def scaled_dot_product_attention(
     which keys a query may look at, one of numbers is added; `is_causal` lets it look
     at those at its place and before. A query that may look at none gets zeros.
 
+    Where all weights take more than 128 MiB, or 2 if causal, they are made for some
+    queries at a time, and again in backward: memory does not grow with queries times
+    keys. With dropout, a mask that needs a gradient, or in second derivatives it does.
+
     .. [1] Vaswani et al., "Attention is all you need", NeurIPS 2017.
     """
     q = floating(query)
@@ -48,21 +54,49 @@ def scaled_dot_product_attention(
             "scaled_dot_product_attention: is_causal is a mask of its own; leave one "
             "of the two out"
         )
-    mask = causal(q.shape[-2], k.shape[-2]) if is_causal else attn_mask
-    masks = [] if mask is None else [mask]
-    weights = attention_weights(q, k, masks, scale)
-    if dropout_p:
-        weights = dropout(weights, dropout_p, rng=rng)
-    return np.matmul(weights, v)
+    masks = [] if attn_mask is None else [attn_mask]
+    if not dropout_p:
+        return attention(q, k, v, masks, is_causal, scale)
+    weights = attention_weights(q, k, masks, is_causal, scale)
+    return np.matmul(dropout(weights, dropout_p, rng=rng), v)
 
 
-def causal(queries: int, keys: int) -> Any:
+def attention(
+    q: Any,
+    k: Any,
+    v: Any,
+    masks: Iterable[Any],
+    is_causal: bool = False,
+    scale: float | None = None,
+) -> Any:
+    """Return softmax(q k^T * scale) v under masks: by blocks where weights are many."""
+    masks = [*map(array, masks)]
+    if q.ndim < 2 or any(getattr(m, "requires_grad", False) for m in masks):
+        return np.matmul(attention_weights(q, k, masks, is_causal, scale), v)
+    lead = [x.shape[:-2] for x in (q, k, *masks)]
+    scores = (*np.broadcast_shapes(*lead), q.shape[-2], k.shape[-2])
+    rows = rows_at_once(scores, q.dtype.itemsize, is_causal)
+    if rows >= q.shape[-2]:
+        return np.matmul(attention_weights(q, k, masks, is_causal, scale), v)
+    scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
+    numbers = [as_array(cast(m, q)) for m in masks if m.dtype.kind != "b"]
+    truths = [as_array(m) for m in masks if m.dtype.kind == "b"]
+    bias = functools.reduce(np.add, numbers) if numbers else None
+    seen = functools.reduce(np.logical_and, truths) if truths else None
+    return attended(q, k, v, bias, seen, scale, is_causal, rows)
+
+
+def _causal(queries: int, keys: int) -> Any:
     """Return the mask by which a query looks at keys at its place and before."""
     return np.tri(queries, keys, dtype=bool)
 
 
 def attention_weights(
-    q: Any, k: Any, masks: Iterable[Any], scale: float | None = None
+    q: Any,
+    k: Any,
+    masks: Iterable[Any],
+    is_causal: bool = False,
+    scale: float | None = None,
 ) -> Any:
     """Return softmax(q k^T * scale), under masks.
 
@@ -70,7 +104,7 @@ def attention_weights(
     """
     scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
     scores = np.matmul(q * scale, np.swapaxes(k, -1, -2))
-    seen: Any = None
+    seen: Any = _causal(q.shape[-2], k.shape[-2]) if is_causal else None
     for mask in map(array, masks):
         if mask.dtype.kind != "b":
             scores = scores + cast(mask, scores)

@@ -16,7 +16,6 @@ from ...core.foreign import dispatched
 from ...core.types import Array, Operand
 from ..support.define import operation
 from ..support.registry import case
-from ..support.scatter import zeros
 from .windows import (
     ALL,
     DISJOINT,
@@ -80,22 +79,32 @@ def _by_row(weight: Any, groups: int) -> Any:
     return np.moveaxis(split, 3, 0).reshape(first, groups, outputs // groups, features)
 
 
-def _product(a: Any, b: Any) -> Any:
-    """Return a @ b for each group; of one group as matrices, which may be compiled."""
-    return np.matmul(a[0], b[0])[None] if len(a) == 1 else np.matmul(a, b)
+# Kinds of arrays implement the three products themselves: these get ndarrays alone.
 
 
 @dispatched
 def convolved(x: Any, weight: Any, window: Window, groups: int) -> Any:
     """Return products of each window with each filter."""
+    if _is_short(x.shape[1] // groups, window):
+        x, weight, window = x[:, :, None], weight[:, :, None], window.flat()
+        return convolved(x, weight, window, groups)[:, :, 0]
     return samples_first(_products(samples_last(x), weight, window, groups))
+
+
+def _is_short(inputs: int, window: Window) -> bool:
+    """Whether windows have one axis, and are longer than their channels are many.
+
+    Products take all of them then, and not tap by tap. Measured, 1 to 16 channels of
+    4,096, filters of 31 in steps of 4, 8 samples: 0.25 ms instead of 4.7.
+    """
+    return len(window.kernel) == 1 and inputs < 2 * window.kernel[0]
 
 
 def _products(x: Any, weight: Any, window: Window, groups: int) -> Any:
     counts, filters = window.counts(x.shape[1:-1]), _by_row(weight, groups)
     y: Any = None
     for i, part in enumerate(_strips(x, window, groups)):
-        z = _product(filters[i], part)
+        z = np.matmul(filters[i], part)
         y = z if y is None else np.add(y, z, out=y)
     return y.reshape(weight.shape[0], *counts, x.shape[-1])
 
@@ -182,14 +191,16 @@ def convolved_back(
     """Return filters added up where their windows are, each times an element."""
     n, outputs, *counts = x.shape
     inverse = _inverse(window)
-    if inverse is not None and _is_cheaper(weight.shape, groups):
+    few = outputs // groups <= min(weight.shape[1], _ROWS)
+    is_short = few and _is_short(outputs // groups, window)
+    if inverse is not None and (is_short or _is_cheaper(weight.shape, groups)):
         return convolved(x, _turned(weight, groups), inverse, groups)
     rows = samples_last(x).reshape(groups, outputs // groups, math.prod(counts) * n)
     filters, inputs = _by_row(weight, groups), groups * weight.shape[1]
-    total = zeros((inputs, *lengths, n), np.result_type(x, weight), x, weight)
+    total = np.zeros((inputs, *lengths, n), np.result_type(x, weight))
     for place, index, reached in window.inside(lengths, tuple(counts)):
         if not any(place[1:]):
-            columns = _product(filters[place[0]].mT, rows)
+            columns = np.matmul(filters[place[0]].mT, rows)
             columns = columns.reshape(inputs, *window.kernel[1:], *counts, n)
         part = total[index]
         np.add(part, columns[(ALL, *place[1:])][reached], out=part)
@@ -274,6 +285,9 @@ def convolution_filters(x: Operand, z: Operand, window: Window, groups: int) -> 
 @dispatched
 def convolved_filters(x: Any, z: Any, window: Window, groups: int) -> Any:
     """Return products of samples with what came of them, summed over both."""
+    if _is_short(x.shape[1] // groups, window):
+        x, z, window = x[:, :, None], z[:, :, None], window.flat()
+        return convolved_filters(x, z, window, groups)[:, :, 0]
     n, outputs, *counts = z.shape
     inputs, size = x.shape[1] // groups, math.prod(counts) * n
     rows = samples_last(z).reshape(groups, outputs // groups, size)
@@ -289,8 +303,8 @@ def convolved_filters(x: Any, z: Any, window: Window, groups: int) -> Any:
 def _product_of_long(a: Any, b: Any) -> Any:
     """Return a @ b.mT; BLAS is faster by half where the first has more rows."""
     if a.shape[-2] < b.shape[-2]:
-        return _product(b, a.mT).mT
-    return _product(a, b.mT)
+        return np.matmul(b, a.mT).mT
+    return np.matmul(a, b.mT)
 
 
 def _sum_of_channel(g: Any) -> Any:

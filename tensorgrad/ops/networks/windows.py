@@ -78,6 +78,11 @@ class Window(NamedTuple):
             )
         return counts
 
+    def flat(self) -> Window:
+        """Return the same over arrays with an axis of length 1 before the others."""
+        once = ((1,), (1,), ((0, 0),), (1,))
+        return Window(*(a + b for a, b in zip(once, self, strict=True)))
+
     def slices(self, counts: Lengths) -> Iterator[tuple[Lengths, Any]]:
         """Yield the places in a window, with the index, behind channels, of each."""
         for place in np.ndindex(self.kernel):

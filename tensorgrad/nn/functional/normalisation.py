@@ -133,10 +133,13 @@ def batch_norm(
                 "batch_norm: without training=True it needs running_mean and "
                 "running_var"
             )
-        shape = (-1, *[1] * (x.ndim - 2))
-        mean = cast(detached(running_mean), x).reshape(shape)
-        variance = cast(detached(running_var), x).reshape(shape)
-        return _channels_affine((x - mean) / np.sqrt(variance + eps), weight, bias)
+        # One number for each channel is cheap, so that two passes are enough.
+        mean, variance = (cast(detached(r), x) for r in (running_mean, running_var))
+        scale = 1 / np.sqrt(variance + eps)
+        if weight is not None:
+            scale = scale * cast(weight, x)
+        shift = -mean * scale if bias is None else cast(bias, x) - mean * scale
+        return _channels_affine(x, scale, shift)
     axes = (0, *range(2, x.ndim))
     n = x.size // max(x.shape[1], 1)
     if n < 2:

@@ -101,6 +101,15 @@ def test_windows_of_all_kinds(seed, processor, threads):
         np.testing.assert_allclose(found, expected, rtol=0, atol=bound)
 
 
+def test_samples_that_no_window_meets_have_a_gradient_of_zero():
+    window = Window((1,), (2,), ((1, 1),), (1,))
+    function = convolutions.convolved_back.__wrapped__
+    z, weight = np.ones((2, 3, 2)), np.ones((3, 4, 1))
+    expected, found = made(function, z, weight, (1,), window, 1)
+    assert (expected == 0).all()
+    assert np.array_equal(found, expected)
+
+
 def test_bits_do_not_depend_on_threads(monkeypatch):
     x, weight, _, window, groups = drawn(np.random.default_rng(3))
     found = []

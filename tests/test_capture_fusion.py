@@ -513,6 +513,37 @@ def test_long_sums_of_rows_go_into_kernels_and_sums_within_a_row_do_not(
     assert len(calls) == (3 if turned else 1)
 
 
+@pytest.mark.parametrize(
+    ("shape", "axis", "keepdims"),
+    [
+        ((90, 3, 70), (0, 2), False),
+        ((90, 3, 70), (-1, 0), True),
+        ((5, 40, 60), None, False),
+        ((9, 10, 11, 60), (2, 0, 3), False),
+    ],
+)
+def test_long_sums_over_several_axes_are_taken_in_two(
+    shape, axis, keepdims, uncompiled
+):
+    w = Writing()
+    x = w.live(np.arange(np.prod(shape), dtype="f4").reshape(shape) % 7)
+    if axis is not None:
+        x = w.view(x, lambda a: np.moveaxis(a, 0, -1))
+    y = w.call(np.negative, x)
+    for function in np.add.reduce, np.sum:
+        total = w.call(function, y, axis=axis, keepdims=keepdims)
+        calls = check_exact(w, total, w.call(np.square, total)).calls
+        assert len(calls) == 1
+
+
+def test_a_long_sum_of_one_row_or_of_other_numbers_stays_a_call(uncompiled):
+    w = Writing()
+    x, mask = w.live(np.ones((70, 90), "f4")), w.live(np.ones((70, 90)) > 0)
+    sums = [w.call(np.sum, w.live(np.ones(7000))), w.call(np.sum, mask)]
+    sums += [w.call(np.sum, x, dtype="f8"), w.call(np.sum, x, where=mask)]
+    assert [c.function for c in check_exact(w, *sums).calls] == [np.sum] * 4
+
+
 @pytest.mark.parametrize(("kind", "loops"), [("f4", 0), ("f8", 1)])
 def test_a_row_that_is_a_vector_is_not_written_out(kind, loops, sources):
     w = Writing()

@@ -175,7 +175,7 @@ def _convolved_back(
     n, outputs, *counts = z.shape
     rows, outputs = weight.shape[1], outputs // groups
     phases = [_phases(window, i, counts[i], lengths[i]) for i in range(len(counts))]
-    sides = [_side([axis for _, _, axis in some]) for some in phases]
+    sides = [_side([axis for _, _, axis in some]) for some in phases if some]
     parts: list[Any] = []
     for some in product(*phases):
         targets, taps, axes = zip(*some, strict=True)
@@ -187,11 +187,14 @@ def _convolved_back(
     split = (groups, outputs, rows, *weight.shape[2:])
 
     def call(z: Any, weight: Any, out: Any) -> None:
+        if not alone:
+            out[...] = 0
+        if not parts:
+            return
         z, filters = _within(z, sides), weight.reshape(split).swapaxes(1, 2)
         if alone:
             parts[0][0](np.ascontiguousarray(filters), z, out)
             return
-        out[...] = 0
         out = _as_blocks(_last(out))
         for multiply, taps, target, shape in parts:
             room = np.empty(shape, z.dtype)

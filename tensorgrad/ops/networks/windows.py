@@ -80,8 +80,9 @@ class Window(NamedTuple):
 
     def flat(self) -> Window:
         """Return the same over arrays with an axis of length 1 before the others."""
-        once = ((1,), (1,), ((0, 0),), (1,))
-        return Window(*(a + b for a, b in zip(once, self, strict=True)))
+        kernel, stride, padding, dilation = self
+        padding = ((0, 0), *padding)
+        return Window((1, *kernel), (1, *stride), padding, (1, *dilation))
 
     def slices(self, counts: Lengths) -> Iterator[tuple[Lengths, Any]]:
         """Yield the places in a window, with the index, behind channels, of each."""

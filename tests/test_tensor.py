@@ -401,6 +401,31 @@ def test_methods_and_attributes_of_arrays():
     assert ((t > 1) & (t < 4)).numpy().tolist() == [[False, True], [True, False]]
 
 
+OPERATORS = [
+    *("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"),
+    *("and_", "or_", "xor", "lshift", "rshift", "lt", "le", "gt", "ge", "eq", "ne"),
+]
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_operators_are_those_of_arrays(name):
+    """Between tensors, a tensor and an array, a number; while recorded too."""
+    function, a, b = getattr(operator, name), np.array([5, 2]), np.array([1, 3])
+    others = [b] if name == "matmul" else [b, 3]
+    step = tg.compile(lambda x, y: (function(x, y), function(y, x)), fused=False)
+    for y in others:
+        expected = function(a, y), function(y, a)
+        x, right = tg.Tensor(a), tg.Tensor(y)
+        pairs = [(x, y), (x, right), (a, right)]
+        for left, other in pairs:
+            found = function(left, other), function(other, left)
+            for one, of_arrays in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(one, of_arrays)
+        for _ in range(3):
+            for one, of_arrays in zip(step(a, right), expected, strict=True):
+                np.testing.assert_array_equal(one, of_arrays)
+
+
 @pytest.mark.parametrize("name", ["sort", "fill", "put", "resize", "partition"])
 def test_methods_that_write_are_refused(name):
     with pytest.raises(TypeError, match=f"Tensor.{name} would write in place"):

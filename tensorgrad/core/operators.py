@@ -169,6 +169,8 @@ class Operators:
     __and__, __rand__ = _by_name("bitwise_and"), _swapped("bitwise_and")
     __or__, __ror__ = _by_name("bitwise_or"), _swapped("bitwise_or")
     __xor__, __rxor__ = _by_name("bitwise_xor"), _swapped("bitwise_xor")
+    __lshift__, __rlshift__ = _by_name("left_shift"), _swapped("left_shift")
+    __rshift__, __rrshift__ = _by_name("right_shift"), _swapped("right_shift")
 
     def __invert__(self) -> Tensor:
         y: Tensor = operations["invert"](self)

@@ -1,13 +1,7 @@
 """Repeats: bodies of calls that a program makes several times in a row.
 
-`repeats` finds them by what the calls do, in n log n time for n calls; `operands` says
-how each array that a body uses goes on from turn to turn, as a loop needs to know::
-
-    r1 = multiply(x1[0], p1)    the turn's row of x1: "moving"; p1: "invariant"
-    r2 = add(r1, c1)            made in this turn: "made"; c1, and r2 later: "carried"
-    r3 = multiply(x1[1], p1)
-    r4 = add(r3, r2)
-    ...
+They are found by what the calls do, in n log n time for n calls. So a listing shows the
+body of a loop once, and its turns share their kernels.
 """
 
 from __future__ import annotations
@@ -15,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .values import Array, Number, Value, View, layout, owner
+from .values import Array, Number, Value, View, layout
 
 if TYPE_CHECKING:
     from .program import Call
@@ -161,113 +155,3 @@ def _frozen(x: Any) -> Any:
 
 
 _LITERAL = (int, float, complex, str, np.dtype, np.generic, type(None))
-
-
-Kind: TypeAlias = Literal[
-    "invariant", "moving", "made", "carried", "stacked", "varying"
-]
-
-
-@dataclass(frozen=True)
-class Operand:
-    """How an operand of a body goes on from turn to turn.
-
-    Attributes
-    ----------
-    kind : str
-        "invariant": the same memory in each turn, read or written. "moving": memory of
-        one array, `step` bytes further in each turn. "made": a result of the same turn,
-        of call `maker` of the body. "carried": that of the turn before, and in the
-        first turn `first`. "stacked": a result of call `maker` of the program in the
-        first turn, and in each next one of the call `step` calls later, or earlier if
-        that is negative, as where backward walks through the turns of forward from the
-        last. "varying": none of these.
-    first : Value or Number
-        What it is in the first turn.
-    maker, result : int
-        Which call makes it, and which of its results it is, or is a view of.
-    step : int
-    """
-
-    kind: Kind
-    first: Value | Number
-    maker: int = -1
-    result: int = 0
-    step: int = 0
-
-
-def operands(calls: Sequence[Call], repeat: Repeat) -> list[list[Operand]]:
-    """Return for each call of a body how what it reads, and then writes, goes on.
-
-    Parameters
-    ----------
-    calls : sequence of Call
-        All calls of the program.
-    repeat : Repeat
-    """
-    makers = {
-        result: (number, at)
-        for number, call in enumerate(calls)
-        for at, result in enumerate(call.results)
-        if not isinstance(result, View)
-    }
-    body = range(repeat.start, repeat.start + repeat.period)
-    return [
-        [
-            _operand(turns, makers, repeat)
-            for turns in zip(
-                *(
-                    (*call.reads, *call.writes)
-                    for call in calls[number : repeat.end : repeat.period]
-                ),
-                strict=True,
-            )
-        ]
-        for number in body
-    ]
-
-
-Makers: TypeAlias = dict[Value | Number, tuple[int, int]]
-
-
-def _operand(
-    turns: Sequence[Value | Number], makers: Makers, repeat: Repeat
-) -> Operand:
-    """Return how an operand goes on that is each of `turns` in turn."""
-    first, (owners, offsets) = turns[0], zip(*map(_memory, turns), strict=True)
-    step = _step(offsets)
-    if len(set(owners)) == 1:
-        kind: Kind = "varying" if step is None else "moving" if step else "invariant"
-        return Operand(kind, first, step=step or 0)
-    made = [makers.get(value, (-1, 0)) for value in owners[1:]]
-    numbers, results = zip(*made, strict=True)
-    stride, start = _step(numbers), repeat.start
-    if (
-        stride is None
-        or min(numbers) < 0
-        or _step(offsets[1:]) != 0
-        or len({*results}) > 1
-    ):
-        return Operand("varying", first)
-    turn, maker = divmod(numbers[0] - start, repeat.period)
-    before = makers.get(owners[0], (-1, 0))
-    alike = before == (numbers[0] - stride, results[0]) and step == 0
-    if stride == repeat.period and turn == 0:
-        return Operand("carried", first, maker, results[0])
-    if stride == repeat.period and turn == 1 and alike:
-        return Operand("made", first, maker, results[0])
-    if alike:
-        return Operand("stacked", first, before[0], results[0], stride)
-    return Operand("varying", first)
-
-
-def _memory(value: Value | Number) -> tuple[Value | Number, int | None]:
-    """Return what owns the memory of a value, and how many bytes in it begins."""
-    offset = getattr(value.make, "offset", None) if isinstance(value, View) else 0
-    return owner(value), offset
-
-
-def _step(numbers: Sequence[int | None]) -> int | None:
-    """Return by how much numbers increase each time, None if they do not evenly."""
-    steps = {None if a is None or b is None else b - a for a, b in pairwise(numbers)}
-    return steps.pop() if len(steps) == 1 else None

@@ -37,13 +37,17 @@
    the sum is vectorised (`intrinsics`). No two arrays share memory: without that
    promise the loop is not vectorised.
 
+4. **Kernels that follow one another become one call** (`chain`): a table says where
+   their machine code and their arrays lie. Turns of a loop are a few rows of it each.
+
     groups     the order of calls in which fusible ones stand together
     scratch    memory of optimizers that becomes variables; memory of several arrays
     elements   what a call does for one element; ``place`` says where operands lie
     small      products of matrices with a side of 4 or less, as elements
     translate  the text of a kernel to LLVM; `intrinsics` are the functions in it
     elementary exp, log, tanh and the like, without branches
-    machine    machine code, and built-in functions of Python that call it
-    compile    kernels from memory, from disk, or compiled and kept
+    machine    machine code, and where it lies in this process
+    disk       machine code that is kept between processes
+    compile    kernels where llvmlite is installed
     fuse       the whole: a program with kernels in place of groups
 """

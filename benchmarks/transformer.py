@@ -8,6 +8,7 @@ Asserts that the losses of some steps agree in float64, then prints medians of t
 of a step in float32. ``--losses N`` prints the losses of N steps of both instead.
 
     python benchmarks/transformer.py [--threads N] [--rounds N] [--losses N]
+        [--context N] [--batch N]
 """
 
 import argparse
@@ -184,9 +185,8 @@ def their_step_of(model):
     return step
 
 
-def curves(steps):
+def curves(steps, model, batches):
     """Print the losses of a training in float32, every tenth part of it."""
-    model = functools.partial(Transformer, text()[1])
     both = step_of(model()), their_step_of(model())
     print(f"{'step':>6}{'tensorgrad':>12}{'PyTorch':>10}")
     for i, batch in enumerate(itertools.islice(batches(), steps), 1):
@@ -199,12 +199,15 @@ def main():
     """Print the table, or the losses."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--losses", type=int)
-    steps = parser.parse_known_args()[0].losses
-    if steps:
-        curves(steps)
+    parser.add_argument("--context", type=int, default=CONTEXT)
+    parser.add_argument("--batch", type=int, default=BATCH)
+    options = parser.parse_known_args()[0]
+    model = functools.partial(Transformer, text()[1], context=options.context)
+    some = functools.partial(batches, size=options.batch, context=options.context)
+    if options.losses:
+        curves(options.losses, model, some)
     else:
-        model = functools.partial(Transformer, text()[1])
-        compare(model, step_of, their_step_of, batches)
+        compare(model, step_of, their_step_of, some)
 
 
 if __name__ == "__main__":

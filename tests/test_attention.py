@@ -55,6 +55,22 @@ def results(f, arrays, g, *options):
     return [y.numpy(), *(x.grad.numpy() for x in tensors)]
 
 
+def test_rows_at_once(monkeypatch):
+    monkeypatch.undo()
+    for scores, causal, rows in [
+        ((12, 4, 64, 64), True, 64),
+        ((64, 8, 128, 128), True, 128),
+        ((8, 8, 192, 192), True, 64),
+        ((1, 4, 1024, 1024), True, 128),
+        ((2, 500, 4000), True, 63),
+        ((1, 8, 2048, 2048), False, 2048),
+        ((1, 8, 4096, 4096), False, 128),
+        ((0, 300, 300), True, 300),
+        ((300, 0), True, 300),
+    ]:
+        assert blocks.rows_at_once(scores, 4, causal) == rows
+
+
 @pytest.mark.smoke
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("causal", [False, True])

@@ -40,14 +40,17 @@ keys are left out it takes less, and blocks pay once the scores do not fit in a 
 """
 
 ROWS = 128
-"""Queries in a block at least, half of it if causal: products of fewer take longer."""
+"""Queries in a block at least, half of it if causal: products of fewer take longer.
+
+So many are one block: of two, three quarters are left to do, and some of it again.
+"""
 
 
 def rows_at_once(scores: tuple[int, ...], itemsize: int, causal: bool) -> int:
     """Return how many queries a block should have, for scores of a shape."""
     queries = scores[-2]
     size = math.prod(scores) * itemsize
-    if size <= (BLOCK if causal else WHOLE):
+    if queries <= ROWS or size <= (BLOCK if causal else WHOLE):
         return queries
     rows = max(BLOCK * queries // size, ROWS // 2 if causal else ROWS)
     return -(-queries // -(-queries // rows))

@@ -328,16 +328,48 @@ def sources(uncompiled, monkeypatch):
     return found
 
 
-@pytest.mark.parametrize("columns", [9, 31, 32, 50, 65])
-def test_a_few_columns_of_sums_of_rows_go_in_powers_of_two(sources, columns):
+def spans(sources):
+    """Return the ranges of the loops over columns."""
+    lines = [line for source in sources for line in source.splitlines()]
+    loops = dict.fromkeys(line.strip() for line in lines if "for j in" in line)
+    return [loop.removeprefix("for j in range")[:-1] for loop in loops]
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (9, ["(0, 8, 1)", "(8, 9, 1)"]),
+        (32, ["(32)"]),
+        (50, ["(0, 32, 1)", "(32, 48, 1)", "(48, 50, 1)"]),
+        (65, ["(65)"]),
+    ],
+)
+def test_a_few_columns_of_sums_of_rows_go_in_powers_of_two(sources, columns, expected):
     w = Writing()
     x = w.live(np.random.default_rng(0).standard_normal((40, columns)))
     total = w.call(np.add.reduce, w.call(np.negative, x), axis=0)
     check_exact(w, total, w.call(np.negative, w.call(np.square, x)))
-    (source,) = sources
-    loops = [line.strip() for line in source.splitlines() if "for j in" in line]
-    powers = bin(columns).count("1") if columns <= codegen.FEW else 1
-    assert len({*loops}) == powers
+    assert spans(sources) == expected
+
+
+@pytest.mark.parametrize(
+    ("function", "columns", "expected"),
+    [
+        (np.exp, 15, ["(15)"]),
+        (np.exp, 24, ["(24)"]),
+        (np.tanh, 30, ["(0, 24, 1)", "(24, 28, 1)", "(28, 30, 1)"]),
+        (np.log, 257, ["(257)"]),
+        (np.sqrt, 30, ["(30)"]),
+    ],
+)
+def test_what_is_left_of_vectors_goes_in_powers_of_two_where_it_takes_long(
+    sources, function, columns, expected
+):
+    w = Writing()
+    x = w.live(np.random.default_rng(0).uniform(1, 2, (30, columns)))
+    row = w.live(np.linspace(1.0, 2.0, columns))
+    check_close(w, w.call(function, w.call(np.multiply, x, row)))
+    assert spans(sources) == expected
 
 
 @pytest.fixture

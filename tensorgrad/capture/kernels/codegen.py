@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
@@ -21,6 +22,9 @@ REGISTER = 64
 FEW = 64
 """Up to so many columns sums of rows stay in registers."""
 
+LANES, MANY = 8, 256
+"""Columns of a vector, and how many leave too few behind to matter."""
+
 SMALL = 16
 """Larger numbers of rows are arguments, so that batches of any size share a kernel."""
 
@@ -30,6 +34,8 @@ STACK = 4096
 LARGE, STRIP = 1 << 14, 8
 """Elements of a nest that are walked through in strips of columns, where memory that
 they touch lies across; so many are few enough for one place of the cache."""
+
+_POLYNOMIAL = re.compile(r"\b(exp|expm1|log|log1p|tanh)\(")
 
 _START = {"plus": "0.0", "larger": "-inf", "smaller": "inf"}
 
@@ -197,23 +203,29 @@ class _Nest:
         ]
 
     def _over_columns(self, lines: Sequence[str]) -> list[str]:
-        spans = ["first, last, 1"] if self.kernel.part == "columns" else self._spans()
+        shared = self.kernel.part == "columns"
+        spans = ["first, last, 1"] if shared else self._spans(lines)
         heads = [f"for j in range({span}):" for span in spans]
         return [line for head in heads for line in (head, *map(_indented, lines))]
 
-    def _spans(self) -> list[str]:
+    def _spans(self, lines: Sequence[str]) -> list[str]:
         """Return the ranges of loops over columns, one after the other.
 
         Few columns of sums of rows go in powers of two: each is a number of vectors
-        then, which stay in registers over all rows.
+        then, which stay in registers over all rows. So does what is left of some
+        vectors of elements that take long.
         """
         columns = self.nest.columns
-        joins = any(p.down and p.inner for p in self.nest.placed)
-        powers = [1 << k for k in range(columns.bit_length()) if columns & 1 << k]
-        if not joins or columns > FEW or len(powers) == 1:
+        few = columns <= FEW and any(p.down and p.inner for p in self.nest.placed)
+        long = 2 * LANES < columns < MANY and any(map(_POLYNOMIAL.search, lines))
+        whole = 0 if few else columns - columns % LANES if long else columns
+        rest = columns - whole
+        powers = (1 << k for k in reversed(range(rest.bit_length())) if rest & 1 << k)
+        ends = [*accumulate(powers, initial=whole)]
+        ends = [0, *ends] if whole else ends
+        if len(ends) == 2:
             return [str(columns)]
-        starts = accumulate(powers[::-1], initial=0)
-        return [f"{first}, {end}, 1" for first, end in pairwise(starts)]
+        return [f"{first}, {end}, 1" for first, end in pairwise(ends)]
 
     def _loop(self, name: str, axis: str, size: str) -> str:
         part = self.kernel.part == axis

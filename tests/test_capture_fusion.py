@@ -328,6 +328,21 @@ def sources(uncompiled, monkeypatch):
     return found
 
 
+@LLVM
+@pytest.mark.parametrize("axis", [0, 1, None])
+@pytest.mark.parametrize("columns", [3, 12, 300])
+def test_what_is_true_is_counted_as_integers(axis, columns, folder):
+    w = Writing()
+    x = w.live(np.random.default_rng(0).standard_normal((40, columns)))
+    mask = w.call(np.greater, x, 0.3)
+    count = w.call(np.add.reduce, mask, axis=axis, keepdims=True)
+    # An integer, not the float that counts: its product would be rounded.
+    large = w.call(np.multiply, count, 2**52 + 1)
+    share = w.call(np.divide, mask, w.call(np.add, count, 1))
+    fused = check_exact(w, count, large, share)
+    assert len(fused.calls) == 1
+
+
 def spans(sources):
     """Return the ranges of the loops over columns."""
     lines = [line for source in sources for line in source.splitlines()]

@@ -9,8 +9,9 @@ has the same one core, and all take turns, round after round. A figure is the me
 over the rounds of the median of the later half of the runs that the eval asked for: the
 earlier ones record and compile. On a busy machine --least takes the least of both.
 
-JAX's own tool does not wait for what it computes: start it by
-`python benchmarks/gradbench/waiting.py tools/jax/run.py`.
+JAX's own tool does not wait for what it computes, and goes to the first core: start it
+by `python benchmarks/gradbench/waiting.py tools/jax/run.py --multithreaded`, which
+leaves it on the core of all.
 """
 
 import argparse

@@ -291,7 +291,7 @@ class _Nest:
 
     def _join_columns(self, placed: Placed, phase: int, text: str) -> None:
         name = self._sum(placed, "0", self.row[phase], self.tail[phase])
-        self.variables[placed.element.write, "0"] = name
+        self.variables[placed.element.write, "0"] = self._final(placed.element, name)
         self.inner[phase].append(f"{name} = {placed.element.join}({name}, {text})")
 
     def _join_rows(self, placed: Placed, lines: list[str], text: str, j: str) -> None:

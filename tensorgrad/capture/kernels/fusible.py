@@ -191,15 +191,20 @@ def _reduction(number: int, call: Call) -> list[Element]:
     axes = {a % rank for a in axes if rank}
     flags = tuple(i in axes for i in range(rank))
     joined = int(np.prod([x.shape[a] for a in axes], dtype=int))
+    counts = known.name == "sum" and (x.dtype, to.dtype) == _COUNT
     long = joined > LONG and _nearest(x) in axes
-    if x.dtype.kind != "f" or x.dtype != to.dtype or long:
+    if not counts and (x.dtype.kind != "f" or x.dtype != to.dtype or long):
         raise Unfit
     kept = iter(_without(target(to, to.shape), to.shape, rank, axes))
     strides = tuple(0 if flag else next(kept) for flag in flags)
     write, reads = replace(place(to), strides=strides), (spread(x, x.shape),)
     alone = joined == 1 and known.name == "sum"
     text = _from_zero(x.dtype) if alone else _as_it_is
-    return [Element(number, x.shape, reads, write, text, x.dtype, flags, known.join)]
+    kind = x.dtype
+    if counts:
+        # Up to 2**53 there is a float for each, and vectors of those are added.
+        text, kind = _as_float, np.dtype(float)
+    return [Element(number, x.shape, reads, write, text, kind, flags, known.join)]
 
 
 def _nearest(x: Value) -> int:
@@ -220,6 +225,13 @@ _REDUCTION = {"a", "axis", "dtype", "out", "keepdims"}
 
 def _as_it_is(a: str) -> str:
     return a
+
+
+_COUNT = np.dtype(bool), np.dtype(np.int64)
+
+
+def _as_float(a: str) -> str:
+    return f"float64({a})"
 
 
 def _from_zero(kind: np.dtype[Any]) -> Text:

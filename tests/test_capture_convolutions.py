@@ -101,6 +101,18 @@ def test_windows_of_all_kinds(seed, processor, threads):
         np.testing.assert_allclose(found, expected, rtol=0, atol=bound)
 
 
+def test_filters_that_lie_far_apart_are_left_to_products():
+    rng = np.random.default_rng(2)
+    window = Window((4, 4), (1, 1), ((0, 0), (0, 0)), (1, 1))
+    z, weight = rng.standard_normal((2, 3, 1, 1)), rng.standard_normal((3, 5, 4, 4))
+    function = convolutions.convolved_back.__wrapped__
+    values = [Live(*layout(a), a) for a in (z, weight)]
+    out = function(z, weight, (4, 4), window, 1)
+    call = Call(function, (*values, (4, 4), window, 1), {}, (Result(*layout(out)),))
+    assert matmul.tiled(call) is call
+    np.testing.assert_allclose(out, np.einsum("no,oihw->nihw", z[..., 0, 0], weight))
+
+
 def test_samples_that_no_window_meets_have_a_gradient_of_zero():
     window = Window((1,), (2,), ((1, 1),), (1,))
     function = convolutions.convolved_back.__wrapped__

@@ -25,6 +25,9 @@ from .processor import registers
 FEW, NARROW = 4, 8
 """Filters of a group below which they are not multiplied in tiles; their gradients."""
 
+SPARSE = 4
+"""So many times as much within its padding, an array is not looked at in windows."""
+
 LARGE = 1 << 20
 """Multiplications that are worth waking threads."""
 
@@ -136,7 +139,15 @@ def _fits(call: Call) -> bool:
         and kinds in ({np.dtype("f4")}, {np.dtype("f8")})
         and isinstance(arrays[2], Result)
         and _lies_as_made(call.name, arrays[2])
+        and not (call.name == "convolved_back" and _is_sparse(*call.args[::3]))
     )
+
+
+def _is_sparse(z: Value, window: Any) -> bool:
+    """Whether most of what windows of `z` take is padding: few filters lie far apart."""
+    counts = z.shape[2:]
+    taken = [n + (k - 1) // s for n, k, s in zip(counts, *window[:2], strict=True)]
+    return math.prod(taken) > SPARSE * math.prod(counts)
 
 
 def _lies_as_made(name: str, out: Value) -> bool:
@@ -288,7 +299,7 @@ def _product(at: Windows, rows: int, groups: int, dtype: np.dtype[Any]) -> Any:
     tile = tile._replace(rows=min(tile.rows, rows))
     text = strips.products(narrow, tile, dtype)
     unit = 1 if narrow else 2 * tile.vector // dtype.itemsize
-    count = size // at.run if narrow else size
+    count = groups * rows if narrow else size
     return _bound(text, at, at.base, (groups, rows, count, unit), dtype)
 
 

@@ -65,18 +65,25 @@ for i in range(0, rows, {tall}):
 """
 
 _ALONE = """\
+    span = get(column, size - 1) + 1
+    room = empty(span, {dtype})
     for g in range(groups):
         for o in range(rows):
             row = g * rows + o
-            for r in range(first, last, 1):
-                for b in range(0, run, {stretch}):
-                    count = {stretch} if {stretch} < run - b else run - b
-                    q = row * size + r * run + b
-                    s = g * apart + get(column, r * run) + b
-                    for l in range(count):
-                        put(out, q + l, {dtype}(0.0))
+            if row >= first:
+                if row < last:
+                    for b in range(0, span, {stretch}):
+                        count = {stretch} if {stretch} < span - b else span - b
+                        s = g * apart + b
+                        for l in range(count):
+                            put(room, b + l, {dtype}(0.0))
 {taps}
+                    for q in range(0, size, run):
+                        s = get(column, q)
+                        for l in range(run):
+                            put(out, row * size + q + l, get(room, s + l))
 """
+"""Also what lies between rows of windows is computed, so that all are one run."""
 
 _FILTERS = """\
     room = empty(({block} + {lanes}) * {width}, {dtype})
@@ -154,7 +161,9 @@ def products(narrow: bool, tile: Registers, dtype: np.dtype[Any]) -> str:
     head = _HEAD.format("base, column, w, x, out")
     names = {"dtype": dtype.name, "stretch": STRETCH}
     if narrow:
-        return head + _ALONE.format(taps=_by_taps(_apply, dtype, "0", "depth"), **names)
+        return head + _ALONE.format(
+            taps=_by_taps(_apply, dtype, "0", "depth", 24), **names
+        )
     lanes = tile.vector // dtype.itemsize
     names |= {"tall": tile.rows, "lanes": lanes, "width": 2 * lanes}
     whole = "".join(_GATHER.format(v=v, count=lanes, **names) for v in (0, lanes))
@@ -175,7 +184,9 @@ def filters(narrow: bool, tile: Registers, dtype: np.dtype[Any]) -> str:
     lanes = tile.vector // dtype.itemsize
     names = {"dtype": dtype.name, "stretch": STRETCH, "block": BLOCK, "lanes": lanes}
     if narrow:
-        return head + _DOTS.format(taps=_by_taps(_dot, dtype, "first", "last"), **names)
+        return head + _DOTS.format(
+            taps=_by_taps(_dot, dtype, "first", "last", 20), **names
+        )
     names |= {"tall": tile.rows}
     strips = ""
     for vectors in (2, 1):
@@ -193,22 +204,22 @@ def filters(narrow: bool, tile: Registers, dtype: np.dtype[Any]) -> str:
     )
 
 
-def _by_taps(body: Any, dtype: np.dtype[Any], first: str, last: str) -> str:
+def _by_taps(body: Any, dtype: np.dtype[Any], first: str, last: str, depth: int) -> str:
     """Return loops over taps, several at a time."""
     lines = [f"k = {first}"]
     for count in (TAPS, 1):
         lines.append(f"while {last} - k >= {count}:")
         lines += ["    " + line for line in (*body(count, dtype.name), f"k += {count}")]
-    return indent("\n".join(lines), " " * 20)
+    return indent("\n".join(lines), " " * depth)
 
 
 def _apply(count: int, dtype: str) -> list[str]:
-    lines, total = [], "get(out, q + l)"
+    lines, total = [], "get(room, b + l)"
     for t in range(count):
         lines.append(f"f{t} = get(w, row * depth + k + {t})")
         lines.append(f"p{t} = s + get(base, k + {t})")
         total = f"plus({total}, times(f{t}, get(x, p{t} + l)))"
-    return [*lines, "for l in range(count):", f"    put(out, q + l, {total})"]
+    return [*lines, "for l in range(count):", f"    put(room, b + l, {total})"]
 
 
 def _dot(count: int, dtype: str) -> list[str]:

@@ -193,7 +193,8 @@ def convolved_back(
     inverse = _inverse(window)
     few = outputs // groups <= min(weight.shape[1], _ROWS)
     is_short = few and _is_short(outputs // groups, window)
-    if inverse is not None and (is_short or _is_cheaper(weight.shape, groups)):
+    slides = is_short or _is_cheaper(weight.shape, groups)
+    if inverse is not None and slides and math.prod(lengths) < 4 * math.prod(counts):
         return convolved(x, _turned(weight, groups), inverse, groups)
     rows = samples_last(x).reshape(groups, outputs // groups, math.prod(counts) * n)
     filters, inputs = _by_row(weight, groups), groups * weight.shape[1]

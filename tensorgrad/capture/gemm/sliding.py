@@ -144,10 +144,10 @@ def _fits(call: Call) -> bool:
 
 
 def _is_sparse(z: Value, window: Any) -> bool:
-    """Whether most of what windows of `z` take is padding: few filters lie far apart."""
+    """Whether most of what windows of `z` take is padding."""
     counts = z.shape[2:]
     taken = [n + (k - 1) // s for n, k, s in zip(counts, *window[:2], strict=True)]
-    return math.prod(taken) > SPARSE * math.prod(counts)
+    return bool(math.prod(taken) > SPARSE * math.prod(counts))
 
 
 def _lies_as_made(name: str, out: Value) -> bool:

@@ -430,6 +430,23 @@ def test_an_index_out_of_range_is_refused(pick):
             step(np.array(wrong))
 
 
+def test_an_index_that_is_written_in_place():
+    table = tg.Tensor(np.arange(16.0))
+
+    def step(i):
+        j = i + 0
+        j += i
+        j *= j
+        return table[j]
+
+    compiled = tg.compile(step, target="xla")
+    for index in ([0, 1], [1, 2], [2, 0]):
+        found = compiled(np.array(index))
+        np.testing.assert_array_equal(found, step(np.array(index)))
+    with pytest.raises(IndexError, match="out of bounds"):
+        compiled(np.array([0, 3]))
+
+
 def step_of(calls):
     """Return a step on the arrays of several calls: outputs, and gradients."""
 

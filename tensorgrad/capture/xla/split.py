@@ -94,9 +94,17 @@ class Split:
 
     def _is_early(self, value: Leaf) -> bool:
         """Whether a value is computed from what the step is called with alone."""
-        makers = self._makers.get(owner(value), [])
-        is_state = bool(makers) and isinstance(owner(value), Live)
-        return not is_state and all(self._is_early(v) for c in makers for v in c.reads)
+        left, known = [owner(value)], {owner(value)}
+        while left:
+            value = left.pop()
+            makers = self._makers.get(value, [])
+            if makers and isinstance(value, Live):
+                return False
+            # What is written in place reads itself.
+            read = {owner(v) for call in makers for v in call.reads}
+            left += read - known
+            known |= read
+        return True
 
     def _check_order(self, program: Program) -> None:
         """Raise where XLA needs what NumPy hands over before it was written to."""

@@ -337,7 +337,7 @@ def test_what_is_true_is_counted_as_integers(axis, columns, folder):
     mask = w.call(np.greater, x, 0.3)
     count = w.call(np.add.reduce, mask, axis=axis, keepdims=True)
     # An integer, not the float that counts: its product would be rounded.
-    large = w.call(np.multiply, count, 2**52 + 1)
+    large = w.call(np.multiply, count, 2**50 + 1)
     share = w.call(np.divide, mask, w.call(np.add, count, 1))
     fused = check_exact(w, count, large, share)
     assert len(fused.calls) == 1

@@ -127,6 +127,14 @@ def test_where_exp_overflows_and_underflows(dtype):
         assert np.count_nonzero((y == 0) != (expected == 0)) <= 2
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_exp_of_less_is_zero(dtype):
+    bottom = np.log(np.finfo(dtype).smallest_subnormal)
+    y = computed(np.exp, np.linspace(4 * bottom, bottom - 1, 4001).astype(dtype))
+    assert not y.any()
+    assert not np.signbit(y).any()
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_they_have_no_branches_and_call_nothing(function):
     ir = pytest.importorskip("llvmlite.ir")

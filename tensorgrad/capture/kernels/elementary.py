@@ -37,7 +37,9 @@ class _Precision:
     exp : sequence of float
         Of (exp(x) - 1 - x) / x**2 for abs(x) up to log(2) / 2, highest power first.
     least, most : float
-        Beyond these exp is 0 and infinite.
+        Beyond these exp is 0 and infinite. It is 0 before `least`, from where on it is
+        a product of powers that are 0: one that underflows takes a processor longer
+        than all the rest, and what is masked out is minus infinity.
     log : sequence of float
         Of (log((1 + s) / (1 - s)) - 2 s) / s**3, a polynomial in s**2.
     tanh, below : sequence of float
@@ -69,7 +71,7 @@ _SINGLE = _Precision(
         *(1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3),
         *(4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1),
     ),
-    -104.0,
+    -176.0,
     89.0,
     (0.24279078841, 0.28498786688, 0.40000972152, 0.66666662693),
     (
@@ -86,7 +88,7 @@ _DOUBLE = _Precision(
     6.93147180369123816490e-1,
     1.90821492927058770002e-10,
     [1 / math.factorial(k) for k in range(13, 1, -1)],
-    -746.0,
+    -1418.0,
     710.0,
     (
         *(1.479819860511658591e-1, 1.531383769920937332e-1, 1.818357216161805012e-1),

@@ -431,7 +431,7 @@ def test_an_index_out_of_range_is_refused(pick):
 
 
 def test_an_index_that_is_written_in_place():
-    table = tg.Tensor(np.arange(16.0))
+    table = tg.Tensor(np.arange(17.0))
 
     def step(i):
         j = i + 0

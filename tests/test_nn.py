@@ -438,3 +438,21 @@ def test_a_forward_of_a_subclass_or_of_an_instance_is_the_one_that_runs():
     layer = tg.nn.ReLU()
     layer.forward = lambda x: x + 1
     assert layer(x).tolist() == [[0, 4]]
+
+
+@pytest.mark.parametrize("n", [2, 5, 40])
+@pytest.mark.parametrize("norm", ["group_norm", "instance_norm"])
+def test_normalisations_do_not_depend_on_the_order_of_memory(norm, n):
+    rng = np.random.default_rng(n)
+    first = rng.standard_normal((n, 6, 4, 9))
+    last = np.moveaxis(np.moveaxis(first, 0, -1).copy(), -1, 0)
+    more = (3,) if norm == "group_norm" else ()
+
+    def loss(x):
+        return (np.cos(getattr(tg.nn.functional, norm)(x, *more)) * first).sum()
+
+    def slope(x):
+        return (tg.grad(loss)(x) * first).sum()
+
+    for function in loss, tg.grad(loss), tg.grad(slope):
+        np.testing.assert_allclose(function(last), function(first), atol=1e-12)

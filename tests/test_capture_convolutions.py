@@ -113,6 +113,21 @@ def test_filters_that_lie_far_apart_are_left_to_products():
     np.testing.assert_allclose(out, np.einsum("no,oihw->nihw", z[..., 0, 0], weight))
 
 
+@pytest.mark.parametrize("n", [2, 40])
+def test_few_windows_of_many_taps_are_left_to_products(n):
+    x, weight = np.ones((n, 80, 4, 4), "f4"), np.ones((5, 80, 4, 4), "f4")
+    window = Window((4, 4), (1, 1), ((0, 0), (0, 0)), (1, 1))
+    z = convolutions.convolved(x, weight, window, 1)
+    for name, args, out in (
+        ("convolved", (x, weight), z),
+        ("convolved_filters", (x, z), weight),
+    ):
+        function = getattr(convolutions, name).__wrapped__
+        values = [Live(*layout(a), a) for a in args]
+        call = Call(function, (*values, window, 1), {}, (Result(*layout(out)),))
+        assert (matmul.tiled(call) is call) == (n == 2)
+
+
 def test_samples_that_no_window_meets_have_a_gradient_of_zero():
     window = Window((1,), (2,), ((1, 1),), (1,))
     function = convolutions.convolved_back.__wrapped__

@@ -28,6 +28,9 @@ FEW, NARROW = 4, 8
 SPARSE = 4
 """So many times as much within its padding, an array is not looked at in windows."""
 
+COUNT, TAPS = 32, 1024
+"""Windows that are fewer do not fill tiles, which costs much where taps are more."""
+
 LARGE = 1 << 20
 """Multiplications that are worth waking threads."""
 
@@ -139,8 +142,17 @@ def _fits(call: Call) -> bool:
         and kinds in ({np.dtype("f4")}, {np.dtype("f8")})
         and isinstance(arrays[2], Result)
         and _lies_as_made(call.name, arrays[2])
-        and not (call.name == "convolved_back" and _is_sparse(*call.args[::3]))
+        and not _is_better_as_products(call.name, arrays, call.args[3])
     )
+
+
+def _is_better_as_products(name: str, arrays: Sequence[Value], window: Any) -> bool:
+    """Whether windows are mostly padding, or few with many taps."""
+    if name == "convolved_back":
+        return _is_sparse(arrays[0], window)
+    weight, z = arrays[1:] if name == "convolved" else arrays[:0:-1]
+    count, taps = z.size // z.shape[1], weight.size // weight.shape[0]
+    return count < COUNT and taps > TAPS
 
 
 def _is_sparse(z: Value, window: Any) -> bool:

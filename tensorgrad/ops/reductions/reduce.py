@@ -129,10 +129,14 @@ _laid_like.vjp(a=lambda g: g)
 # What comes of samples that lie last has them last, and so have values that its
 # gradient meets on the way back. With samples first here, and last there, what comes of
 # both would have them first, and each product go through memory across.
-def _mean_vjp(g: Any, y: Any, a_shape: Any, axis: Any, keepdims: bool) -> Any:
+def _in_order_of(g: Any, y: Any) -> Any:
+    """Return `g`: in memory of the order of `y`, if that has several axes."""
     y = detached(y)
-    if len(y.shape) > 1 and not y.flags.c_contiguous:
-        g = _laid_like(g, y)
+    return _laid_like(g, y) if len(y.shape) > 1 and not y.flags.c_contiguous else g
+
+
+def _mean_vjp(g: Any, y: Any, a_shape: Any, axis: Any, keepdims: bool) -> Any:
+    g = _in_order_of(g, y)
     n = count(a_shape, axis) or 1
     share = g / n if n < 2**15 else g / divisor(n, g.dtype)
     return spread(share, a_shape, axis, keepdims)

@@ -258,3 +258,16 @@ def test_a_step_with_stacks_of_products_is_that_of_eager(processor):
     for ours, eager in zip(found, gradient(x, w), strict=True):
         np.testing.assert_allclose(ours, eager, rtol=0, atol=1e-13)
     assert str(compiled.plan).count("tiled_matmul") == 3
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "tiles"), [(6, 9, True), (6, 8, False), (3, 9, False)]
+)
+def test_stacks_of_short_sums_are_tiles_where_rows_are_wider_than_a_vector(
+    processor, rows, columns, tiles
+):
+    a, b = np.ones((7, rows, 5)), np.ones((7, 5, columns))
+    compiled = tg.compile(lambda a, b: a @ b * 2, fused=True)
+    for _ in range(3):
+        assert (compiled(a, b) == 10).all()
+    assert ("tiled_matmul" in str(compiled.plan)) == tiles

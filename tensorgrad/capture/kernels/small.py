@@ -37,7 +37,10 @@ def product(number: int, call: Call) -> list[Element]:
     if len({v.dtype for v in (a, b, to)}) > 1 or a.dtype.kind != "f":
         raise Unfit
     several = max(len(a.shape), len(b.shape)) > 2
-    if several and prod((*a.shape[-2:-1], *b.shape[1:][-1:])) > FEW:
+    rows, columns = prod(a.shape[-2:-1]), prod(b.shape[1:][-1:])
+    # Of more columns than a vector has, tiles are computed sooner.
+    wide = rows >= NARROW and columns > TERMS
+    if several and (wide or rows * columns > FEW):
         raise Unfit
     if 0 < a.shape[-1] <= (TERMS if several else NARROW):
         return [_outer(number, a, b, to)]

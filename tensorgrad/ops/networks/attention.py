@@ -28,6 +28,7 @@ from ...core.primitive import primitive
 from ...core.saves import pick
 from ...core.tensor import Tensor, wrap
 from ..support.axes import summing
+from ..support.registry import case, describe
 from ..support.scatter import zeros
 from .neural import softmax, softmax_where
 
@@ -249,3 +250,15 @@ def attended(
     for observer in current_observers():
         observer(node, values, y)
     return wrap(y, node)
+
+
+_OPTIONS: Any = {"bias": None, "seen": None, "scale": 0.3, "rows": 2}
+
+describe(
+    attended,
+    attended,
+    cases=[
+        case((3, 2), (4, 2), (4, 3), **_OPTIONS, causal=True),
+        case((2, 3, 2), (2, 2), (2, 3), **_OPTIONS, causal=False),
+    ],
+)

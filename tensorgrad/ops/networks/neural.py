@@ -10,7 +10,7 @@ from ...core.types import Array, Axis, Operand, on_tensors
 from ..linalg.products import rows
 from ..support.axes import kernel, summing
 from ..support.define import operation
-from ..support.registry import NONZERO, case
+from ..support.registry import NONZERO, case, describe
 from ..support.scatter import copied
 from ..support.strong import scaled, selected
 
@@ -210,14 +210,14 @@ def _over_deviation(x: Any, axes: tuple[int, ...], eps: float) -> Any:
     return 1 / np.sqrt(_mean(np.square(x - _mean(x, axes)), axes) + eps)
 
 
-@operation(
-    cases=[
-        case((3, 4), axes=(1,), eps=0.1),
-        case((2, 3, 2), axes=(-2, -1), eps=1e-5),
-        case((0, 3), axes=(-1,), eps=0.1),
-    ],
-    residuals={"scale": _over_deviation},
-)
+_STANDARDISED = [
+    case((3, 4), axes=(1,), eps=0.1),
+    case((2, 3, 2), axes=(-2, -1), eps=1e-5),
+    case((0, 3), axes=(-1,), eps=0.1),
+]
+
+
+@operation(cases=_STANDARDISED, residuals={"scale": _over_deviation})
 def standardise(x, axes, eps):
     """(x - mean) / sqrt(variance + eps), with mean and variance over axes.
 
@@ -258,10 +258,22 @@ def _standardise_vjp(g: Any, y: Any, scale: Any, axes: tuple[int, ...]) -> Any:
     return scaled(d, scale)
 
 
+def _standardise_known_vjp(g: Any, y: Any, scale: Any, axes: tuple[int, ...]) -> Any:
+    """Return what of `g` is neither mean nor along y, times the scale."""
+    (g, *_), (y, *_) = g, y
+    return _standardise_vjp(g, y, scale, axes)
+
+
 standardise.vjp(x=_standardise_vjp)
-standardise_known.vjp(
-    x=lambda g, y, scale, axes: _standardise_vjp(g[0], y[0], scale, axes)
-)
+standardise_known.vjp(x=_standardise_known_vjp)
+
+
+def _alone(x: Any, axes: tuple[int, ...], eps: float) -> Any:
+    """Return what a gradient flows through."""
+    return standardise_known(x, axes, eps)[0]
+
+
+describe(_alone, _alone, cases=_STANDARDISED, name="standardise_known")
 
 
 @on_tensors

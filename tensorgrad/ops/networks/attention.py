@@ -27,7 +27,7 @@ from ...core.parts import Parts
 from ...core.primitive import primitive
 from ...core.saves import pick
 from ...core.tensor import Tensor, wrap
-from ..support.axes import summing
+from ..support.axes import array, summing
 from ..support.registry import case, describe
 from ..support.scatter import zeros
 from .neural import softmax, softmax_where
@@ -239,6 +239,7 @@ def attended(
         Queries in a block.
     """
     options = (bias, seen, scale, causal, rows)
+    q, k, v = map(array, (q, k, v))
     needs = [type(x) is Tensor and x.node is not None for x in (q, k, v)]
     if not (any(needs) and is_grad_enabled()):
         return attention(q, k, v, *options)[0]

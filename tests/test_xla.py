@@ -430,6 +430,20 @@ def test_an_index_out_of_range_is_refused(pick):
             step(np.array(wrong))
 
 
+@pytest.mark.parametrize("dtype", ["i4", "i8", "u1", "f8"])
+@pytest.mark.filterwarnings("ignore:divide by zero", "ignore:invalid value")
+def test_division_by_zero_gives_what_it_gives_in_numpy(dtype):
+    def step(a, b):
+        return a // b, a % b, *np.divmod(a, b), np.floor_divide(a, b)
+
+    compiled, a = tg.compile(step, target="xla"), np.array([5, 0, 7], dtype)
+    for b in ([0, 0, 2], [2, 1, 3], [0, 3, 0]):
+        b = np.array(b, dtype)
+        for found, expected in zip(compiled(a, b), step(a, b), strict=True):
+            assert found.dtype == expected.dtype
+            np.testing.assert_array_equal(found, expected)
+
+
 def test_an_index_that_is_written_in_place():
     table = tg.Tensor(np.arange(17.0))
 

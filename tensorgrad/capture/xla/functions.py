@@ -207,6 +207,18 @@ def _same(a: Any, *_: Any, **__: Any) -> Any:
     return jnp.asarray(a)
 
 
+@_for("floor_divide", RULES)
+def _floor_divide(a: Any, b: Any) -> Any:
+    y = jnp.floor_divide(a, b)
+    # NumPy gives 0 where it warns that whole numbers are divided by 0.
+    return y if y.dtype.kind == "f" else jnp.where(jnp.equal(b, 0), 0, y)
+
+
+@_for("divmod", RULES)
+def _divmod(a: Any, b: Any) -> Any:
+    return _floor_divide(a, b), jnp.remainder(a, b)
+
+
 @_for("zeros_like empty_like", RULES)
 def _zeros_like(a: Any, dtype: Any = None, *_: Any, shape: Any = None) -> Any:
     return jnp.zeros(np.shape(a) if shape is None else shape, dtype or a.dtype)

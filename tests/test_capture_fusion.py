@@ -315,6 +315,19 @@ def test_an_update_with_a_moving_mean_is_one_loop(sources):
     assert sum(s.count("for i in") for s in sources) == 1
 
 
+@pytest.mark.parametrize("columns", [20, 100, 128])
+def test_strips_are_walked_through_once(columns, uncompiled, monkeypatch):
+    """Also where columns are left over and what is written is read before."""
+    monkeypatch.setattr(codegen, "LARGE", 1)
+    w = Writing()
+    a = np.linspace(-1, 1, 20 * columns).reshape(20, columns)
+    x, y = w.live(a), w.live(np.ones((columns, 20)).T)
+    w.write(np.add, x, w.call(np.tanh, x), y, out=x)
+    (before,) = w.rewind()[:1]
+    run(fusion.fuse(w.program()))
+    np.testing.assert_allclose(a, before, rtol=1e-14)
+
+
 @pytest.fixture
 def sources(uncompiled, monkeypatch):
     """Return the texts of kernels, which run as plain Python."""

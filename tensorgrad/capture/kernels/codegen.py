@@ -164,12 +164,15 @@ class _Nest:
         for phase in range(len(self.row)):
             self._write_phase(phase)
         body = []
+        span = "c, end, 1" if self._crosses() else ""
         for row, inner, tail in zip(self.row, self.inner, self.tail, strict=True):
-            over = inner if self.unrolled or not inner else self._over_columns(inner)
+            over = (
+                inner if self.unrolled or not inner else self._over_columns(inner, span)
+            )
             body += [*row, *over, *tail]
         head = self._loop("i", "rows", self.kernel.size(self.nest.rows))
         loop = [head, *(_INDENT + line for line in body)] if body else []
-        if self._crosses():
+        if span:
             loop = self._in_strips(loop)
         lines = [*self.before, *loop, *self.after]
         if self.nest.blocks > 1:
@@ -194,17 +197,18 @@ class _Nest:
 
         What lies in a line of memory is met again before it has left the cache.
         """
-        size, start = self.nest.columns, self._over_columns([])[0]
-        lines = [line.replace(start, "for j in range(c, end, 1):") for line in loop]
+        size = self.nest.columns
         return [
             f"for c in range(0, {size}, {STRIP}):",
             f"{_INDENT}end = c + {STRIP} if c + {STRIP} < {size} else {size}",
-            *(_INDENT + line for line in lines),
+            *map(_indented, loop),
         ]
 
-    def _over_columns(self, lines: Sequence[str]) -> list[str]:
-        shared = self.kernel.part == "columns"
-        spans = ["first, last, 1"] if shared else self._spans(lines)
+    def _over_columns(self, lines: Sequence[str], span: str = "") -> list[str]:
+        """Return loops over the columns of a span, or over all."""
+        if self.kernel.part == "columns":
+            span = "first, last, 1"
+        spans = [span] if span else self._spans(lines)
         heads = [f"for j in range({span}):" for span in spans]
         return [line for head in heads for line in (head, *map(_indented, lines))]
 
